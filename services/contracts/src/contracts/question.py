@@ -1,0 +1,53 @@
+"""A customer's question and who asks it."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+MESSAGE_CHARACTERS = 8000
+
+USER_ID = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
+"""The id of a customer, safe in a log line, a database setting and a key."""
+
+
+class Question(BaseModel):
+    """What the customer sent. The caller is proven by `caller_token`, or named by `user_id` where that is trusted."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"message": "My API calls are failing, what's wrong with my account?", "user_id": "user_12345"},
+            ]
+        },
+    )
+
+    message: str = Field(
+        min_length=1,
+        max_length=MESSAGE_CHARACTERS,
+        description="The question in the customer's own words.",
+        examples=["My API calls are failing, what's wrong with my account?"],
+    )
+    user_id: USER_ID | None = Field(
+        default=None,
+        description="Who asks; believed only where TRUST_USER_ID is set.",
+        examples=["user_12345"],
+    )
+    caller_token: str | None = Field(
+        default=None,
+        max_length=4096,
+        description="A short-lived signed JWT that names the caller (`sub`) and the caller's `roles`.",
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Question":
+        if not self.message.strip():
+            raise ValueError("message is blank")
+        return self
+
+
+class Caller(BaseModel):
+    """Who is asking: proven, never chosen by the model."""
+
+    user_id: str
+    roles: list[str] = []

@@ -1,0 +1,52 @@
+"""The tool contract: what the registry offers and the router enforces.
+
+The metadata keys that a handler sets to become a tool are listed in the README, "Add a tool".
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+Mode = Literal["call", "send"]
+
+TOOL_NAME = r"^[a-zA-Z0-9_-]{1,64}$"
+DEFAULT_TIMEOUT_SECONDS = 60.0
+DEFAULT_MAX_RESULT_BYTES = 32768
+
+
+class Tool(BaseModel):
+    """A tool on offer: what the model sees, and the policy that the router enforces.
+
+    `parameters` is the closed JSON schema (an object, `additionalProperties: false`) without the bound properties.
+    `bind` maps a top-level property to where its value comes from (`caller.user_id`).
+    `key` is None for services, else `caller.user_id`, `argument:<name>` or `run`.
+    A local tool has neither service nor handler.
+    """
+
+    name: str = Field(pattern=TOOL_NAME)
+    description: str = ""
+    parameters: dict[str, Any]
+    service: str | None = None
+    handler: str | None = None
+    key: str | None = None
+    bind: dict[str, str] = Field(default_factory=dict[str, str])
+    mode: Mode = "call"
+    readonly: bool = False
+    timeout: float = Field(default=DEFAULT_TIMEOUT_SECONDS, gt=0)
+    roles: list[str] = Field(default_factory=list[str])
+    max_result_bytes: int = Field(default=DEFAULT_MAX_RESULT_BYTES, gt=0)
+
+
+class LeftOut(BaseModel):
+    """A handler that wants to be a tool and is not offered, and why."""
+
+    tool: str
+    handler: str
+    reason: str
+
+
+class Catalogue(BaseModel):
+    """`GET /tools`: the tools on offer now, sorted by name, and what was left out."""
+
+    tools: list[Tool] = Field(default_factory=list[Tool])
+    left_out: list[LeftOut] = Field(default_factory=list[LeftOut])

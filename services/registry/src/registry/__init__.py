@@ -1,0 +1,1 @@
+"""Registers deployments, serves the tool catalogue, ends what is stuck."""

@@ -1,0 +1,1 @@
+"""The agent: routes one question to tools and answers it."""

@@ -1,0 +1,1 @@
+"""Serving, settings, checked input, logs and errors for every service."""

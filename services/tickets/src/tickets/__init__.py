@@ -1,0 +1,1 @@
+"""The support-ticket workflow, its notifier and the staff command."""
