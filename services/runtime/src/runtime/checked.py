@@ -1,0 +1,106 @@
+"""Checked input: a handler never sees an invalid value, and a client gets 4xx with code and field.
+
+The SDK parses input before the handler runs and turns every failure into a 500 that repeats the input, so the bytes
+are taken as they are (`RAW`) and parsed inside the handler, where a `Refused` keeps its status.
+"""
+
+import functools
+import inspect
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+from restate.serde import Serde
+
+from runtime.errors import Refused
+
+Input = TypeVar("Input", bound=BaseModel)
+Output = TypeVar("Output")
+
+MAX_BODY_BYTES = 64 * 1024
+
+
+class _Raw(Serde[Any]):
+    """Bytes in, as they came; models out, for typed calls of a checked handler."""
+
+    def deserialize(self, buf: bytes) -> bytes:
+        return bytes(buf)
+
+    def serialize(self, obj: BaseModel | None) -> bytes:
+        return b"" if obj is None else obj.model_dump_json(exclude_none=True).encode()
+
+
+RAW = _Raw()
+
+
+def checked(
+    handler: Callable[[Any, Input], Awaitable[Output]],
+) -> Callable[[Any, Input], Awaitable[Output]]:
+    """Parse and validate the second argument of `handler` as strictly as JSON allows.
+
+    Use it below `@service.handler(input_serde=RAW)`. The published schema is that of the annotated model.
+
+    Raises (in the handler): `Refused` 400 for what is no JSON, 413 for a body over 64 KiB, 422 for a wrong value.
+    """
+    model = list(inspect.signature(handler, eval_str=True).parameters.values())[1].annotation
+
+    @functools.wraps(handler)
+    async def run(ctx: Any, body: Any) -> Output:
+        return await handler(ctx, parse(model, body))
+
+    return run
+
+
+def parse(model: type[Input], body: bytes) -> Input:
+    """One JSON object as `model`; every way in which it can be wrong is a `Refused` that names the field."""
+    if len(body) > MAX_BODY_BYTES:
+        raise Refused(413, "too_large", f"the body is larger than {MAX_BODY_BYTES} bytes")
+    value = _load(body)
+    if not isinstance(value, dict):
+        raise Refused(422, "invalid_request", "the body must be a JSON object")
+    if b"\\u" in body and not _is_text(value):
+        raise Refused(422, "invalid_text", "NUL characters and lone surrogates are not text")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise _refusal(error) from None
+
+
+def _refusal(error: ValidationError) -> Refused:
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if problem["type"] == "extra_forbidden":  # its location is a name that the client made up
+        return Refused(422, "invalid_request", "body: it has a field that is not known here")
+    field = ".".join(str(part) for part in problem["loc"]) or None
+    message = problem["msg"].removeprefix("Value error, ")
+    return Refused(422, "invalid_request", f"{field or 'body'}: {message}", field)
+
+
+def _load(body: bytes) -> Any:
+    if not body:
+        raise Refused(400, "empty_body", "the body is empty; send a JSON object with content-type application/json")
+    try:
+        return json.loads(body.decode(), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise Refused(400, "invalid_json", "the body is not valid JSON in UTF-8") from None
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise Refused(400, "duplicate_key", "a key occurs twice in one JSON object")
+    return value
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise Refused(422, "invalid_request", "NaN and Infinity are not JSON")
+
+
+def _is_text(value: Any) -> bool:
+    """False where PostgreSQL or UTF-8 could not hold it: NUL characters and lone surrogates, which only escapes bring."""
+    if isinstance(value, str):
+        return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, dict):
+        pairs = cast(dict[str, Any], value)
+        return all(_is_text(key) and _is_text(item) for key, item in pairs.items())
+    return not isinstance(value, list) or all(_is_text(item) for item in cast(list[Any], value))

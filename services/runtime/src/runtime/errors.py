@@ -1,0 +1,22 @@
+"""Errors, by who must act on them.
+
+TerminalError                 Restate ends the invocation
+└── Refused                   the client (or the model, when a tool refuses) must send something else
+RetryableError                Restate tries again after a delay
+anything else                 Restate tries again under the handler's retry policy
+"""
+
+from restate import TerminalError
+
+
+class Refused(TerminalError):
+    """Final, and safe to read: the message names what was wrong and never repeats the input.
+
+    Clients find `code` and `field` in the error's `metadata`; `status` is a 4xx (a tool's own conflict is never 409,
+    which Restate uses for cancellation).
+    """
+
+    def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
+        metadata = {"code": code} if field is None else {"code": code, "field": field}
+        super().__init__(message, status_code=status, metadata=metadata)
+        self.code = code

@@ -1,0 +1,223 @@
+"""PostgreSQL for a service: a pool with every timeout set, transactions that see one caller alone, migrations, roles.
+
+Row-level security does the separation: each transaction sets `app.user_id`, each policy compares with it, and unset
+or empty means nobody.
+"""
+
+import asyncio
+import hashlib
+import logging
+import re
+import sys
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from restate import TerminalError
+from restate.exceptions import RetryableError
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = Pool = Any
+
+POOL_SIZE = 8
+ACQUIRE_SECONDS = 2.0
+COMMAND_SECONDS = 5.0
+RETRY_AFTER = timedelta(milliseconds=500)
+START_DEADLINE_SECONDS = 60.0
+
+_RETRYABLE_CLASSES = {"08", "28", "40", "53", "55", "57", "58"}
+_MIGRATION = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_pool(url: str, schema: str, size: int = POOL_SIZE) -> AsyncGenerator[Pool]:
+    """A pool whose connections see `schema`; waits for a database that is starting.
+
+    Ends the process with one line when the role could bypass row-level security.
+    """
+    pool = asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=size,
+        timeout=COMMAND_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        reset=_no_reset,
+        server_settings={
+            "search_path": schema,
+            "application_name": f"switchboard-{schema}",
+            "statement_timeout": "5s",
+            "lock_timeout": "2s",
+            "idle_in_transaction_session_timeout": "10s",
+        },
+    )
+    async with pool:
+        await _check_role(pool, schema)
+        yield pool
+
+
+async def _no_reset(_: Any) -> None:
+    """Nothing outlives a transaction here, so a connection goes back as it is, without a round trip."""
+
+
+async def _check_role(pool: Pool, schema: str) -> None:
+    strong = await _when_up(pool, "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+    owner = await _when_up(
+        pool, "SELECT pg_get_userbyid(nspowner) = current_user FROM pg_namespace WHERE nspname = $1", schema
+    )
+    if strong or owner:
+        sys.exit(
+            f"setting DATABASE_URL: its role owns schema {schema} or bypasses row-level security; use the login role"
+        )
+
+
+async def _when_up(pool: Pool, query: str, *arguments: Any) -> Any:
+    deadline = asyncio.get_running_loop().time() + START_DEADLINE_SECONDS
+    while True:
+        try:
+            return await pool.fetchval(query, *arguments)
+        except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
+            if asyncio.get_running_loop().time() > deadline:
+                sys.exit(f"setting DATABASE_URL: cannot connect to the database: {type(error).__name__}")
+            await asyncio.sleep(0.2)
+        except asyncpg.PostgresError as error:
+            sys.exit(f"setting DATABASE_URL: the database refused: {error}")
+
+
+@asynccontextmanager
+async def caller_transaction(pool: Pool, user_id: str) -> AsyncGenerator[Connection]:
+    """One transaction that sees the rows of `user_id` alone.
+
+    Raises: `RetryableError` when the database is away or busy, `TerminalError` 500 when it refused the statement.
+    """
+    with sql_errors():
+        async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
+            await connection.execute("SELECT set_config('app.user_id', $1, true)", user_id)
+            yield connection
+
+
+@contextmanager
+def sql_errors() -> Iterator[None]:
+    """Turn database errors into what Restate should do about them, without their text, which may hold data."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        state = error.sqlstate or ""
+        if state[:2] in _RETRYABLE_CLASSES:
+            raise _away(f"SQLSTATE {state}") from None
+        log.error("statement_refused", extra={"sqlstate": state, "error": type(error).__name__})
+        raise TerminalError("the database refused the statement", status_code=500) from None
+    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        raise _away(type(error).__name__) from None
+
+
+def _away(reason: str) -> RetryableError:
+    log.warning("database_away", extra={"reason": reason})
+    return RetryableError(f"the database is away: {reason}", status_code=503, retry_after=RETRY_AFTER)
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One numbered SQL file; immutable once merged."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def read_migrations(directory: Path) -> list[Migration]:
+    """The `NNNN_name.sql` files of a folder in order; raises ValueError when a number is missing or taken twice."""
+    files = sorted(path for path in directory.glob("*.sql"))
+    migrations = [Migration(index, path.name, path.read_text()) for index, path in enumerate(files, start=1)]
+    for migration in migrations:
+        match = _MIGRATION.match(migration.name)
+        if match is None or int(match[1]) != migration.version:
+            raise ValueError(f"migration {migration.name}: expected a name like {migration.version:04}_what.sql")
+    return migrations
+
+
+async def migrate(owner_url: str, schema: str, directory: Path) -> int:
+    """Apply what is missing, each file in a transaction of its own, one process at a time; returns how many.
+
+    Raises ValueError when a file that was applied has changed since.
+    """
+    connection: Any = await asyncpg.connect(owner_url, timeout=COMMAND_SECONDS, server_settings={"search_path": schema})
+    try:
+        await connection.execute("SELECT pg_advisory_lock(hashtext('switchboard:' || $1))", schema)
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations ("
+            "version int PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "
+            "applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        applied = {row["version"]: row["checksum"] for row in await connection.fetch("SELECT * FROM schema_migrations")}
+        todo: list[Migration] = []
+        for migration in read_migrations(directory):
+            if migration.version not in applied:
+                todo.append(migration)
+            elif applied[migration.version] != migration.checksum:
+                raise ValueError(f"migration {migration.name} was changed after it was applied; add a new file instead")
+        for migration in todo:
+            async with connection.transaction():
+                await connection.execute(migration.sql)
+                await connection.execute(
+                    "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
+                    migration.version,
+                    migration.name,
+                    migration.checksum,
+                )
+        return len(todo)
+    finally:
+        await connection.close()
+
+
+async def provision(admin_url: str, schema: str, passwords: Mapping[str, str]) -> None:
+    """Create a schema and its login roles `<schema>_<kind>`, one for each kind in `passwords`; repeatable.
+
+    `owner` owns the schema and runs migrations; the others may only use it: migrations grant them what they need.
+    None is a superuser, none bypasses row-level security.
+    """
+    connection: Any = await asyncpg.connect(admin_url, timeout=COMMAND_SECONDS)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('switchboard:provision'))")
+            for kind, password in passwords.items():
+                await _create_role(connection, f"{schema}_{kind}", password)
+            database = await connection.fetchval("SELECT current_database()")
+            await _execute(connection, "GRANT CONNECT ON DATABASE %I TO %I", database, f"{schema}_owner")
+            await _execute(connection, "GRANT %I TO CURRENT_USER", f"{schema}_owner")
+            await _execute(connection, "CREATE SCHEMA IF NOT EXISTS %I AUTHORIZATION %I", schema, f"{schema}_owner")
+            for kind in passwords:
+                await _execute(connection, "GRANT USAGE ON SCHEMA %I TO %I", schema, f"{schema}_{kind}")
+    finally:
+        await connection.close()
+
+
+async def _create_role(connection: Any, role: str, password: str) -> None:
+    if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
+        await _execute(connection, "CREATE ROLE %I", role)
+    await _execute(
+        connection,
+        "ALTER ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS NOREPLICATION PASSWORD %L",
+        role,
+        password,
+    )
+
+
+async def _execute(connection: Any, template: str, *arguments: str) -> None:
+    """Statements about roles take no parameters, so PostgreSQL itself quotes what goes into them."""
+    places = ", ".join(f"${index}::text" for index in range(2, len(arguments) + 2))
+    await connection.execute(await connection.fetchval(f"SELECT format($1, {places})", template, *arguments))

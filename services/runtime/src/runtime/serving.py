@@ -1,0 +1,125 @@
+"""Serving: one Restate endpoint on HTTP/2 that leaves cleanly on SIGTERM.
+
+Three things that the plain `asyncio.run(serve(app))` lacks, each seen to lose work or to hang:
+the signal must reach both the SDK and the server, a thread must end a process whose loop hangs in shutdown,
+and hypercorn must survive a DATA frame of a stream that it has just refused
+(https://github.com/pgjones/hypercorn/issues/197).
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import h2.events
+import hypercorn.asyncio
+import restate
+from hypercorn.config import Config
+from hypercorn.protocol.h2 import H2Protocol
+from restate import InvocationRetryPolicy
+from restate.server import install_shutdown_hook
+
+from runtime.settings import RestateServiceSettings
+
+RestateService = restate.Service | restate.VirtualObject | restate.Workflow
+AsgiApp = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+
+RETRY = InvocationRetryPolicy(
+    initial_interval=timedelta(milliseconds=100),
+    exponentiation_factor=2,
+    max_interval=timedelta(seconds=5),
+    max_attempts=1000,
+    on_max_attempts="pause",
+)
+"""For every handler: patient, since attempts also count while a service is away; `registry` ends what stays stuck."""
+
+ABORT_TIMEOUT = timedelta(minutes=10)
+RETENTION = timedelta(days=1)
+
+STREAMS_PER_CONNECTION = 16
+EXIT_MARGIN_SECONDS = 2
+
+
+async def serve(settings: RestateServiceSettings, services: Sequence[RestateService]) -> None:
+    """Answer Restate until SIGTERM or SIGINT, then let running attempts go on for `drain_seconds`."""
+    app = endpoint(services, settings)
+    stop = _stop_on_signals(settings.drain_seconds)
+    logging.getLogger(__name__).info("serving", extra={"port": settings.port, "revision": settings.revision})
+    if settings.server == "granian":
+        from runtime.granian import serve_with_granian
+
+        await serve_with_granian(app, settings, stop)
+        return
+    _guard_refused_streams()
+    await hypercorn.asyncio.serve(app, _hypercorn_config(settings), shutdown_trigger=stop.wait)  # pyright: ignore[reportArgumentType]
+
+
+def endpoint(services: Sequence[RestateService], settings: RestateServiceSettings) -> AsgiApp:
+    """The ASGI app of these services. With a revision it answers under `/rev/<revision>` alone.
+
+    So a journal that was written by other code is never replayed by this one.
+    """
+    app: AsgiApp = restate.app(services, protocol="bidi", identity_keys=list(settings.identity_keys) or None)
+    prefix = f"/rev/{settings.revision}/" if settings.revision else "/"
+
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["path"].startswith(prefix) or scope["path"] == "/health":
+            await app(scope, receive, send)
+        else:
+            await send({"type": "http.response.start", "status": 404, "headers": []})
+            await send({"type": "http.response.body", "body": b"another revision is served here"})
+
+    return answer
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    for _ in ("startup", "shutdown"):
+        event = await receive()
+        await send({"type": f"{event['type']}.complete"})
+
+
+def _stop_on_signals(drain_seconds: float) -> asyncio.Event:
+    stop = asyncio.Event()
+
+    def end() -> None:
+        stop.set()
+        timer = threading.Timer(drain_seconds + EXIT_MARGIN_SECONDS, os._exit, (1,))
+        timer.daemon = True
+        timer.start()
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        install_shutdown_hook(asyncio.get_running_loop(), end, signum)
+    return stop
+
+
+def _hypercorn_config(settings: RestateServiceSettings) -> Config:
+    config = Config()
+    config.bind = [f"{settings.host}:{settings.port}"]
+    config.graceful_timeout = settings.drain_seconds
+    config.h2_max_concurrent_streams = STREAMS_PER_CONNECTION
+    config.include_server_header = False
+    config.include_date_header = False
+    config.errorlog = logging.getLogger("hypercorn")
+    return config
+
+
+def _guard_refused_streams() -> None:
+    handle_events: Any = H2Protocol._handle_events  # pyright: ignore[reportPrivateUsage]
+    if getattr(handle_events, "guarded", False):
+        return
+
+    async def guarded(self: H2Protocol, events: list[h2.events.Event]) -> None:
+        for event in events:
+            if isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams:
+                self.connection.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id or 0)
+            else:
+                await handle_events(self, [event])
+
+    guarded.guarded = True  # pyright: ignore[reportFunctionMemberAccess]
+    H2Protocol._handle_events = guarded  # pyright: ignore[reportPrivateUsage]

@@ -1,0 +1,58 @@
+"""Settings: read once from the environment, at the edge; passed down as arguments."""
+
+import sys
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """A frozen set of settings. A field `database_url` is the environment variable `DATABASE_URL`; no prefix."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the environment; on a bad value, end the process with one line for each that names the variable."""
+        try:
+            return cls()
+        except ValidationError as error:
+            sys.exit("\n".join(_advice(problem["loc"], problem["msg"]) for problem in error.errors()))
+
+
+def _advice(location: tuple[int | str, ...], message: str) -> str:
+    name = str(location[0]).upper() if location else "settings"
+    return f"setting {name}: {message.removeprefix('Value error, ')}"
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""A comma-separated list in one environment variable."""
+
+
+class ServiceSettings(Settings):
+    """What every service has: where it listens, how it logs, how long it drains."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on")
+    port: int = Field(ge=1, le=65535, description="Port to listen on")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged")
+
+
+class RestateServiceSettings(ServiceSettings):
+    """A service that Restate calls."""
+
+    revision: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="Version of the code; when set, Restate is answered only under `/rev/<revision>`",
+    )
+    drain_seconds: float = Field(default=3, ge=0, description="After SIGTERM, how long attempts may run on")
+    server: Literal["hypercorn", "granian"] = Field(default="hypercorn", description="HTTP/2 server")
+    identity_keys: Words = Field(
+        default=(),
+        description="Restate's public request-identity keys, comma-separated; empty: requests are not checked",
+    )
