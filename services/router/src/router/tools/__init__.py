@@ -1,0 +1,1 @@
+"""Local tools: functions that the router runs itself, each inside `ctx.run`."""
