@@ -20,8 +20,8 @@ AFFECTED = 10
 
 _WORD = re.compile(r"[^\W_]+")
 _SHORTEST_BEGINNING = 3
-_NAMES_NOTHING = {"a", "all", "any", "component", "components", "everything", "nimbus", "our", "service", "services"}
-_NAMES_NOTHING |= {"system", "systems", "the", "your"}
+_FILLER = "a all any component components everything nimbus our service services system systems the your"
+_NAMES_NOTHING = frozenset(_FILLER.split())
 
 
 class StatusUnavailable(Exception):
