@@ -1,0 +1,136 @@
+"""A child process in a session of its own, with a log file, a readiness check and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+MARK = "SWITCHBOARD_DATA_DIR"
+"""Every child carries this variable, so that a later start recognises what a killed supervisor left behind."""
+
+
+class StartError(Exception):
+    """A part of the system cannot start; the message is one line that a user can act on."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run: a command, what it adds to the environment, and how to tell that it is ready."""
+
+    name: str
+    command: Sequence[str]
+    env: Mapping[str, str]
+    ready: Callable[[], Awaitable[bool]]
+    stop_signal: signal.Signals = signal.SIGTERM
+    without: frozenset[str] = field(default_factory=frozenset[str])
+    """Inherited variables that this program must not see."""
+
+
+class Process:
+    """One program that runs now, or ran, or will run again."""
+
+    def __init__(self, program: Program, data_dir: Path) -> None:
+        self.program = program
+        self.log = data_dir / "logs" / f"{program.name}.log"
+        self._data_dir = data_dir
+        self._child: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child and self.running else None
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.returncode is None
+
+    async def start(self) -> None:
+        """Starts the program; its output goes to the end of its log file."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        # Children inherit the user's environment: PATH, proxies, certificates.
+        inherited = {k: v for k, v in os.environ.items() if k not in self.program.without}  # noqa: TID251
+        with self.log.open("ab") as log:
+            self._child = await asyncio.create_subprocess_exec(
+                *self.program.command,
+                env={**inherited, MARK: str(self._data_dir.resolve()), **self.program.env},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def wait_ready(self, seconds: float = 30) -> None:
+        """Returns once the program says that it is ready; raises when it ends or takes too long."""
+        deadline = time.monotonic() + seconds
+        while not await self.program.ready():
+            if not self.running:
+                raise StartError(f"{self.program.name} ended at once: {self.last_line()} (see {self.log})")
+            if time.monotonic() > deadline:
+                raise StartError(f"{self.program.name} is not ready after {seconds:.0f} s (see {self.log})")
+            await asyncio.sleep(0.05)
+
+    async def wait(self) -> int:
+        """Waits until the program has ended and returns its exit code."""
+        return await self._child.wait() if self._child else 0
+
+    async def stop(self, seconds: float = 5, with_signal: signal.Signals | None = None) -> None:
+        """Asks the program to end, and ends it when it does not within the time given."""
+        self.send(with_signal or self.program.stop_signal)
+        try:
+            await asyncio.wait_for(self.wait(), seconds)
+        except TimeoutError:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """SIGKILL, and wait until the process is gone."""
+        self.send(signal.SIGKILL)
+        await self.wait()
+
+    def send(self, sig: signal.Signals) -> None:
+        if self._child and self.running:
+            self._child.send_signal(sig)
+
+    def tail(self, lines: int = 40) -> str:
+        """The end of the log, for a message about a failure."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def last_line(self) -> str:
+        written = [line for line in self.tail().splitlines() if line.strip()]
+        return written[-1][:400] if written else "it wrote no log"
+
+
+def end_leftovers(data_dir: Path, postgres_dir: Path | None = None, seconds: float = 3) -> int:
+    """Ends what a killed supervisor of this data folder left running, and nothing else; returns how many."""
+    found = [p for p in psutil.process_iter() if p.pid != os.getpid() and _belongs(p, data_dir, postgres_dir)]
+    for process in found:
+        # The postmaster ends fast on SIGINT; on SIGTERM it would wait for its clients.
+        _signal(process, signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
+    _, alive = psutil.wait_procs(found, timeout=seconds)
+    for process in alive:
+        _signal(process, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=seconds)
+    return len(found)
+
+
+def _belongs(process: psutil.Process, data_dir: Path, postgres_dir: Path | None) -> bool:
+    try:
+        # PostgreSQL overwrites its environment with its title; but each of its processes works in its own folder.
+        if process.name() == "postgres":
+            return postgres_dir is not None and process.cwd() == str(postgres_dir.resolve())
+        return process.environ().get(MARK) == str(data_dir.resolve())
+    except (psutil.Error, OSError):
+        return False
+
+
+def _signal(process: psutil.Process, sig: signal.Signals) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(sig)

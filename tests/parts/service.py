@@ -1,0 +1,32 @@
+"""One of our services as a process of its own."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from standalone.ports import free_port
+from standalone.process import Process, Program
+from standalone.restate import answers
+
+
+class Service(Process):
+    """`python -m <module>` on a port of its own; `start` again after `stop` or `kill` keeps port and environment."""
+
+    def __init__(self, module: str, data_dir: Path, env: Mapping[str, str], *, name: str = "", port: int = 0) -> None:
+        self.port = port or free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.url = self.address + (f"/rev/{env['REVISION']}" if env.get("REVISION") else "")
+        program = Program(
+            name=name or f"{module}-{self.port}",
+            command=[sys.executable, "-m", module],
+            env={"PORT": str(self.port), "PYTHONUNBUFFERED": "1"} | env,
+            ready=self._healthy,
+        )
+        super().__init__(program, data_dir)
+
+    async def start(self) -> None:
+        await super().start()
+        await self.wait_ready()
+
+    async def _healthy(self) -> bool:
+        return await answers(f"{self.address}/health")
