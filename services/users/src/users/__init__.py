@@ -1,1 +1,1 @@
-"""The user-database tool."""
+"""Customers and their accounts: what the user-database tool reads."""

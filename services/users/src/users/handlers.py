@@ -1,0 +1,82 @@
+"""What the model may ask about a customer's account, and what it may start; and whether a customer exists."""
+
+import json
+from datetime import timedelta
+
+import restate
+from runtime.checked import RAW, checked
+from runtime.errors import Refused
+from runtime.postgres import Pool
+from runtime.serving import RETRY
+
+from users import store
+from users.account import Account, CustomerId, Export, Known, QueryUserDatabase
+from users.problems import find_problems
+
+BOUND_TOOL = {"mcp.type": "tool", "tool.bind": "user_id=caller.user_id"}
+
+
+def user_database(pool: Pool) -> restate.Service:
+    """`UserDatabase`: reads. They take no `ctx.run`, since the handler's answer is journaled by its caller."""
+    service = restate.Service("UserDatabase", ingress_private=True, invocation_retry_policy=RETRY)
+
+    @service.handler(input_serde=RAW, metadata={**BOUND_TOOL, "tool.readonly": "true", "tool.timeout": "30"})
+    @checked
+    async def query_user_database(_: restate.Context, request: QueryUserDatabase) -> Account:
+        """Look up the customer's own account data: profile and account status, current subscription plan with its
+        price and limits, usage this month against these limits, latest invoices and payments, and recent errors of
+        their API calls. Use it to find out why API calls are failing, what is wrong with an account, or what a plan
+        includes. It also lists the problems that it sees.
+        """
+        account = await store.read_account(pool, request.user_id)
+        if account is None:
+            raise unknown_customer()
+        account.problems = find_problems(account)
+        return account.only(request.sections)
+
+    @service.handler(input_serde=RAW)
+    @checked
+    async def is_customer(_: restate.Context, request: CustomerId) -> Known:
+        """Whether there is such a customer; for the router, not for the model."""
+        return Known(known=await store.is_customer(pool, request.user_id))
+
+    return service
+
+
+def account_export(pool: Pool, seconds: float) -> restate.Service:
+    """`AccountExport`: work that takes its time, so it is started (`send`) and asked about later."""
+    service = restate.Service("AccountExport", ingress_private=True, invocation_retry_policy=RETRY)
+
+    @service.handler(
+        input_serde=RAW,
+        metadata={**BOUND_TOOL, "tool.mode": "send"},
+        inactivity_timeout=timedelta(seconds=1),  # while it sleeps it holds neither a slot nor a connection
+    )
+    @checked
+    async def export_account(ctx: restate.Context, request: CustomerId) -> Export:
+        """Start an export: one file with everything that is stored about the customer, for data portability or an
+        archive. It takes a while; the answer is a task id, and check_task tells how it stands and what it exported.
+        """
+        export_id = str(ctx.uuid())
+
+        async def export() -> Export | None:
+            content = await store.read_everything(pool, request.user_id)
+            return None if content is None else summary(export_id, content)
+
+        exported = await ctx.run_typed("read everything", export)
+        if exported is None:
+            raise unknown_customer()
+        await ctx.sleep(timedelta(seconds=seconds), name="write the file")
+        return exported
+
+    return service
+
+
+def summary(export_id: str, content: str) -> Export:
+    """How many records of each kind this export holds, and how large it is."""
+    records = {table: len(rows) for table, rows in json.loads(content).items()}
+    return Export(export_id=export_id, records=records, size_bytes=len(content.encode()))
+
+
+def unknown_customer() -> Refused:
+    return Refused(404, "unknown_customer", "there is no customer with this id", "user_id")
