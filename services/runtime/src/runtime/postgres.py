@@ -56,6 +56,7 @@ async def open_pool(url: str, schema: str, size: int = POOL_SIZE) -> AsyncGenera
         server_settings={
             "search_path": schema,
             "application_name": f"switchboard-{schema}",
+            "timezone": "UTC",
             "statement_timeout": "5s",
             "lock_timeout": "2s",
             "idle_in_transaction_session_timeout": "10s",

@@ -102,7 +102,7 @@ def _is_none(value: object) -> bool:
 class Account(BaseModel):
     """One customer's account; sections that were not asked for are absent. `problems` looks at all of them."""
 
-    problems: list[str] = Field(default_factory=list[str], description="What needs attention, worst first.")
+    problems: list[str] = Field(default_factory=list[str], description="What needs attention in this account.")
     profile: Profile | None = Field(default=None, exclude_if=_is_none)
     plan: Plan | None = Field(default=None, exclude_if=_is_none)
     usage: list[Usage] | None = Field(default=None, exclude_if=_is_none)

@@ -15,7 +15,7 @@ _STATUS = {
 
 
 def find_problems(account: Account) -> list[str]:
-    """One sentence for each problem, worst first; empty when there is none to see."""
+    """One sentence for each problem, the account's status first; empty when there is none to see."""
     return [
         *_of_status(account.profile),
         *_of_usage(account.usage or []),
@@ -37,8 +37,8 @@ def _of_usage(usage: list[Usage]) -> Iterator[str]:
     for item in usage:
         if item.limit is None or item.percent is None:
             continue
-        figures = f"{item.used:,} of {item.limit:,} ({item.percent:g} %)"
-        name = item.metric.replace("_", " ")
+        figures = f"{item.used:,} of {item.limit:,} ({item.percent:g}%)"
+        name = item.metric.replace("_", " ").replace("api", "API")
         if item.over_limit:
             yield f"Over the plan's limit for {name}: {figures}."
         elif item.percent >= NEAR_LIMIT_PERCENT and item.limit > 1:

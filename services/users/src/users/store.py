@@ -28,14 +28,14 @@ WITH limits AS (
     FROM (SELECT * FROM limits WHERE metric <> 'requests_per_second') AS limits
     FULL JOIN (
         SELECT metric, used FROM usage
-        WHERE user_id = $1 AND month = date_trunc('month', now() AT TIME ZONE 'UTC')::date
+        WHERE user_id = $1 AND month = date_trunc('month', CURRENT_DATE)::date
     ) AS month USING (metric)
 ), billed AS (
     SELECT *, status = 'open' AND due_on < CURRENT_DATE AS overdue
     FROM invoices WHERE user_id = $1
     ORDER BY issued_on DESC, invoice_id LIMIT 6
 ), failed AS (
-    SELECT endpoint, status, code, message, count, last_seen AT TIME ZONE 'UTC' AS last_seen
+    SELECT endpoint, status, code, message, count, last_seen
     FROM api_errors WHERE user_id = $1 AND last_seen > now() - interval '7 days'
     ORDER BY count DESC, endpoint, code LIMIT 10
 )
