@@ -1,0 +1,145 @@
+"""What the support staff may do with a ticket: the only SQL of the staff command, run as the role `tickets_staff`.
+
+Each change is one statement that compares, sets and writes its audit row, so two people never both win.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from pydantic import BaseModel
+
+from tickets.model import TicketDetails
+from tickets.store import args_hash
+
+_TIMEOUT_SECONDS = 5.0
+
+_TICKET = (
+    "ticket_id, user_id, subject, description, category, priority, status, assignee, sla_due_at, created_at, updated_at"
+)
+
+_LIST = f"""
+SELECT {_TICKET} FROM tickets
+WHERE status = ANY($1::text[])
+  AND ($2::text IS NULL OR user_id = $2)
+  AND ($3::text IS NULL OR assignee = $3)
+  AND ($4::text IS NULL OR priority = $4)
+  AND (NOT $5 OR sla_due_at < now())
+ORDER BY sla_due_at, number
+LIMIT $6
+"""  # noqa: S608
+_SHOW = f"SELECT {_TICKET} FROM tickets WHERE ticket_id = $1"  # noqa: S608
+_HISTORY = "SELECT who, action, note, at FROM audit WHERE ticket_id = $1 ORDER BY audit_id"
+
+_ASSIGN = """
+WITH changed AS (
+    UPDATE tickets SET status = 'assigned', assignee = $2, updated_at = now()
+    WHERE ticket_id = $1 AND status <> 'closed' AND (assignee IS NULL OR ($3 AND assignee <> $2))
+    RETURNING ticket_id
+)
+INSERT INTO audit (ticket_id, who, action, args_hash, note) SELECT ticket_id, $4, 'assign', $5, $6 FROM changed
+RETURNING ticket_id
+"""
+_CLOSE = """
+WITH changed AS (
+    UPDATE tickets SET status = 'closed', updated_at = now()
+    WHERE ticket_id = $1 AND status <> 'closed'
+    RETURNING ticket_id
+)
+INSERT INTO audit (ticket_id, who, action, args_hash, note) SELECT ticket_id, $2, 'close', $3, $4 FROM changed
+RETURNING ticket_id
+"""
+
+
+class Declined(Exception):
+    """The change was not made; the text tells the staff why."""
+
+
+class StaffTicket(TicketDetails):
+    """A ticket as the staff see it: whose it is, and who works on it."""
+
+    user_id: str
+    assignee: str | None
+
+
+class Event(BaseModel):
+    """One row of a ticket's history."""
+
+    who: str
+    action: str
+    note: str
+    at: datetime
+
+
+class Filter(BaseModel):
+    """Which tickets to list."""
+
+    statuses: list[str]
+    user_id: str | None = None
+    assignee: str | None = None
+    priority: str | None = None
+    overdue: bool = False
+    limit: int = 50
+
+
+class Desk:
+    """The staff's view of all tickets."""
+
+    def __init__(self, connection: Any) -> None:
+        self._db = connection
+
+    async def find(self, wanted: Filter) -> list[StaffTicket]:
+        """The tickets wanted, the one that is due first at the top."""
+        rows = await self._db.fetch(
+            _LIST,
+            wanted.statuses,
+            wanted.user_id,
+            wanted.assignee,
+            wanted.priority,
+            wanted.overdue,
+            wanted.limit,
+        )
+        return [StaffTicket.model_validate(dict(row)) for row in rows]
+
+    async def show(self, ticket_id: str) -> StaffTicket:
+        row = await self._db.fetchrow(_SHOW, ticket_id)
+        if row is None:
+            raise Declined(f"no such ticket: {ticket_id}")
+        return StaffTicket.model_validate(dict(row))
+
+    async def history(self, ticket_id: str) -> list[Event]:
+        return [Event.model_validate(dict(row)) for row in await self._db.fetch(_HISTORY, ticket_id)]
+
+    async def assign(self, ticket_id: str, assignee: str, who: str, *, reassign: bool = False) -> None:
+        """Give a ticket to somebody; takes it from somebody else only when told so."""
+        digest = args_hash(f"assign {ticket_id} {assignee}")
+        if await self._db.fetchval(_ASSIGN, ticket_id, assignee, reassign, who, digest, f"to {assignee}") is None:
+            ticket = await self.show(ticket_id)
+            if ticket.status == "closed":
+                raise Declined(f"{ticket_id} is closed")
+            if ticket.assignee == assignee:
+                raise Declined(f"{ticket_id} is assigned to {assignee} already")
+            raise Declined(f"{ticket_id} is assigned to {ticket.assignee}; --reassign gives it to somebody else")
+
+    async def close(self, ticket_id: str, who: str, note: str = "") -> None:
+        digest = args_hash(f"close {ticket_id} {note}")
+        if await self._db.fetchval(_CLOSE, ticket_id, who, digest, note) is None:
+            await self.show(ticket_id)
+            raise Declined(f"{ticket_id} is closed already")
+
+
+@asynccontextmanager
+async def open_desk(url: str) -> AsyncGenerator[Desk]:
+    """A desk on a connection of its own; fails at once where a service would wait."""
+    connection: Any = await asyncpg.connect(
+        url,
+        timeout=_TIMEOUT_SECONDS,
+        command_timeout=_TIMEOUT_SECONDS,
+        server_settings={"search_path": "tickets", "application_name": "switchboard-tickets-staff"},
+    )
+    try:
+        yield Desk(connection)
+    finally:
+        await connection.close(timeout=_TIMEOUT_SECONDS)

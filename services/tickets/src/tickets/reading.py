@@ -1,0 +1,32 @@
+"""The tools that read the caller's tickets. One read each, so nothing but the result is journaled."""
+
+import restate
+
+from runtime.checked import RAW, checked
+from runtime.errors import Refused
+from runtime.serving import RETRY
+from tickets.model import GetTicket, ListMyTickets, MyTickets, TicketDetails
+from tickets.store import TicketStore
+
+_TOOL = {"mcp.type": "tool", "tool.bind": "user_id=caller.user_id", "tool.readonly": "true"}
+
+
+def ticket_tools(store: TicketStore) -> restate.Service:
+    service = restate.Service("Tickets", description="Reads the tickets of one customer")
+
+    @service.handler(input_serde=RAW, ingress_private=True, invocation_retry_policy=RETRY, metadata=_TOOL)
+    @checked
+    async def list_my_tickets(ctx: restate.Context, which: ListMyTickets) -> MyTickets:  # pyright: ignore[reportUnusedFunction]
+        """List the customer's support tickets and how they stand, the newest first."""
+        return MyTickets(tickets=await store.of_caller(which.user_id, which.limit))
+
+    @service.handler(input_serde=RAW, ingress_private=True, invocation_retry_policy=RETRY, metadata=_TOOL)
+    @checked
+    async def get_ticket(ctx: restate.Context, which: GetTicket) -> TicketDetails:  # pyright: ignore[reportUnusedFunction]
+        """Look up one of the customer's support tickets by its id: its text, status, priority and due time."""
+        ticket = await store.get(which.user_id, which.ticket_id)
+        if ticket is None:
+            raise Refused(404, "no_such_ticket", "no such ticket", field="ticket_id")
+        return ticket
+
+    return service

@@ -1,0 +1,48 @@
+"""Settings of the ticket services and of their commands."""
+
+import base64
+import binascii
+
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
+
+from runtime.settings import RestateServiceSettings, Settings
+
+_SECRET_BYTES = range(24, 65)
+
+
+class TicketSettings(RestateServiceSettings):
+    port: int = Field(default=9083, ge=1, le=65535, description="Port to listen on")
+    database_url: SecretStr = Field(description="PostgreSQL, as the login role `tickets_app`")
+    webhook_url: AnyHttpUrl | None = Field(
+        default=None, description="Where each new ticket is announced; empty: nobody is told"
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        validate_default=True,
+        description="Signs the webhooks: `whsec_` and 24 to 64 random bytes in base64; required with `WEBHOOK_URL`",
+    )
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _can_sign(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if secret is None and info.data.get("webhook_url"):
+            raise ValueError("is required when WEBHOOK_URL is set, so that receivers can check who wrote")
+        if secret is not None and not _is_signing_secret(secret.get_secret_value()):
+            raise ValueError("must be whsec_ and 24 to 64 random bytes in base64")
+        return secret
+
+
+def _is_signing_secret(secret: str) -> bool:
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        return False
+    return secret.startswith("whsec_") and len(key) in _SECRET_BYTES
+
+
+class MigrationSettings(Settings):
+    migration_database_url: SecretStr = Field(description="PostgreSQL, as the schema's owner `tickets_owner`")
+
+
+class StaffSettings(Settings):
+    staff_database_url: SecretStr = Field(description="PostgreSQL, as the staff's login role `tickets_staff`")

@@ -1,0 +1,161 @@
+"""The staff command: list, show, assign and close tickets."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, TypeVar
+
+import asyncpg
+import typer
+
+from tickets.desk import Declined, Desk, Filter, StaffTicket, open_desk
+from tickets.settings import StaffSettings
+
+Result = TypeVar("Result")
+
+staff = typer.Typer(help="List, show, assign and close tickets.", no_args_is_help=True)
+
+
+class Show(StrEnum):
+    unfinished = "unfinished"
+    open = "open"
+    assigned = "assigned"
+    closed = "closed"
+    all = "all"
+
+
+class Priority(StrEnum):
+    low = "low"
+    normal = "normal"
+    high = "high"
+    urgent = "urgent"
+
+
+_STATUSES = {Show.unfinished: ["open", "assigned"], Show.all: ["open", "assigned", "closed"]}
+
+
+def _clean_name(name: str) -> str:
+    name = name.strip()
+    if not 1 <= len(name) <= 64 or not name.isprintable():
+        raise typer.BadParameter("a name has 1 to 64 printable characters")
+    return name
+
+
+TicketId = Annotated[str, typer.Argument(metavar="ID", help="Such as TCK-000123.", callback=str.upper)]
+Who = Annotated[str, typer.Option("--as", envvar="USER", metavar="NAME", help="Who does this.", callback=_clean_name)]
+
+
+@staff.command("list")
+def list_tickets(
+    status: Annotated[Show, typer.Option(help="Which tickets.")] = Show.unfinished,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="Only this customer's.")] = None,
+    assignee: Annotated[str | None, typer.Option(metavar="NAME", help="Only this person's.")] = None,
+    priority: Annotated[Priority | None, typer.Option(help="Only of this priority.")] = None,
+    overdue: Annotated[bool, typer.Option("--overdue", help="Only those past their due time.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
+) -> None:
+    """List tickets, the one that is due first at the top."""
+    wanted = Filter(
+        statuses=_STATUSES.get(status, [status.value]),
+        user_id=user,
+        assignee=assignee,
+        priority=priority,
+        overdue=overdue,
+        limit=limit,
+    )
+    tickets = _at_desk(lambda desk: desk.find(wanted))
+    if not tickets:
+        typer.echo("no tickets")
+        return
+    now = datetime.now(UTC)
+    rows = [("ID", "DUE", "PRIORITY", "CATEGORY", "STATUS", "ASSIGNEE", "CUSTOMER", "SUBJECT")]
+    rows += [_row(ticket, now) for ticket in tickets]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@staff.command()
+def show(ticket_id: TicketId) -> None:
+    """Show a ticket, with its text and its history."""
+
+    async def read(desk: Desk) -> None:
+        ticket = await desk.show(ticket_id)
+        typer.echo(f"{ticket.ticket_id}  {_printable(ticket.subject)}")
+        typer.echo(f"customer  {ticket.user_id}")
+        typer.echo(f"status    {ticket.status}" + (f", assigned to {ticket.assignee}" if ticket.assignee else ""))
+        typer.echo(f"category  {ticket.category}, priority {ticket.priority}")
+        typer.echo(f"due       {ticket.sla_due_at:%Y-%m-%d %H:%M %Z} ({due(ticket, datetime.now(UTC))})")
+        typer.echo(f"\n{_printable(ticket.description)}\n")
+        for event in await desk.history(ticket_id):
+            typer.echo(f"{event.at:%Y-%m-%d %H:%M %Z}  {event.who}  {event.action}  {_printable(event.note)}".rstrip())
+
+    _at_desk(read)
+
+
+@staff.command()
+def assign(
+    ticket_id: TicketId,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who shall work on it.", callback=_clean_name)],
+    who: Who,
+    reassign: Annotated[bool, typer.Option("--reassign", help="Also when somebody else has it.")] = False,
+) -> None:
+    """Give a ticket to somebody."""
+    _at_desk(lambda desk: desk.assign(ticket_id, name, who, reassign=reassign))
+    typer.echo(f"{ticket_id} is assigned to {name}")
+
+
+@staff.command()
+def close(
+    ticket_id: TicketId,
+    who: Who,
+    note: Annotated[str, typer.Option(help="How it was solved; kept in the history.")] = "",
+) -> None:
+    """Close a ticket."""
+    _at_desk(lambda desk: desk.close(ticket_id, who, note))
+    typer.echo(f"{ticket_id} is closed")
+
+
+def due(ticket: StaffTicket, now: datetime) -> str:
+    """How long until the ticket is due; the word OVERDUE when it is late."""
+    if ticket.status == "closed":
+        return "-"
+    minutes = abs(ticket.sla_due_at - now) // timedelta(minutes=1)
+    span = f"{minutes // 60}h {minutes % 60:02}m"
+    return f"OVERDUE {span}" if ticket.sla_due_at < now else f"in {span}"
+
+
+def _row(ticket: StaffTicket, now: datetime) -> tuple[str, ...]:
+    return (
+        ticket.ticket_id,
+        due(ticket, now),
+        ticket.priority,
+        ticket.category,
+        ticket.status,
+        ticket.assignee or "-",
+        ticket.user_id,
+        _printable(ticket.subject).replace("\n", " "),
+    )
+
+
+def _printable(text: str) -> str:
+    """The customer's text without what a terminal would obey."""
+    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _at_desk(work: Callable[[Desk], Awaitable[Result]]) -> Result:
+    url = StaffSettings.read().staff_database_url.get_secret_value()
+
+    async def run() -> Result:
+        async with open_desk(url) as desk:
+            return await work(desk)
+
+    try:
+        return asyncio.run(run())
+    except Declined as reason:
+        line = str(reason)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        line = f"setting STAFF_DATABASE_URL: the database cannot be used: {error or type(error).__name__}"
+    typer.echo(line, err=True)
+    raise typer.Exit(1)
