@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 CallStatus = Literal["ok", "error", "denied", "unknown"]
-"""`unknown`: the call timed out or was only started; it lives on as a task."""
+"""`unknown`: the call did not end in time; it lives on as a task, and its effect may still come."""
 
 Outcome = Literal[
     "answered",
@@ -13,6 +13,7 @@ Outcome = Literal[
     "calls_exhausted",
     "tokens_exhausted",
     "time_exhausted",
+    "errors_exhausted",
     "model_unavailable",
     "model_misconfigured",
 ]

@@ -46,7 +46,11 @@ class LeftOut(BaseModel):
 
 
 class Catalogue(BaseModel):
-    """`GET /tools`: the tools on offer now, sorted by name, and what was left out."""
+    """`GET /tools`: the tools on offer now, sorted by name, and what was left out.
+
+    `switched_off` names what the operators' policy forbids; it holds for local tools too.
+    """
 
     tools: list[Tool] = Field(default_factory=list[Tool])
     left_out: list[LeftOut] = Field(default_factory=list[LeftOut])
+    switched_off: list[str] = Field(default_factory=list[str])

@@ -97,7 +97,7 @@ def _no_constant(_: str) -> NoReturn:
 
 
 def _is_text(value: Any) -> bool:
-    """False where PostgreSQL or UTF-8 could not hold it: NUL characters and lone surrogates, which only escapes bring."""
+    """False for NUL characters and lone surrogates, which escapes can bring and PostgreSQL or UTF-8 cannot hold."""
     if isinstance(value, str):
         return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
     if isinstance(value, dict):

@@ -1,0 +1,81 @@
+"""The tools on offer: the router's own and, polled from the registry, everybody else's."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from pydantic import ValidationError
+from restate.exceptions import RetryableError
+
+from contracts import Caller, Catalogue, Tool
+from router.plan import Offer
+
+FIRST_WAIT_SECONDS = 25.0
+POLL_TIMEOUT = aiohttp.ClientTimeout(total=5)
+
+log = logging.getLogger(__name__)
+
+
+class Offers:
+    """The last good catalogue with every schema compiled; the router's own tools win over a tool of the same name."""
+
+    def __init__(self, own: Mapping[str, Offer]) -> None:
+        self._own = dict(own)
+        self._all = dict(own)
+        self._ready = asyncio.Event()
+
+    def replace(self, tools: list[Tool]) -> None:
+        self._all = {tool.name: Offer(tool) for tool in tools} | self._own
+        self._ready.set()
+
+    async def now(self) -> dict[str, Offer]:
+        """All tools by name. Raises `RetryableError` until the first catalogue has come."""
+        try:
+            async with asyncio.timeout(FIRST_WAIT_SECONDS):
+                await self._ready.wait()
+        except TimeoutError:
+            raise RetryableError("no catalogue yet", status_code=503) from None
+        return self._all
+
+
+def for_model(offers: dict[str, Offer], caller: Caller) -> list[dict[str, Any]]:
+    """The tools that this caller may use, in OpenAI's form, in a stable order (replies and prompt caches need one)."""
+    return [offers[name].for_model for name in sorted(offers) if offers[name].allowed_to(caller)]
+
+
+@asynccontextmanager
+async def polling(offers: Offers, session: aiohttp.ClientSession, url: str, seconds: float) -> AsyncGenerator[None]:
+    """Keep `offers` fresh from the registry while the block runs."""
+    task = asyncio.create_task(_poll(offers, session, url, seconds))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _poll(offers: Offers, session: aiohttp.ClientSession, url: str, seconds: float) -> None:
+    etag, trouble = "", ""
+    while True:
+        try:
+            etag = await _fetch(offers, session, url, etag)
+            problem = ""
+        except (aiohttp.ClientError, TimeoutError, ValidationError, ValueError) as error:
+            problem = type(error).__name__
+        if problem and problem != trouble:
+            log.warning("catalogue_unavailable", extra={"reason": problem, "mend": "CATALOGUE_URL or the registry"})
+        trouble = problem
+        await asyncio.sleep(seconds)
+
+
+async def _fetch(offers: Offers, session: aiohttp.ClientSession, url: str, etag: str) -> str:
+    async with session.get(url, headers={"If-None-Match": etag} if etag else {}, timeout=POLL_TIMEOUT) as response:
+        if response.status == 304:
+            return etag
+        response.raise_for_status()
+        catalogue = Catalogue.model_validate_json(await response.read())
+        offers.replace(catalogue.tools)
+        log.info("catalogue_read", extra={"tools": [tool.name for tool in catalogue.tools]})
+        return response.headers.get("ETag", "")

@@ -1,0 +1,44 @@
+"""Known customers: where a plain user id is believed, somebody still has to say that it is a customer's."""
+
+import json
+import time
+from datetime import timedelta
+
+import restate
+from restate import Context
+
+from router.run import Begun
+
+KNOWN_FOR_SECONDS = 60.0
+MAX_KNOWN = 10_000
+ANSWER_WITHIN = timedelta(seconds=10)
+
+
+class Customers:
+    """Asks `Service/handler` about a user id unless it said yes within the last minute."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._known: dict[str, float] = {}
+
+    def to_ask(self, user_id: str) -> str:
+        """The handler to ask, or nothing; read inside a journaled step, for it depends on the time."""
+        return "" if self._known.get(user_id, 0) > time.monotonic() else self._target
+
+    def remember(self, user_id: str) -> None:
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        self._known[user_id] = time.monotonic() + KNOWN_FOR_SECONDS
+
+
+async def is_customer(ctx: Context, begun: Begun, customers: Customers) -> bool:
+    """False if the handler says that it knows no such customer; true if it says nothing in time."""
+    service, handler = begun.check_customer.split("/")
+    call = ctx.generic_call(service, handler, json.dumps({"user_id": begun.caller.user_id}).encode())
+    await restate.wait_completed(call, ctx.sleep(ANSWER_WITHIN, "customer check timeout"))
+    if not call.is_completed():
+        return True
+    known = bool(json.loads(await call)["known"])
+    if known:
+        customers.remember(begun.caller.user_id)
+    return known

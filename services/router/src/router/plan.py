@@ -1,0 +1,159 @@
+"""Decisions: what the router will do with each call that the model asked for, or what the model must read instead.
+
+Everything that a call needs is decided here once and journaled with the turn, so that a later change of the
+catalogue, a policy or a setting never changes a run that is being replayed.
+"""
+
+import json
+import uuid
+from typing import Any, cast
+
+import jsonschema_rs
+from pydantic import BaseModel, Field
+
+from contracts import Caller, Mode, Outcome, Tool
+
+TASK_ID_LENGTH = 16
+
+
+class WantedCall(BaseModel):
+    """A tool call as the model wrote it; nothing of it is trusted. `arguments` should be a JSON object in a string."""
+
+    name: str
+    arguments: str
+    problem: str | None = None
+
+
+class Plan(BaseModel):
+    """What the router will do with one call: `error` is told to the model instead of a call.
+
+    `body` is the final JSON for the tool. `service` is None for a local tool. `task_id` names the call if it outlives
+    its turn.
+    """
+
+    call_id: str
+    tool: str
+    arguments: str
+    error: str | None = None
+    denied: bool = False
+    service: str | None = None
+    handler: str | None = None
+    key: str | None = None
+    body: str = ""
+    mode: Mode = "call"
+    readonly: bool = False
+    timeout: float = 0
+    max_result_bytes: int = 0
+    task_id: str = ""
+
+
+class Turn(BaseModel):
+    """One journaled model turn: the assistant's message and the plan of each of its calls.
+
+    `cut`: the message ended at the model's length limit. `outcome` is set when this turn ended the run without an
+    answer. Times are seconds since the epoch. `call_ms` holds, for the calls of the turn before, how long each took.
+    """
+
+    started_at: float
+    ended_at: float
+    text: str = ""
+    plans: list[Plan] = Field(default_factory=list[Plan])
+    cut: bool = False
+    outcome: Outcome | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    call_ms: list[int] = Field(default_factory=list[int])
+
+    @property
+    def is_last(self) -> bool:
+        return self.outcome is not None or not (self.plans or self.cut)
+
+
+class Offer:
+    """A tool on offer, its schema compiled once."""
+
+    def __init__(self, tool: Tool) -> None:
+        self.tool = tool
+        self._validator = jsonschema_rs.validator_for(tool.parameters)
+        self.for_model = {
+            "type": "function",
+            "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+        }
+
+    def complaint(self, arguments: dict[str, Any]) -> str | None:
+        """What is wrong with the arguments, for the model to mend; None if nothing is."""
+        errors = [
+            f"{'.'.join(str(part) for part in error.instance_path) or 'arguments'}: {error.message}"
+            for error, _ in zip(self._validator.iter_errors(arguments), range(3), strict=False)
+        ]
+        return "; ".join(errors) or None
+
+    def allowed_to(self, caller: Caller) -> bool:
+        return not self.tool.roles or not set(self.tool.roles).isdisjoint(caller.roles)
+
+
+def make_plan(call_id: str, wanted: WantedCall, offers: dict[str, Offer], caller: Caller, seconds_left: float) -> Plan:
+    """Decide one call. Never raises: what cannot be done becomes an error for the model."""
+    arguments = _object(wanted.arguments)
+    plan = Plan(call_id=call_id, tool=wanted.name, arguments="{}" if arguments is None else wanted.arguments or "{}")
+    offer = offers.get(wanted.name)
+    if wanted.problem is not None:
+        plan.error = wanted.problem
+    elif offer is None:
+        plan.error = f"there is no tool of that name; the tools are: {', '.join(sorted(offers))}"
+    elif not offer.allowed_to(caller):
+        plan.error, plan.denied = "this caller may not use this tool", True
+    elif arguments is None:
+        plan.error = "the arguments are not a JSON object"
+    elif (complaint := offer.complaint(arguments)) is not None:
+        plan.error = complaint
+    else:
+        _fill(plan, offer.tool, arguments, caller, seconds_left)
+    return plan
+
+
+def _fill(plan: Plan, tool: Tool, arguments: dict[str, Any], caller: Caller, seconds_left: float) -> None:
+    bound = {name: _bound(source, caller) for name, source in tool.bind.items()}
+    plan.body = json.dumps(arguments | bound, ensure_ascii=False)
+    plan.service, plan.handler = tool.service, tool.handler
+    plan.key = _key(tool.key, arguments, caller)
+    plan.mode, plan.readonly = tool.mode, tool.readonly
+    plan.timeout = min(tool.timeout, max(seconds_left, 1))
+    plan.max_result_bytes = tool.max_result_bytes
+    if tool.service is not None and not tool.readonly:
+        plan.task_id = f"task_{uuid.uuid4().hex[:TASK_ID_LENGTH]}"
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return None
+    return scrub(cast(dict[str, Any], value)) if isinstance(value, dict) else None
+
+
+def scrub(value: Any) -> Any:
+    """The same JSON value without NUL characters and lone surrogates, which neither PostgreSQL nor UTF-8 can hold."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {scrub(key): scrub(item) for key, item in cast(dict[str, Any], value).items()}
+    if isinstance(value, list):
+        return [scrub(item) for item in cast(list[Any], value)]
+    return value
+
+
+def _bound(source: str, caller: Caller) -> str:
+    if source == "caller.user_id":
+        return caller.user_id
+    raise ValueError(f"a tool binds {source}, which this router does not know")
+
+
+def _key(rule: str | None, arguments: dict[str, Any], caller: Caller) -> str | None:
+    if rule is None:
+        return None
+    if rule == "caller.user_id":
+        return caller.user_id
+    if rule == "run":
+        return uuid.uuid4().hex
+    return str(arguments[rule.removeprefix("argument:")])

@@ -1,0 +1,57 @@
+"""What the router reads from its environment."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from runtime.settings import RestateServiceSettings, Words
+
+ARTICLES = Path(__file__).parent / "articles"
+
+
+class RouterSettings(RestateServiceSettings):
+    """The model, the callers, the budgets of a run, and where the catalogue and the status page are."""
+
+    port: int = Field(default=9081, ge=1, le=65535, description="Port to listen on")
+
+    openai_base_url: str = Field(default="https://api.openai.com/v1", description="Any OpenAI-compatible endpoint")
+    openai_api_key: SecretStr = Field(default=SecretStr("none"), description="Key of that endpoint")
+    openai_model: str = Field(default="gpt-4.1-mini", min_length=1, description="Name of the model")
+    openai_temperature: float | None = Field(default=0.2, ge=0, le=2, description="Empty: the endpoint's own default")
+    openai_timeout: float = Field(default=30, gt=0, description="Seconds for one model call, all in all")
+    openai_attempts: int = Field(default=3, ge=1, le=5, description="Model calls for one turn, retries included")
+
+    catalogue_url: str = Field(default="http://127.0.0.1:9084/tools", description="The registry's catalogue")
+    catalogue_seconds: float = Field(default=2, gt=0, description="How often the catalogue is asked for")
+    status_url: str = Field(
+        default="http://127.0.0.1:9086/api/v2/summary.json", description="Statuspage summary that is read out"
+    )
+    articles_dir: Path = Field(default=ARTICLES, description="Folder of help articles in Markdown")
+
+    trust_user_id: bool = Field(default=False, description="Believe a plain `user_id`; for demos and tests alone")
+    customer_check: str = Field(
+        default="",
+        pattern=r"^([A-Za-z0-9_.]+/[A-Za-z0-9_]+)?$",
+        description="`Service/handler` that knows customers; asked about a `user_id` that was believed",
+    )
+    caller_keys: Words = Field(
+        default=(), description="Keys that sign caller tokens: shared secrets or PEM public keys"
+    )
+    caller_algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] = Field(
+        default="HS256", description="How caller tokens are signed"
+    )
+    caller_issuer: str = Field(default="", description="Required `iss` of caller tokens; empty: not checked")
+    caller_audience: str = Field(default="switchboard", description="Required `aud` of caller tokens")
+
+    max_turns: int = Field(default=8, ge=1, description="Model turns in a run")
+    max_calls: int = Field(default=16, ge=0, description="Tool calls in a run")
+    max_tokens: int = Field(default=60_000, ge=1, description="Tokens in a run, as the model's server counts them")
+    max_seconds: float = Field(default=120, gt=0, description="Seconds in a run")
+    max_errors: int = Field(default=6, ge=1, description="Failed tool calls in a run")
+
+    @model_validator(mode="after")
+    def _callers_can_be_known(self) -> Self:
+        if not self.trust_user_id and not self.caller_keys:
+            raise ValueError("set CALLER_KEYS, or TRUST_USER_ID=true for a demo: no caller could be believed")
+        return self

@@ -1,0 +1,54 @@
+"""The router's own tools, declared with the same fields as remote ones."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from restate import TerminalError
+
+from contracts import Tool
+from router.calls import LocalTool
+from router.tools.articles import ArticleIndex, SearchHelpArticles, search_help_articles
+from router.tools.status import CheckServiceStatus, StatusPage, StatusUnavailable, check_service_status
+
+Input = TypeVar("Input", bound=BaseModel)
+
+
+def local_tools(index: ArticleIndex, page: StatusPage) -> dict[str, LocalTool]:
+    """All local tools by name."""
+
+    async def status(request: CheckServiceStatus) -> BaseModel:
+        try:
+            return await check_service_status(page, request)
+        except StatusUnavailable:
+            raise TerminalError("the status page cannot be read now", status_code=424) from None
+
+    async def articles(request: SearchHelpArticles) -> BaseModel:
+        return search_help_articles(index, request)
+
+    tools = [
+        _local("check_service_status", check_service_status.__doc__, CheckServiceStatus, status, seconds=8),
+        _local("search_help_articles", search_help_articles.__doc__, SearchHelpArticles, articles, seconds=5),
+    ]
+    return {entry.tool.name: entry for entry in tools}
+
+
+def _local(
+    name: str, doc: str | None, model: type[Input], action: Callable[[Input], Awaitable[BaseModel]], seconds: float
+) -> LocalTool:
+    async def run(arguments: bytes) -> BaseModel:
+        try:
+            request = model.model_validate_json(arguments)
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise TerminalError(f"{problem['loc']}: {problem['msg']}", status_code=422) from None
+        return await action(request)
+
+    tool = Tool(
+        name=name,
+        description=" ".join((doc or "").split()),
+        parameters=model.model_json_schema(),
+        readonly=True,
+        timeout=seconds,
+    )
+    return LocalTool(tool, run)
