@@ -19,10 +19,9 @@ _ALLOWED = {  # api_calls_per_month, team_members, storage_gb
     "starter": (50_000, 5, 10),
     "pro": (500_000, 20, 100),
     "business": (5_000_000, 100, 1_000),
-    "enterprise": (40_000_000, 400, 8_000),
+    "enterprise": (40_000_000, 400, 8_000),  # as agreed, and any number of members
 }
 _PRICE_CENTS = {"free": 0, "starter": 2_900, "pro": 19_900, "business": 99_900, "enterprise": 420_000}
-_ENTERPRISE_REQUESTS_PER_SECOND = 1_000
 
 
 @dataclass(frozen=True)
@@ -36,30 +35,30 @@ class _Failing:
     count: int
 
 
-_QUOTA = "The plan's limit of API calls for this month is reached"
 _STRAY = (
-    _Failing("GET /v1/orders/{id}", 404, "not_found", "There is no order with this id", 12),
-    _Failing("POST /v1/orders", 400, "invalid_request", "The field `currency` is missing", 7),
-    _Failing("POST /v1/webhooks", 409, "already_exists", "A webhook with this URL exists", 2),
+    _Failing("GET /v1/customers/{id}", 404, "not_found", "There is no customer with this id", 12),
+    _Failing("POST /v1/payments", 400, "invalid_request", "The field `currency` is missing", 7),
+    _Failing("POST /v1/webhooks", 422, "already_exists", "A webhook with this URL exists", 2),
 )
-_OVER_QUOTA = (
-    _Failing("POST /v1/payments", 429, "quota_exceeded", _QUOTA, 3_000),
-    _Failing("GET /v1/orders", 429, "quota_exceeded", _QUOTA, 1_200),
+_USED_UP = "The API calls of this month are used up"
+_LIMIT_REACHED = (
+    _Failing("POST /v1/payments", 429, "usage_limit_reached", _USED_UP, 3_000),
+    _Failing("GET /v1/customers", 429, "usage_limit_reached", _USED_UP, 1_200),
 )
-_TOO_FAST = (
-    _Failing("GET /v1/orders", 429, "rate_limit_exceeded", "More requests per second than the plan allows", 850),
-)
-_BAD_KEY = (_Failing("POST /v1/payments", 401, "invalid_api_key", "This API key was revoked", 640),)
+_TOO_FAST = (_Failing("GET /v1/payments", 429, "rate_limited", "Too many requests in one second", 850),)
+_REVOKED = (_Failing("POST /v1/payments", 401, "key_revoked", "This API key was revoked", 640),)
 _SUSPENDED = (_Failing("POST /v1/payments", 403, "account_suspended", "The account is suspended", 410),)
 _SERVER = (
-    _Failing("POST /v1/payments", 502, "upstream_error", "The card network did not answer", 190),
-    _Failing("GET /v1/reports", 504, "timeout", "The report took too long", 35),
+    _Failing("POST /v1/payments", 502, "bad_gateway", "A server behind the API did not answer", 190),
+    _Failing("GET /v1/payments", 504, "timeout", "The operation took longer than 30 seconds", 35),
 )
 
 
 @dataclass(frozen=True)
 class _Situation:
-    """How a customer is doing. `usage` is a range of shares of the plan's API calls; `unpaid` counts invoices."""
+    """How a customer is doing. `usage` is a range of shares of the plan's API calls, and may pass 1 by a little,
+    since calls are metered with a delay; `unpaid` counts invoices.
+    """
 
     usage: tuple[float, float] = (0.15, 0.7)
     status: str = "active"
@@ -74,14 +73,14 @@ _SITUATIONS = {
     "new": _Situation(usage=(0.0, 0.02), established=False),
     "trial": _Situation(usage=(0.05, 0.3), status="trial", established=False, trial_days_left=9),
     "near_limit": _Situation(usage=(0.91, 0.98)),
-    "over_limit": _Situation(usage=(1.02, 1.15), failing=_OVER_QUOTA),
+    "over_limit": _Situation(usage=(1.001, 1.015), failing=_LIMIT_REACHED),
     "rate_limited": _Situation(failing=_TOO_FAST),
-    "bad_key": _Situation(failing=_BAD_KEY),
+    "key_revoked": _Situation(failing=_REVOKED),
     "server_errors": _Situation(failing=_SERVER),
     "overdue": _Situation(status="past_due", unpaid=1),
     "suspended": _Situation(usage=(0.0, 0.05), status="suspended", unpaid=2, failing=_SUSPENDED),
     "cancelled": _Situation(usage=(0.0, 0.01), status="cancelled"),
-    "in_trouble": _Situation(usage=(1.03, 1.07), status="past_due", unpaid=1, failing=_OVER_QUOTA),
+    "in_trouble": _Situation(usage=(1.005, 1.01), status="past_due", unpaid=1, failing=_LIMIT_REACHED),
 }
 
 
@@ -116,17 +115,15 @@ def _rows(line: dict[str, str], now: datetime) -> Rows:
 def _agreed_limits(user_id: str, plan: str) -> list[dict[str, Any]]:
     if plan != "enterprise":
         return []
-    metrics = ("api_calls_per_month", "team_members", "storage_gb", "requests_per_second")
-    allowed = (*_ALLOWED[plan], _ENTERPRISE_REQUESTS_PER_SECOND)
-    return [
-        {"user_id": user_id, "metric": metric, "allowed": limit} for metric, limit in zip(metrics, allowed, strict=True)
-    ]
+    calls, _, storage = _ALLOWED[plan]
+    agreed = {"api_calls_per_month": calls, "storage_gb": storage, "requests_per_second": 1_000}
+    return [{"user_id": user_id, "metric": metric, "allowed": allowed} for metric, allowed in agreed.items()]
 
 
 def _usage(user_id: str, plan: str, situation: _Situation, random: Random, today: date) -> list[dict[str, Any]]:
     """This month as the situation says, the months before it as for everybody."""
     calls, members, storage = _ALLOWED[plan]
-    members_used = max(1, round(members * random.uniform(0.2, 0.8)))
+    members_used = max(1, int(members * random.uniform(0.2, 0.8)))
     storage_used = int(storage * random.uniform(0.1, 0.8))
     rows: list[dict[str, Any]] = []
     for back in range(MONTHS_OF_USAGE if situation.established else 1):

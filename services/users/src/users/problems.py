@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from users.account import Account, ApiError, Invoice, Profile, Usage
 
-NEAR_LIMIT_PERCENT = 90
+NEAR_LIMIT_PERCENT = 80
 ERRORS_WORTH_TELLING = 100
 
 _STATUS = {
