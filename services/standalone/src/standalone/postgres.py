@@ -144,8 +144,9 @@ def as_unprivileged(command: list[str]) -> list[str]:
         f"--reuid={nobody.pw_uid}",
         f"--regid={nobody.pw_gid}",
         "--clear-groups",
-        "--inh-caps=+dac_override",
-        "--ambient-caps=+dac_override",
+        "--securebits=+no_setuid_fixup",
+        "--inh-caps=-all,+dac_override",
+        "--ambient-caps=-all,+dac_override",
         *command,
     ]
 

