@@ -8,9 +8,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PACKAGED = Path(__file__).parent.parent / "articles"
-"""The articles that ship with the router, about the imaginary product Nimbus."""
-
 TEXT_BYTES = 4096
 """What the texts of one result may weigh together, so that a search never crowds out the rest of a transcript."""
 
