@@ -1,0 +1,107 @@
+"""Runs the registry: three kinds of loop around Restate's admin API, and a small web server."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from aiohttp import web
+
+from registry.admin import Admin, AdminError
+from registry.catalogue import Offer
+from registry.policy import PolicyError, PolicyFile
+from registry.register import Registrar
+from registry.settings import RegistrySettings
+from registry.status import Status
+from registry.stuck import end_stuck
+from registry.web import app
+from runtime.logs import configure_logs, get_logger
+
+SHUTDOWN_SECONDS = 1
+
+log = get_logger("registry")
+
+
+def main() -> None:
+    settings = RegistrySettings.read()
+    configure_logs("registry", settings.log_level)
+    try:
+        policy = PolicyFile(settings.policy_file, settings.reserved_tools)
+    except PolicyError as error:
+        sys.exit(f"setting POLICY_FILE: {error}")
+    asyncio.run(run(settings, policy))
+
+
+async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
+    """Work until SIGTERM or SIGINT."""
+    stop = _stop_on_signals()
+    status = Status()
+    async with Admin(settings.restate_admin_url) as admin:
+        offer = Offer(admin, policy, settings.reserved_tools)
+        registrar = Registrar(admin, settings.deployments, status, settings.end_former)
+
+        async def refresh() -> None:
+            await offer.refresh()
+            status.tools = len(offer.catalogue.tools) if offer.catalogue else 0
+
+        async def end_what_is_stuck() -> None:
+            await end_stuck(admin, status, settings.paused_grace_seconds, settings.run_deadline_seconds)
+
+        runner = await _serve(settings, app(offer, status))
+        async with asyncio.TaskGroup() as group:
+            loops = [
+                group.create_task(repeat("catalogue", refresh, settings.catalogue_poll_seconds, registrar.changed)),
+                group.create_task(repeat("stuck runs", end_what_is_stuck, settings.stuck_poll_seconds)),
+                *(
+                    group.create_task(registrar.keep_registered(name, settings.health_seconds))
+                    for name in settings.deployments
+                ),
+            ]
+            await stop.wait()
+            for loop in loops:
+                loop.cancel()
+        await runner.cleanup()
+
+
+async def repeat(
+    what: str, step: Callable[[], Awaitable[None]], seconds: float, wake: asyncio.Event | None = None
+) -> None:
+    """Do it again and again, at once when woken. That Restate is away is logged once, and so is its return."""
+    fault: str | None = None
+    wake = wake or asyncio.Event()
+    while True:
+        wake.clear()
+        try:
+            await step()
+            if fault is not None:
+                log.info("restate_answers_again", extra={"loop": what})
+            fault = None
+        except AdminError as error:
+            if str(error) != fault:
+                log.warning("restate_does_not_answer", extra={"loop": what, "reason": str(error)})
+            fault = str(error)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(wake.wait(), seconds)
+
+
+async def _serve(settings: RegistrySettings, application: web.Application) -> web.AppRunner:
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+    except OSError as error:
+        sys.exit(f"setting PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+    log.info("serving", extra={"port": settings.port})
+    return runner
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    return stop
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""Restate's admin API: the part of it that the registry needs, typed.
+
+The API is unauthenticated and can do everything, so no other room talks to it.
+"""
+
+import json
+import re
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+import aiohttp
+from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
+
+CALL_SECONDS = 10
+REGISTER_SECONDS = 30
+
+_INVOCATION_ID = re.compile(r"inv_[A-Za-z0-9]+")
+_DEPLOYMENT_ID = re.compile(r"dp_[A-Za-z0-9]+")
+
+_T = TypeVar("_T")
+
+
+class AdminError(Exception):
+    """Restate cannot be reached (`status` None), or it refused; the message is Restate's own reason."""
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Handler(BaseModel):
+    name: str
+    ty: str | None = None
+    """Exclusive, Shared or Workflow; None for the handlers of a plain service."""
+    documentation: str | None = None
+    metadata: dict[str, str] = Field(default_factory=dict[str, str])
+    input_json_schema: Any = None
+
+
+class Service(BaseModel):
+    name: str
+    ty: Literal["Service", "VirtualObject", "Workflow"]
+    deployment_id: str
+    handlers: list[Handler]
+
+
+class ServiceRevision(BaseModel):
+    name: str
+
+
+class Deployment(BaseModel):
+    id: str
+    uri: str = ""
+    """Empty for what is not called over HTTP."""
+    created_at: AwareDatetime
+    services: list[ServiceRevision]
+
+
+class Registered(BaseModel):
+    """What `POST /deployments` found at a URL; its services are not yet proven to be routed there."""
+
+    id: str
+    services: list[ServiceRevision]
+
+
+class Unfinished(BaseModel):
+    """An invocation that is paused or backing off. Its idle time began when it last made progress."""
+
+    id: str
+    service: str
+    handler: str
+    status: str
+    idle_seconds: int
+    last_failure: str | None = None
+    last_failure_error_code: str | None = None
+
+
+_SERVICES = TypeAdapter(list[Service])
+_DEPLOYMENTS = TypeAdapter(list[Deployment])
+_UNFINISHED = TypeAdapter(list[Unfinished])
+
+
+class Admin:
+    """A client of one Restate's admin API; use it as an async context manager."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+
+    async def __aenter__(self) -> Self:
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.close()
+
+    async def services(self) -> list[Service]:
+        return _parse(_SERVICES, (await self._call("GET", "/services"))["services"])
+
+    async def deployments(self) -> list[Deployment]:
+        return _parse(_DEPLOYMENTS, (await self._call("GET", "/deployments"))["deployments"])
+
+    async def register(self, url: str, force: bool) -> Registered:
+        """Let Restate discover what this URL serves. Without force, a URL that it knows already is left as it is."""
+        body = {"uri": url, "force": force}
+        return _parse(TypeAdapter(Registered), await self._call("POST", "/deployments", body, REGISTER_SECONDS))
+
+    async def delete(self, deployment_id: str) -> None:
+        """Forget a deployment at once: without force Restate answers 501, with it nothing checks what is in flight."""
+        await self._call("DELETE", f"/deployments/{_checked(_DEPLOYMENT_ID, deployment_id)}?force=true")
+
+    async def kill(self, invocation_id: str) -> None:
+        """End an invocation and its calls; fine if it has just ended by itself."""
+        try:
+            await self._call("PATCH", f"/invocations/{_checked(_INVOCATION_ID, invocation_id)}/kill")
+        except AdminError as error:
+            if error.status not in (404, 409):
+                raise
+
+    async def query(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of Restate's own tables. It takes no parameters: whatever goes into the text is checked first."""
+        return (await self._call("POST", "/query", {"query": sql}))["rows"]
+
+    async def paused_or_backing_off(self, idle_seconds: int) -> list[Unfinished]:
+        """The invocations that have made no progress for this long."""
+        idle = "to_unixtime(now()) - to_unixtime(modified_at)"
+        rows = await self.query(
+            "SELECT id, target_service_name AS service, target_handler_name AS handler, status,"
+            f" {idle} AS idle_seconds, last_failure, last_failure_error_code"
+            f" FROM sys_invocation WHERE status IN ('paused', 'backing-off') AND {idle} >= {idle_seconds}"
+        )
+        return _parse(_UNFINISHED, rows)
+
+    async def pause_event(self, invocation_id: str) -> dict[str, Any]:
+        """Why an invocation was paused; `sys_invocation` no longer says so."""
+        rows = await self.query(
+            "SELECT event_json FROM sys_journal_events WHERE event_type = 'Paused'"
+            f" AND id = '{_checked(_INVOCATION_ID, invocation_id)}' ORDER BY appended_at DESC LIMIT 1"
+        )
+        return json.loads(rows[0]["event_json"]) if rows else {}
+
+    async def is_unfinished(self, invocation_id: str) -> bool:
+        rows = await self.query(
+            "SELECT id FROM sys_invocation_status"
+            f" WHERE status <> 'completed' AND id = '{_checked(_INVOCATION_ID, invocation_id)}'"
+        )
+        return bool(rows)
+
+    async def pinned_to(self, deployment_id: str) -> list[str]:
+        """The unfinished invocations that only this deployment's code can go on with."""
+        rows = await self.query(
+            "SELECT id FROM sys_invocation_status WHERE status <> 'completed'"
+            f" AND pinned_deployment_id = '{_checked(_DEPLOYMENT_ID, deployment_id)}'"
+        )
+        return [row["id"] for row in rows]
+
+    async def _call(self, method: str, path: str, body: object = None, seconds: float = CALL_SECONDS) -> Any:
+        try:
+            async with self._http.request(
+                method,
+                self._url + path,
+                json=body,
+                headers={"Accept": "application/json"},
+                timeout=aiohttp.ClientTimeout(total=seconds),
+            ) as reply:
+                text = await reply.text()
+        except TimeoutError as error:
+            raise AdminError(f"Restate's admin API at {self._url} gave no answer within {seconds:g} s") from error
+        except aiohttp.ClientError as error:
+            raise AdminError(f"Restate's admin API cannot be reached at {self._url}") from error
+        if reply.status >= 400:
+            raise AdminError(_reason(text), reply.status)
+        return _json(text)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except ValueError as error:
+        raise AdminError("Restate's admin API answered something that is not JSON") from error
+
+
+def _reason(text: str) -> str:
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text[:500]
+
+
+def _parse(shape: TypeAdapter[_T], value: object) -> _T:
+    try:
+        return shape.validate_python(value)
+    except ValidationError as error:
+        raise AdminError(f"Restate's admin API answered in a shape that this version does not know: {error}") from error
+
+
+def _checked(pattern: re.Pattern[str], value: str) -> str:
+    """Ids go into SQL and paths; Restate made them, but nothing else may pass."""
+    if not pattern.fullmatch(value):
+        raise ValueError(f"not an id of Restate: {value!r}")
+    return value

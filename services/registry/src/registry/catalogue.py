@@ -1,0 +1,148 @@
+"""The catalogue: which tools are on offer now, and under whose policy."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+from contracts import Catalogue, LeftOut, Tool
+from registry.admin import Admin, Deployment, Handler, Service
+from registry.policy import Policy, PolicyFile
+from registry.tools import NotOffered, build_tool, is_tool, tool_name
+from runtime.logs import get_logger
+
+log = get_logger("registry")
+
+Ages = Mapping[str, datetime]
+"""When Restate first heard of each service."""
+
+
+class Offer:
+    """What `GET /tools` answers. While Restate is away the last good catalogue stays on offer."""
+
+    def __init__(self, admin: Admin, policy: PolicyFile, reserved: Collection[str]) -> None:
+        self._admin = admin
+        self._policy = policy
+        self._reserved = reserved
+        self._odd_policies: set[str] = set()
+        self.catalogue: Catalogue | None = None
+        self.body = b""
+        self.etag = ""
+
+    async def refresh(self) -> None:
+        """Ask Restate for its services and offer what they say now."""
+        services = await self._admin.services()
+        ages = first_registered(await self._admin.deployments())
+        self._policy.refresh()
+        owners = {tool.name: handler_of(tool) for tool in self.catalogue.tools} if self.catalogue else {}
+        self._take_over(build_catalogue(services, ages, self._policy.policy, self._reserved, owners))
+        self._warn_of_odd_policies(services)
+
+    def _take_over(self, catalogue: Catalogue) -> None:
+        if catalogue == self.catalogue:
+            return
+        _log_change(self.catalogue or Catalogue(), catalogue)
+        self.catalogue = catalogue
+        self.body = catalogue.model_dump_json().encode()
+        self.etag = hashlib.sha256(self.body).hexdigest()
+
+    def _warn_of_odd_policies(self, services: Iterable[Service]) -> None:
+        """A policy that has no effect is probably a typing error in the name of a tool."""
+        odd = odd_policies(services, self._policy.policy, self._reserved)
+        for reason in sorted(odd - self._odd_policies):
+            log.warning("policy_without_effect", extra={"reason": reason})
+        self._odd_policies = odd
+
+
+def build_catalogue(
+    services: Iterable[Service],
+    ages: Ages,
+    policy: Policy,
+    reserved: Collection[str],
+    owners: Mapping[str, str],
+) -> Catalogue:
+    """The tools of these services. `owners` are the handlers that hold a name already; they keep it."""
+    left_out: list[LeftOut] = []
+    wanted: dict[str, list[Tool]] = defaultdict(list)
+    for service, handler in tool_handlers(services):
+        try:
+            wanted[tool_name(handler)].append(build_tool(service, handler))
+        except NotOffered as error:
+            left_out.append(_left_out(tool_name(handler), f"{service.name}/{handler.name}", error))
+    tools: list[Tool] = []
+    for name, candidates in sorted(wanted.items()):
+        candidates.sort(key=lambda tool: _precedence(tool, owners.get(tool.name), ages))
+        taken_by = "a local tool" if name in reserved else None
+        for tool in candidates:
+            try:
+                tools.append(_offered(tool, taken_by, policy))
+                taken_by = handler_of(tool)
+            except NotOffered as error:
+                left_out.append(_left_out(name, handler_of(tool), error))
+    left_out.sort(key=lambda entry: (entry.tool, entry.handler))
+    return Catalogue(tools=tools, left_out=left_out, switched_off=policy.switched_off())
+
+
+def tool_handlers(services: Iterable[Service]) -> list[tuple[Service, Handler]]:
+    """Sorted, since Restate lists handlers in a new order at each request."""
+    found = [(service, handler) for service in services for handler in service.handlers if is_tool(handler)]
+    return sorted(found, key=lambda pair: (pair[0].name, pair[1].name))
+
+
+def first_registered(deployments: Iterable[Deployment]) -> dict[str, datetime]:
+    ages: dict[str, datetime] = {}
+    for deployment in sorted(deployments, key=lambda deployment: deployment.created_at):
+        for service in deployment.services:
+            ages.setdefault(service.name, deployment.created_at)
+    return ages
+
+
+def odd_policies(services: Iterable[Service], policy: Policy, reserved: Collection[str]) -> set[str]:
+    """Policies that nothing answers to, or that would loosen what a tool says about itself."""
+    tools = tool_handlers(services)
+    known = {tool_name(handler) for _, handler in tools} | set(reserved)
+    odd = {f"nobody offers a tool named {name!r}" for name in policy.tools.keys() - known}
+    return odd | {reason for service, handler in tools for reason in _loosened(service, handler, policy)}
+
+
+def handler_of(tool: Tool) -> str:
+    return f"{tool.service}/{tool.handler}"
+
+
+def _offered(tool: Tool, taken_by: str | None, policy: Policy) -> Tool:
+    rules = policy.of(tool.name)
+    if rules.service not in (None, tool.service):
+        raise NotOffered(f"the policy pins this name to the service {rules.service!r}")
+    if taken_by is not None:
+        raise NotOffered(f"the name belongs to {taken_by}")
+    return rules.applied(tool)
+
+
+def _precedence(tool: Tool, owner: str | None, ages: Ages) -> tuple[bool, float, str]:
+    age = ages.get(tool.service or "")
+    return (handler_of(tool) != owner, age.timestamp() if age else float("inf"), handler_of(tool))
+
+
+def _loosened(service: Service, handler: Handler, policy: Policy) -> list[str]:
+    rules = policy.of(tool_name(handler))
+    try:
+        tool = build_tool(service, handler)
+        held_back = rules.applied(tool) != rules.wanted(tool)
+    except NotOffered:
+        return []
+    return [f"{tool.name!r} would be loosened, which needs override = true"] if held_back else []
+
+
+def _left_out(name: str, handler: str, error: NotOffered) -> LeftOut:
+    return LeftOut(tool=name, handler=handler, reason=str(error))
+
+
+def _log_change(former: Catalogue, catalogue: Catalogue) -> None:
+    before, now = ({tool.name for tool in each.tools} for each in (former, catalogue))
+    log.info(
+        "catalogue_changed",
+        extra={"tools": len(now), "added": sorted(now - before), "removed": sorted(before - now)},
+    )
+    for entry in catalogue.left_out:
+        if entry not in former.left_out:
+            log.warning("tool_left_out", extra={"tool": entry.tool, "handler": entry.handler, "reason": entry.reason})

@@ -1,0 +1,125 @@
+"""The policy file: switches tools off, tightens them, pins their names to a service.
+
+It is merged over what tools say about themselves, and the tighter of the two holds, unless it says `override = true`.
+"""
+
+import tomllib
+from collections.abc import Collection
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contracts import Tool
+from registry.tools import NotOffered
+from runtime.logs import get_logger
+
+log = get_logger("registry")
+
+
+class PolicyError(Exception):
+    """The file cannot be used; the message is one line that says where and why."""
+
+
+class ToolPolicy(BaseModel):
+    """What the operators say about one tool, by its name."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    enabled: bool = True
+    service: str | None = Field(default=None, min_length=1)
+    timeout: float | None = Field(default=None, gt=0)
+    max_result_bytes: int | None = Field(default=None, gt=0)
+    roles: list[str] | None = Field(default=None, min_length=1)
+    readonly: bool | None = None
+    override: bool = False
+
+    def applied(self, tool: Tool) -> Tool:
+        """The tool under this policy; raises `NotOffered`."""
+        if not self.enabled:
+            raise NotOffered("switched off by the policy")
+        wanted = self.wanted(tool)
+        tighter = wanted if self.override else _tighter(tool, wanted)
+        if tool.roles and not tighter.roles:  # no roles would mean everybody
+            raise NotOffered("the policy leaves no role that may use it")
+        return tighter
+
+    def wanted(self, tool: Tool) -> Tool:
+        """What the policy asks for, looser or not."""
+        said = self.model_dump(include={"timeout", "max_result_bytes", "roles", "readonly"}, exclude_none=True)
+        return tool.model_copy(update=said)
+
+
+class Policy(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tools: dict[str, ToolPolicy] = Field(default_factory=dict[str, ToolPolicy])
+
+    def of(self, tool: str) -> ToolPolicy:
+        return self.tools.get(tool, ToolPolicy())
+
+    def switched_off(self) -> list[str]:
+        return sorted(name for name, policy in self.tools.items() if not policy.enabled)
+
+
+def _tighter(tool: Tool, wanted: Tool) -> Tool:
+    return tool.model_copy(
+        update={
+            "timeout": min(tool.timeout, wanted.timeout),
+            "max_result_bytes": min(tool.max_result_bytes, wanted.max_result_bytes),
+            "roles": [role for role in wanted.roles if role in tool.roles] if tool.roles else wanted.roles,
+            "readonly": tool.readonly and wanted.readonly,
+        }
+    )
+
+
+class PolicyFile:
+    """The policy in force: read at start, where a fault ends the process, and again whenever the file changes."""
+
+    def __init__(self, path: Path | None, local_tools: Collection[str] = ()) -> None:
+        self._path = path
+        self._local_tools = local_tools
+        self._text = ""
+        self._fault: str | None = None
+        self.policy = Policy()
+        if path is not None:
+            self._take_over(path, _text(path))
+
+    def refresh(self) -> None:
+        """Take over a changed file; a fault in it leaves the last good policy in force and is logged once."""
+        if self._path is None:
+            return
+        try:
+            text = _text(self._path)
+            if text != self._text:
+                self._take_over(self._path, text)
+                log.info("policy_changed", extra={"tools": sorted(self.policy.tools)})
+            self._fault = None
+        except PolicyError as error:
+            if self._fault != str(error):
+                log.warning("policy_refused", extra={"reason": str(error), "in_force": "the last good policy"})
+            self._fault = str(error)
+
+    def _take_over(self, path: Path, text: str) -> None:
+        policy = _parsed(path, text)
+        for name in self._local_tools:
+            if policy.of(name) not in (ToolPolicy(), ToolPolicy(enabled=False)):
+                raise PolicyError(f"policy file {path}: tools.{name}: a local tool can only be switched off")
+        self.policy, self._text = policy, text
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"policy file {path} cannot be read: {error}") from error
+
+
+def _parsed(path: Path, text: str) -> Policy:
+    try:
+        return Policy.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"policy file {path} is not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise PolicyError(f"policy file {path}: {where}: {first['msg']}") from error

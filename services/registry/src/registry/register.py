@@ -1,0 +1,165 @@
+"""Registration: each named deployment is known to Restate, and its services are really routed to it."""
+
+import asyncio
+import logging
+import time
+
+import aiohttp
+from yarl import URL
+
+from registry.admin import Admin, AdminError, Registered
+from registry.status import RegisteredDeployment, Status
+from runtime.logs import get_logger
+
+log = get_logger("registry")
+
+HEALTH_POLL_SECONDS = 0.5
+RETRY_SECONDS = 2
+CHECK_SECONDS = 5
+PROBE_SECONDS = 5
+END_SECONDS = 30
+
+
+class NotReady(Exception):
+    """The deployment does not answer yet; the message says how."""
+
+
+class NotRegistered(Exception):
+    """Restate has not done what was asked for; the message says what."""
+
+
+class Registrar:
+    """Keeps the named deployments registered, each on its own."""
+
+    def __init__(self, admin: Admin, urls: dict[str, str], status: Status, end_former: bool = False) -> None:
+        self._admin = admin
+        self._urls = urls
+        self._status = status
+        self._end_former = end_former
+        self._said: dict[str, tuple[int, str]] = {}
+        self.changed = asyncio.Event()
+        """Set after a registration, so that new tools are on offer at once."""
+
+    async def keep_registered(self, name: str, health_seconds: float) -> None:
+        """Register, and again whenever Restate has forgotten it. Never gives up, and never returns."""
+        overdue = time.monotonic() + health_seconds
+        while True:
+            pause: float = RETRY_SECONDS
+            try:
+                await self._ensure(name)
+                self._registered(name)
+                pause = CHECK_SECONDS
+            except NotReady as error:
+                if time.monotonic() > overdue:
+                    self._failed(name, str(error), logging.WARNING)
+                else:
+                    self._failed(name, str(error), logging.INFO)
+                    pause = HEALTH_POLL_SECONDS
+            except (AdminError, NotRegistered) as error:
+                self._failed(name, str(error), logging.WARNING)
+            await asyncio.sleep(pause)
+
+    async def _ensure(self, name: str) -> None:
+        known = self._status.registered.get(name)
+        if known and known.deployment_id in {deployment.id for deployment in await self._admin.deployments()}:
+            await self._require_routed(known)
+            return
+        self._status.registered.pop(name, None)
+        found = await self._register(self._urls[name])
+        if self._end_former:
+            await self._end_former_code(self._urls[name])
+        self._status.registered[name] = found
+        self.changed.set()
+        log.info("deployment_registered", extra={"deployment": name, "url": self._urls[name], **found.model_dump()})
+
+    async def _register(self, url: str) -> RegisteredDeployment:
+        """A URL that Restate knows already stays as it is without force, and also stays behind newer ones."""
+        await require_health(url)
+        found = _what_was(await self._admin.register(url, force=False))
+        if await self._routed_elsewhere(found):
+            log.info("deployment_forced", extra={"url": url, "why": "newer deployments had its services"})
+            found = _what_was(await self._admin.register(url, force=True))
+        await self._require_routed(found)
+        return found
+
+    async def _require_routed(self, expected: RegisteredDeployment) -> None:
+        """Whoever registers last wins; two registries that both insist would take turns for ever."""
+        if elsewhere := await self._routed_elsewhere(expected):
+            told = ", ".join(f"{service} to {deployment_id}" for service, deployment_id in sorted(elsewhere.items()))
+            raise NotRegistered(f"Restate routes {told}, not to {expected.deployment_id}")
+
+    async def _routed_elsewhere(self, expected: RegisteredDeployment) -> dict[str, str]:
+        routes = {service.name: service.deployment_id for service in await self._admin.services()}
+        found = {service: routes.get(service, "nowhere") for service in expected.services}
+        return {service: route for service, route in found.items() if route != expected.deployment_id}
+
+    async def _end_former_code(self, url: str) -> None:
+        """End what only former code at this host and port could finish: nobody serves that path any more."""
+        former = [each for each in await self._admin.deployments() if self._is_former(each.uri, url)]
+        ended = 0
+        for deployment in former:
+            ended += await self._end_runs(deployment.id)
+            await self._admin.delete(deployment.id)
+        self._status.ended_former += ended
+        if former:
+            log.info("former_code_ended", extra={"url": url, "deployments": len(former), "runs": ended})
+
+    def _is_former(self, uri: str, url: str) -> bool:
+        named = {_path(other) for other in self._urls.values() if _origin(other) == _origin(url)}
+        return _origin(uri) == _origin(url) and _path(uri) not in named
+
+    async def _end_runs(self, deployment_id: str) -> int:
+        ended: set[str] = set()
+        overdue = time.monotonic() + END_SECONDS
+        while pinned := await self._admin.pinned_to(deployment_id):
+            if time.monotonic() > overdue:
+                raise NotRegistered(f"{len(pinned)} runs of the former deployment {deployment_id} do not end")
+            for invocation_id in pinned:
+                await self._admin.kill(invocation_id)
+            ended.update(pinned)
+            await asyncio.sleep(0.05)
+        return len(ended)
+
+    def _registered(self, name: str) -> None:
+        self._status.failed.pop(name, None)
+        self._said.pop(name, None)
+
+    def _failed(self, name: str, reason: str, level: int) -> None:
+        self._status.failed[name] = reason
+        if self._said.get(name) != (level, reason):
+            log.log(
+                level,
+                "deployment_not_registered",
+                extra={"deployment": name, "url": self._urls[name], "reason": reason},
+            )
+        self._said[name] = (level, reason)
+
+
+async def require_health(url: str) -> None:
+    """Raise `NotReady` unless the deployment says that it is up.
+
+    A server that speaks HTTP/2 alone cannot answer this probe: what it serves is then for Restate to find out.
+    """
+    timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as http, http.get(f"{url.rstrip('/')}/health") as reply:
+            if reply.status != 200:
+                raise NotReady(f"{url}/health answers {reply.status}")
+    except aiohttp.ClientConnectorError as error:
+        raise NotReady(f"{url} cannot be reached: {error.os_error.strerror or error.os_error}") from error
+    except TimeoutError as error:
+        raise NotReady(f"{url}/health gives no answer within {PROBE_SECONDS} s") from error
+    except aiohttp.ClientError:
+        return
+
+
+def _what_was(found: Registered) -> RegisteredDeployment:
+    return RegisteredDeployment(deployment_id=found.id, services=sorted(service.name for service in found.services))
+
+
+def _origin(url: str) -> str:
+    return str(URL(url).origin()) if url else ""
+
+
+def _path(url: str) -> str:
+    return URL(url).path.rstrip("/")

@@ -1,0 +1,132 @@
+"""The tool contract: from what a handler says about itself to the tool on offer.
+
+It fails closed: a key or a value that this version does not enforce keeps the handler off the list.
+"""
+
+import re
+
+from contracts import Mode, Tool
+from contracts.tool import DEFAULT_MAX_RESULT_BYTES, DEFAULT_TIMEOUT_SECONDS, TOOL_NAME
+from registry.admin import Handler, Service
+from registry.schema import Schema, UnusableSchema, closed, required_strings
+
+_PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_ROLE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+_BYTES = re.compile(r"[0-9]{1,9}")
+
+_KEYS = {"name", "bind", "key", "mode", "readonly", "timeout", "approval", "roles", "max_result_bytes"}
+
+
+class NotOffered(Exception):
+    """This handler wants to be a tool and must not be one; the message says why."""
+
+
+def is_tool(handler: Handler) -> bool:
+    return handler.metadata.get("mcp.type") == "tool"
+
+
+def tool_name(handler: Handler) -> str:
+    return handler.metadata.get("tool.name", handler.name)
+
+
+def build_tool(service: Service, handler: Handler) -> Tool:
+    """The tool that this handler describes; raises `NotOffered`."""
+    said = _said(handler)
+    if said.get("approval", "never") != "never":
+        raise NotOffered(f"tool.approval = {said['approval']!r} is not enforced by this version")
+    name = tool_name(handler)
+    if not re.fullmatch(TOOL_NAME, name):
+        raise NotOffered(f"the name does not match {TOOL_NAME}")
+    bind = _bind(said.get("bind"))
+    parameters = _parameters(handler, set(bind))
+    return Tool(
+        name=name,
+        description=handler.documentation or "",
+        parameters=parameters,
+        service=service.name,
+        handler=handler.name,
+        key=_key(service, handler, said.get("key"), parameters),
+        bind=bind,
+        mode=_mode(said.get("mode", "call")),
+        readonly=_flag(said.get("readonly", "false")),
+        timeout=_positive(said.get("timeout"), "timeout", _SECONDS, DEFAULT_TIMEOUT_SECONDS),
+        roles=_roles(said.get("roles")),
+        max_result_bytes=int(
+            _positive(said.get("max_result_bytes"), "max_result_bytes", _BYTES, DEFAULT_MAX_RESULT_BYTES)
+        ),
+    )
+
+
+def _said(handler: Handler) -> dict[str, str]:
+    said = {key.removeprefix("tool."): value for key, value in handler.metadata.items() if key.startswith("tool.")}
+    for key in sorted(said.keys() - _KEYS):
+        raise NotOffered(f"tool.{key} is not a key that this version knows")
+    return said
+
+
+def _parameters(handler: Handler, bound: set[str]) -> Schema:
+    try:
+        return closed(handler.input_json_schema, bound)
+    except UnusableSchema as error:
+        raise NotOffered(f"unusable input schema: {error}") from error
+
+
+def _bind(value: str | None) -> dict[str, str]:
+    bind: dict[str, str] = {}
+    for part in value.split(",") if value is not None else []:
+        name, _, source = (word.strip() for word in part.partition("="))
+        if not _PROPERTY.fullmatch(name) or name in bind:
+            raise NotOffered(f"tool.bind = {value!r} is not <property>=<source>,...")
+        if source != "caller.user_id":
+            raise NotOffered(f"tool.bind: {source!r} is not a source that this version knows (caller.user_id)")
+        bind[name] = source
+    return bind
+
+
+def _key(service: Service, handler: Handler, value: str | None, parameters: Schema) -> str | None:
+    if service.ty == "Service":
+        if value is not None:
+            raise NotOffered("tool.key on a service that has no keys")
+        return None
+    if value is None and handler.ty == "Workflow":
+        return "run"
+    if value in ("run", "caller.user_id"):
+        return value
+    if value is None:
+        raise NotOffered("tool.key is missing on a keyed handler")
+    kind, _, name = value.partition(":")
+    if kind != "argument" or not _PROPERTY.fullmatch(name):
+        raise NotOffered(f"tool.key = {value!r} is none of caller.user_id, argument:<name>, run")
+    if name not in required_strings(parameters):
+        raise NotOffered(f"tool.key: {name!r} is not a required string among the offered properties")
+    return value
+
+
+def _mode(value: str) -> Mode:
+    if value not in ("call", "send"):
+        raise NotOffered(f"tool.mode = {value!r} is neither call nor send")
+    return value
+
+
+def _flag(value: str) -> bool:
+    if value not in ("true", "false"):
+        raise NotOffered(f"tool.readonly = {value!r} is neither true nor false")
+    return value == "true"
+
+
+def _positive(value: str | None, key: str, pattern: re.Pattern[str], default: float) -> float:
+    if value is None:
+        return default
+    if not pattern.fullmatch(value) or float(value) <= 0:
+        raise NotOffered(f"tool.{key} = {value!r} is not a positive number")
+    return float(value)
+
+
+def _roles(value: str | None) -> list[str]:
+    if value is None:
+        return []
+    roles = [role.strip() for role in value.split(",")]
+    if not all(_ROLE.fullmatch(role) for role in roles):
+        raise NotOffered(f"tool.roles = {value!r} is not a comma-separated list of roles")
+    return sorted(set(roles))
