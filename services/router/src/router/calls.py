@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, cast
 
 import restate
 from pydantic import BaseModel
@@ -43,10 +44,11 @@ async def settle(ctx: Context, plans: list[Plan], caller: Caller, local: Mapping
         if plan.error is None and plan.mode == "send":
             results[plan.call_id] = await _send(ctx, plan, caller)
     while waiting:
-        await restate.wait_completed(*(call for _, call in waiting.values()), *timers.values())
-        expired = {timeout for timeout, timer in timers.items() if timer.is_completed()}
+        futures: list[RestateDurableFuture[Any]] = [call for _, call in waiting.values()]
+        done, _ = await restate.wait_completed(*futures, *timers.values())
+        expired = {timeout for timeout, timer in timers.items() if timer in done}
         for call_id, (plan, call) in list(waiting.items()):
-            if call.is_completed():
+            if call in done:
                 results[call_id] = await _read(plan, call)
                 del waiting[call_id]
             elif plan.timeout in expired:
@@ -112,10 +114,10 @@ async def _read(plan: Plan, call: RestateDurableFuture[bytes]) -> Result:
 def _ok(plan: Plan, body: bytes) -> Result:
     text = body.decode("utf-8", "replace")
     try:
-        value = json.loads(text)
+        value: Any = json.loads(text)
     except ValueError:
         value = text
-    ticket_id = value.get("ticket_id") if isinstance(value, dict) else None
+    ticket_id = cast(dict[str, Any], value).get("ticket_id") if isinstance(value, dict) else None
     if len(body) > plan.max_result_bytes:
         kept = body[: plan.max_result_bytes].decode("utf-8", "ignore")
         value = f"{kept}… [cut: the result was {len(body)} bytes long]"

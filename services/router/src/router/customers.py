@@ -35,8 +35,8 @@ async def is_customer(ctx: Context, begun: Begun, customers: Customers) -> bool:
     """False if the handler says that it knows no such customer; true if it says nothing in time."""
     service, handler = begun.check_customer.split("/")
     call = ctx.generic_call(service, handler, json.dumps({"user_id": begun.caller.user_id}).encode())
-    await restate.wait_completed(call, ctx.sleep(ANSWER_WITHIN, "customer check timeout"))
-    if not call.is_completed():
+    done, _ = await restate.wait_completed(call, ctx.sleep(ANSWER_WITHIN, "customer check timeout"))
+    if call not in done:
         return True
     known = bool(json.loads(await call)["known"])
     if known:

@@ -85,9 +85,9 @@ async def check(ctx: ObjectSharedContext, wanted: CheckTask) -> TaskState:
 async def _look(ctx: ObjectSharedContext, task: Task) -> TaskState:
     result = ctx.attach_invocation(task.invocation_id, serde=BytesSerde())
     timer = ctx.sleep(LOOK_FOR, "look for the result")
-    await restate.wait_completed(result, timer)
+    done, _ = await restate.wait_completed(result, timer)
     state = TaskState(task_id=task.task_id, tool=task.tool, state="running")
-    if not result.is_completed():
+    if result not in done:
         return state
     try:
         body = await result

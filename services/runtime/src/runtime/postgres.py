@@ -9,7 +9,7 @@ import hashlib
 import logging
 import re
 import sys
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -108,7 +108,7 @@ async def caller_transaction(pool: Pool, user_id: str) -> AsyncGenerator[Connect
 
 
 @contextmanager
-def sql_errors() -> Iterator[None]:
+def sql_errors() -> Generator[None]:
     """Turn database errors into what Restate should do about them, without their text, which may hold data."""
     try:
         yield

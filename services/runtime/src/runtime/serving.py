@@ -13,7 +13,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import h2.events
 import hypercorn.asyncio
@@ -55,7 +55,8 @@ async def serve(settings: RestateServiceSettings, services: Sequence[RestateServ
         await serve_with_granian(app, settings, stop)
         return
     _guard_refused_streams()
-    await hypercorn.asyncio.serve(app, _hypercorn_config(settings), shutdown_trigger=stop.wait)  # pyright: ignore[reportArgumentType]
+    run = cast(Any, hypercorn.asyncio).serve  # its annotations are those of all its frameworks at once
+    await run(app, _hypercorn_config(settings), shutdown_trigger=stop.wait)
 
 
 def endpoint(services: Sequence[RestateService], settings: RestateServiceSettings) -> AsgiApp:
