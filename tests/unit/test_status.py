@@ -1,6 +1,7 @@
 """`check_service_status` against a real HTTP server that publishes what Statuspage publishes, and worse."""
 
 import asyncio
+import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -77,7 +78,7 @@ async def publish() -> AsyncIterator[Callable[..., Awaitable[StatusPage]]]:
 
         async def start(published: Any, timeout_seconds: float = 5) -> StatusPage:
             app = web.Application()
-            app.router.add_get("/api/v2/summary.json", published if callable(published) else answering(published))
+            app.router.add_get("/api/v2/summary.json", answering(published))
             server = TestServer(app, host="127.0.0.1")
             await server.start_server()
             servers.append(server)
@@ -89,6 +90,8 @@ async def publish() -> AsyncIterator[Callable[..., Awaitable[StatusPage]]]:
 
 
 def answering(published: Any) -> Handler:
+    if inspect.iscoroutinefunction(published):
+        return published
     body = published if isinstance(published, bytes) else json.dumps(published).encode()
 
     async def answer(_: web.Request) -> web.StreamResponse:
