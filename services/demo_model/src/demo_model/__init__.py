@@ -1,1 +1,1 @@
-"""An OpenAI-compatible stand-in model."""
+"""An OpenAI-compatible stand-in model: it matches words and understands nothing."""
