@@ -49,7 +49,7 @@ check: .tools/.checkers install ## lint, format, strict types, lock freshness, i
 	@cp requirements.lock .tools/fresh.lock
 	@$(COMPILE) --output-file .tools/fresh.lock
 	@diff requirements.lock .tools/fresh.lock || { echo "requirements.lock is stale: run 'make lock'"; exit 1; }
-	$(PY) -m pytest tests/unit/test_imports.py
+	$(PY) -m pytest tests/unit/test_import_rule.py
 
 lock: install ## bring requirements.lock up to date with the pyproject.toml files
 	$(COMPILE) --output-file requirements.lock
