@@ -14,11 +14,11 @@ from registry.policy import PolicyError, PolicyFile
 from registry.register import Registrar
 from registry.settings import RegistrySettings
 from registry.status import Status
-from registry.stuck import end_stuck
+from registry.stuck import StuckRuns
 from registry.web import app
 from runtime.logs import configure_logs, get_logger
 
-SHUTDOWN_SECONDS = 1
+SHUTDOWN_SECONDS = 0.5
 
 log = get_logger("registry")
 
@@ -39,20 +39,18 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
     status = Status()
     async with Admin(settings.restate_admin_url) as admin:
         offer = Offer(admin, policy, settings.reserved_tools)
+        stuck = StuckRuns(admin, status, settings.paused_grace_seconds, settings.run_deadline_seconds)
         registrar = Registrar(admin, settings.deployments, status, settings.end_former)
 
         async def refresh() -> None:
             await offer.refresh()
             status.tools = len(offer.catalogue.tools) if offer.catalogue else 0
 
-        async def end_what_is_stuck() -> None:
-            await end_stuck(admin, status, settings.paused_grace_seconds, settings.run_deadline_seconds)
-
         runner = await _serve(settings, app(offer, status))
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(repeat("catalogue", refresh, settings.catalogue_poll_seconds, registrar.changed)),
-                group.create_task(repeat("stuck runs", end_what_is_stuck, settings.stuck_poll_seconds)),
+                group.create_task(repeat("stuck runs", stuck.end, settings.stuck_poll_seconds)),
                 *(
                     group.create_task(registrar.keep_registered(name, settings.health_seconds))
                     for name in settings.deployments

@@ -17,6 +17,21 @@ REGISTER_SECONDS = 30
 _INVOCATION_ID = re.compile(r"inv_[A-Za-z0-9]+")
 _DEPLOYMENT_ID = re.compile(r"dp_[A-Za-z0-9]+")
 
+_PAUSED_OR_FAILING = """
+    SELECT id, target_service_name AS service, target_handler_name AS handler, status, modified_at,
+        last_failure, last_failure_error_code
+    FROM sys_invocation
+    WHERE status IN ('paused', 'backing-off') OR (status = 'running' AND retry_count > 1)
+"""
+_PAUSE_EVENT = """
+    SELECT event_json FROM sys_journal_events
+    WHERE event_type = 'Paused' AND id = '{id}' ORDER BY appended_at DESC LIMIT 1
+"""
+_UNFINISHED_ONE = "SELECT id FROM sys_invocation_status WHERE status <> 'completed' AND id = '{id}'"
+_UNFINISHED_PINNED = """
+    SELECT id FROM sys_invocation_status WHERE status <> 'completed' AND pinned_deployment_id = '{id}'
+"""
+
 _T = TypeVar("_T")
 
 
@@ -64,13 +79,13 @@ class Registered(BaseModel):
 
 
 class Unfinished(BaseModel):
-    """An invocation that is paused or backing off. Its idle time began when it last made progress."""
+    """An invocation that is paused, backing off, or tried again just now; last modified when it made progress."""
 
     id: str
     service: str
     handler: str
     status: str
-    idle_seconds: int
+    modified_at: AwareDatetime
     last_failure: str | None = None
     last_failure_error_code: str | None = None
 
@@ -122,37 +137,20 @@ class Admin:
         """Rows of Restate's own tables. It takes no parameters: whatever goes into the text is checked first."""
         return (await self._call("POST", "/query", {"query": sql}))["rows"]
 
-    async def paused_or_backing_off(self, idle_seconds: int) -> list[Unfinished]:
-        """The invocations that have made no progress for this long."""
-        idle = "to_unixtime(now()) - to_unixtime(modified_at)"
-        rows = await self.query(
-            "SELECT id, target_service_name AS service, target_handler_name AS handler, status,"
-            f" {idle} AS idle_seconds, last_failure, last_failure_error_code"
-            f" FROM sys_invocation WHERE status IN ('paused', 'backing-off') AND {idle} >= {idle_seconds}"
-        )
-        return _parse(_UNFINISHED, rows)
+    async def paused_or_failing(self) -> list[Unfinished]:
+        return _parse(_UNFINISHED, await self.query(_PAUSED_OR_FAILING))
 
     async def pause_event(self, invocation_id: str) -> dict[str, Any]:
         """Why an invocation was paused; `sys_invocation` no longer says so."""
-        rows = await self.query(
-            "SELECT event_json FROM sys_journal_events WHERE event_type = 'Paused'"
-            f" AND id = '{_checked(_INVOCATION_ID, invocation_id)}' ORDER BY appended_at DESC LIMIT 1"
-        )
+        rows = await self.query(_PAUSE_EVENT.format(id=_checked(_INVOCATION_ID, invocation_id)))
         return json.loads(rows[0]["event_json"]) if rows else {}
 
     async def is_unfinished(self, invocation_id: str) -> bool:
-        rows = await self.query(
-            "SELECT id FROM sys_invocation_status"
-            f" WHERE status <> 'completed' AND id = '{_checked(_INVOCATION_ID, invocation_id)}'"
-        )
-        return bool(rows)
+        return bool(await self.query(_UNFINISHED_ONE.format(id=_checked(_INVOCATION_ID, invocation_id))))
 
     async def pinned_to(self, deployment_id: str) -> list[str]:
         """The unfinished invocations that only this deployment's code can go on with."""
-        rows = await self.query(
-            "SELECT id FROM sys_invocation_status WHERE status <> 'completed'"
-            f" AND pinned_deployment_id = '{_checked(_DEPLOYMENT_ID, deployment_id)}'"
-        )
+        rows = await self.query(_UNFINISHED_PINNED.format(id=_checked(_DEPLOYMENT_ID, deployment_id)))
         return [row["id"] for row in rows]
 
     async def _call(self, method: str, path: str, body: object = None, seconds: float = CALL_SECONDS) -> Any:

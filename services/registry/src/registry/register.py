@@ -1,7 +1,9 @@
 """Registration: each named deployment is known to Restate, and its services are really routed to it."""
 
 import asyncio
+import errno
 import logging
+import os
 import time
 
 import aiohttp
@@ -146,7 +148,7 @@ async def require_health(url: str) -> None:
             if reply.status != 200:
                 raise NotReady(f"{url}/health answers {reply.status}")
     except aiohttp.ClientConnectorError as error:
-        raise NotReady(f"{url} cannot be reached: {error.os_error.strerror or error.os_error}") from error
+        raise NotReady(f"{url} cannot be reached: {os.strerror(error.errno or errno.EHOSTUNREACH)}") from error
     except TimeoutError as error:
         raise NotReady(f"{url}/health gives no answer within {PROBE_SECONDS} s") from error
     except aiohttp.ClientError:

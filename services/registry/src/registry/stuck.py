@@ -3,9 +3,10 @@
 import asyncio
 import re
 import time
+from datetime import datetime
 from typing import Any
 
-from registry.admin import Admin, Service, Unfinished
+from registry.admin import Admin, AdminError, Service, Unfinished
 from registry.status import Status
 from runtime.logs import get_logger
 
@@ -19,15 +20,74 @@ VERIFY_SECONDS = 5
 _EXCEPTION = re.compile(r"(?:\[[^\]]*\] )?([A-Za-z_][A-Za-z0-9_.]{0,60}(?:Error|Exception|Timeout))\b")
 
 
-async def end_stuck(admin: Admin, status: Status, paused_grace: int, deadline: int) -> None:
-    """One round: everything that has made no progress for too long is killed, counted and named."""
-    unfinished = await admin.paused_or_backing_off(min(paused_grace, deadline))
-    deadlines = stated_deadlines(await admin.services()) if unfinished else {}
-    for run in unfinished:
-        own = deadlines.get((run.service, run.handler), deadline)
-        reason, allowed = await _why(admin, run, paused_grace, own)
-        if run.idle_seconds >= allowed:
-            await _end(admin, status, run, reason)
+class StuckRuns:
+    """Watches runs that are paused or keep failing.
+
+    Time counts from when this process first saw a run so, since its last progress: what was in flight while Restate
+    was away, or this machine was off, has had no chance to go on.
+    """
+
+    def __init__(self, admin: Admin, status: Status, paused_grace: int, deadline: int) -> None:
+        self._admin = admin
+        self._status = status
+        self._paused_grace = paused_grace
+        self._deadline = deadline
+        self._seen: dict[str, tuple[datetime, float]] = {}
+
+    async def end(self) -> None:
+        """One round: what has been stuck for too long is killed, counted and named."""
+        try:
+            runs = await self._admin.paused_or_failing()
+            deadlines = stated_deadlines(await self._admin.services()) if runs else {}
+        except AdminError:
+            self._seen.clear()
+            raise
+        self._seen = {run.id: self._first_seen(run) for run in runs if self._is_watched(run)}
+        for run in runs:
+            if run.id in self._seen and run.status != "running":
+                await self._end_if_overdue(run, deadlines.get((run.service, run.handler), self._deadline))
+
+    def _is_watched(self, run: Unfinished) -> bool:
+        """A failing run looks as if it ran whenever it is tried again; that alone is no progress."""
+        return run.status != "running" or self._seen.get(run.id, (None,))[0] == run.modified_at
+
+    def _first_seen(self, run: Unfinished) -> tuple[datetime, float]:
+        before = self._seen.get(run.id)
+        return before if before and before[0] == run.modified_at else (run.modified_at, time.monotonic())
+
+    async def _end_if_overdue(self, run: Unfinished, deadline: int) -> None:
+        stuck_for = time.monotonic() - self._seen[run.id][1]
+        if stuck_for < min(self._paused_grace, deadline):
+            return
+        reason, allowed = await self._why(run, deadline)
+        if stuck_for >= allowed:
+            await self._end(run, reason)
+
+    async def _why(self, run: Unfinished, deadline: int) -> tuple[str, int]:
+        """The reason, and how long it may last. A pause without a failure is a person's, who gets the full deadline."""
+        if run.status != "paused":
+            return reason_code(run.last_failure_error_code, run.last_failure), deadline
+        failure: dict[str, Any] | None = (await self._admin.pause_event(run.id)).get("last_failure")
+        if failure is None:
+            return "paused by hand", deadline
+        return reason_code(failure.get("restate_doc_error_code"), failure.get("error_message")), self._paused_grace
+
+    async def _end(self, run: Unfinished, reason: str) -> None:
+        await self._admin.kill(run.id)
+        about = {"id": run.id, "target": f"{run.service}/{run.handler}", "state": run.status, "reason": reason}
+        if not await self._has_ended(run.id):
+            log.error("stuck_run_does_not_end", extra=about)
+            return
+        self._status.count_stuck(run.service, reason)
+        log.warning("stuck_run_ended", extra=about)
+
+    async def _has_ended(self, invocation_id: str) -> bool:
+        overdue = time.monotonic() + VERIFY_SECONDS
+        while await self._admin.is_unfinished(invocation_id):
+            if time.monotonic() > overdue:
+                return False
+            await asyncio.sleep(0.1)
+        return True
 
 
 def stated_deadlines(services: list[Service]) -> dict[tuple[str, str], int]:
@@ -40,38 +100,7 @@ def stated_deadlines(services: list[Service]) -> dict[tuple[str, str], int]:
     }
 
 
-def reason_code(restate_code: str | None, message: str | None, status: int | None = None) -> str:
+def reason_code(restate_code: str | None, message: str | None) -> str:
     """Restate's code and the class of the exception; never the message, which may repeat a customer's words."""
     found = _EXCEPTION.match(message or "")
-    codes = [restate_code, str(status) if status and not restate_code else None, found and found.group(1)]
-    return " ".join(code for code in codes if code) or "unknown"
-
-
-async def _why(admin: Admin, run: Unfinished, paused_grace: int, deadline: int) -> tuple[str, int]:
-    """The reason, and how long it may last. A pause without a failure is a person's, who gets the full deadline."""
-    if run.status != "paused":
-        return reason_code(run.last_failure_error_code, run.last_failure), deadline
-    failure: dict[str, Any] | None = (await admin.pause_event(run.id)).get("last_failure")
-    if failure is None:
-        return "paused by hand", deadline
-    reason = reason_code(failure.get("restate_doc_error_code"), failure.get("error_message"), failure.get("error_code"))
-    return reason, paused_grace
-
-
-async def _end(admin: Admin, status: Status, run: Unfinished, reason: str) -> None:
-    await admin.kill(run.id)
-    about = {"id": run.id, "target": f"{run.service}/{run.handler}", "state": run.status, "reason": reason}
-    if not await _has_ended(admin, run.id):
-        log.error("stuck_run_does_not_end", extra=about)
-        return
-    status.count_stuck(run.service, reason)
-    log.warning("stuck_run_ended", extra={**about, "idle_seconds": run.idle_seconds})
-
-
-async def _has_ended(admin: Admin, invocation_id: str) -> bool:
-    overdue = time.monotonic() + VERIFY_SECONDS
-    while await admin.is_unfinished(invocation_id):
-        if time.monotonic() > overdue:
-            return False
-        await asyncio.sleep(0.1)
-    return True
+    return " ".join(code for code in (restate_code, found and found.group(1)) if code) or "unknown"
