@@ -1,0 +1,220 @@
+"""The agent's loop: routing, the tool contract, budgets, tasks."""
+
+import json
+import re
+from typing import Any
+
+import jwt
+import pytest
+
+from tests.parts.board import Board, calls, text, until
+
+KEY = "a-secret-of-32-bytes-for-the-tests"
+
+
+def statuses(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(call["tool"], call["status"]) for call in answer["calls"]]
+
+
+async def seen_by_model(board: Board, message: str) -> list[dict[str, Any]]:
+    """What the model was told about each call, in order: the tool messages of its last turn."""
+    ledger = await board.ledger(message)
+    return [json.loads(entry["content"]) for entry in ledger[-1]["messages"] if entry["role"] == "tool"]
+
+
+async def test_a_question_is_answered_from_a_tool(board: Board) -> None:
+    message = await board.script(calls(("echo", {"text": "hello"})), text("It said hello."))
+    answer = await board.answer(message)
+    assert answer["text"] == "It said hello."
+    assert answer["outcome"] == "answered"
+    assert statuses(answer) == [("echo", "ok")]
+    assert answer["usage"]["turns"] == 2
+    assert (await seen_by_model(board, message))[0]["untrusted_data"]["said"] == "hello"
+
+
+async def test_calls_of_one_turn_run_at_the_same_time(board: Board) -> None:
+    waits = [("slow_effect", {"seconds": 0.8})] * 4
+    answer = await board.answer(await board.script(calls(*waits), text("done")))
+    assert statuses(answer) == [("slow_effect", "ok")] * 4
+    assert sum(call["ms"] for call in answer["calls"]) > 2 * max(call["ms"] for call in answer["calls"])
+
+
+async def test_the_same_idempotency_key_gives_the_same_answer_for_no_more_model_calls(board: Board) -> None:
+    message = await board.script(text("once"))
+    answers = [await board.answer(message, idempotency_key=message) for _ in range(3)]
+    assert answers == [answers[0]] * 3
+    assert len(await board.ledger(message)) == 1
+
+
+async def test_a_bound_argument_is_the_callers_whatever_the_model_sends(board: Board) -> None:
+    message = await board.script(
+        calls(("who", {"text": "a"}), ("who", {"text": "b", "user_id": "user_evil"})), text("done")
+    )
+    answer = await board.answer(message, "user_good")
+    assert statuses(answer) == [("who", "ok"), ("who", "error")]
+    good, evil = await seen_by_model(board, message)
+    assert good["untrusted_data"]["user_id"] == "user_good"
+    assert "user_id" in evil["error"]
+
+
+async def test_keys_come_from_the_argument_the_caller_or_the_run(board: Board) -> None:
+    message = await board.script(
+        calls(("count", {"name": "blue"}), ("count_mine", {"text": "x"}), ("run_job", {"text": "y"})), text("done")
+    )
+    await board.answer(message, "user_key")
+    argument, caller, run = [entry["untrusted_data"]["key"] for entry in await seen_by_model(board, message)]
+    assert argument == "blue"
+    assert caller == "user_key"
+    assert re.fullmatch(r"[0-9a-f]{32}", run)
+
+
+async def test_tickets_are_the_top_level_ticket_ids_and_nothing_else(board: Board) -> None:
+    message = await board.script(
+        calls(("run_job", {"text": "a"}), ("echo", {"text": "TCK-9"}), ("large", {"size": 5000})), text("done")
+    )
+    assert (await board.answer(message))["tickets"] == ["TCK-1", "TCK-LARGE"]
+
+
+async def test_a_long_result_is_cut_with_a_marker(board: Board) -> None:
+    message = await board.script(calls(("large", {"size": 5000})), text("done"))
+    await board.answer(message)
+    (seen,) = await seen_by_model(board, message)
+    assert len(seen["untrusted_data"]) < 1200
+    assert "[cut: the result was" in seen["untrusted_data"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        (("echo", {"words": 1}), "text"),
+        (("echo", "{not json"), "not a JSON object"),
+        (("echo", '"a string"'), "not a JSON object"),
+        (("no_such_tool", {}), "there is no tool of that name"),
+        (("refuse", {"text": "a"}), "that text is taken"),
+        (("break_down", {"text": "a"}), "the tool failed"),
+        (("check_task", {"task_id": "task_0123456789abcdef"}), "no such task"),
+        (("check_task", {"task_id": "../etc"}), "task_id"),
+    ],
+)
+async def test_what_goes_wrong_with_a_call_is_told_to_the_model(board: Board, wanted: Any, told: str) -> None:
+    message = await board.script(calls(wanted), text("I know now."))
+    answer = await board.answer(message)
+    assert statuses(answer) == [(wanted[0], "error")]
+    assert answer["outcome"] == "answered"
+    (seen,) = await seen_by_model(board, message)
+    assert told in seen["error"]
+    assert "secret" not in json.dumps(seen)
+
+
+async def test_a_slow_read_is_cancelled_and_may_be_asked_again(board: Board) -> None:
+    message = await board.script(calls(("slow_read", {"seconds": 50})), text("too slow"))
+    answer = await board.answer(message)
+    assert statuses(answer) == [("slow_read", "error")]
+
+    async def cancelled() -> bool:
+        return not [row for row in await board.restate.open_invocations() if "slow_read" in row["target"]]
+
+    await until(cancelled)
+
+
+async def test_a_slow_effect_lives_on_as_a_task_that_a_later_question_finds(board: Board) -> None:
+    answer = await board.answer(message := await board.script(calls(("slow_effect", {"seconds": 3})), text("unknown")))
+    assert statuses(answer) == [("slow_effect", "unknown")]
+    task = (await seen_by_model(board, message))[0]["task_id"]
+    assert await state_of(board, task, "user_12345") == "running"
+    await until(lambda: is_done(board, task))
+    await assert_unknown_to(board, task, "user_other")
+
+
+async def test_a_sent_call_goes_on_while_the_model_answers(board: Board) -> None:
+    answer = await board.answer(message := await board.script(calls(("start_export", {"seconds": 2})), text("started")))
+    assert statuses(answer) == [("start_export", "ok")]
+    task = (await seen_by_model(board, message))[0]["untrusted_data"]["task_id"]
+    await until(lambda: is_done(board, task))
+
+
+async def look_at(board: Board, task: str, user_id: str) -> dict[str, Any]:
+    message = await board.script(calls(("check_task", {"task_id": task})), text("looked"))
+    await board.answer(message, user_id)
+    return (await seen_by_model(board, message))[0]
+
+
+async def state_of(board: Board, task: str, user_id: str) -> str:
+    return (await look_at(board, task, user_id))["untrusted_data"]["state"]
+
+
+async def is_done(board: Board, task: str) -> bool:
+    return await state_of(board, task, "user_12345") == "done"
+
+
+async def assert_unknown_to(board: Board, task: str, user_id: str) -> None:
+    assert "no such task" in (await look_at(board, task, user_id))["error"]
+
+
+async def test_a_tool_for_a_role_is_denied_to_others_and_not_shown_to_them(board: Board) -> None:
+    message = await board.script(calls(("staff_only", {"text": "a"})), text("no"))
+    assert statuses(await board.answer(message)) == [("staff_only", "denied")]
+    assert "staff_only" not in (await board.ledger(message))[0]["tools"]
+
+
+CLAIMS = {"sub": "user_t", "aud": "switchboard", "exp": 9e9}
+
+
+def token(**claims: Any) -> str:
+    return jwt.encode(CLAIMS | claims, KEY, "HS256")
+
+
+async def test_a_token_proves_the_caller_and_the_roles(board: Board) -> None:
+    message = await board.script(calls(("staff_only", {"text": "a"}), ("who", {})), text("yes"))
+    body = {"message": message, "caller_token": token(roles=["staff"])}
+    answer = (await board.restate.call("ToolRouter", "route", body)).json()
+    assert statuses(answer) == [("staff_only", "ok"), ("who", "ok")]
+    assert (await seen_by_model(board, message))[1]["untrusted_data"]["user_id"] == "user_t"
+
+
+@pytest.mark.parametrize(
+    ("forged", "code"),
+    [
+        (token(exp=1), "caller_token_expired"),
+        (token(aud="elsewhere"), "caller_token_invalid"),
+        (token(sub=""), "caller_token_invalid"),
+        (token(roles="staff"), "caller_token_invalid"),
+        (jwt.encode({"sub": "user_t", "aud": "switchboard"}, KEY, "HS256"), "caller_token_invalid"),
+        (
+            jwt.encode({"sub": "u", "aud": "switchboard", "exp": 9e9}, "another-secret-of-32-bytes-or-more", "HS256"),
+            None,
+        ),
+        (jwt.encode({"sub": "u", "aud": "switchboard", "exp": 9e9}, None, "none"), "caller_token_invalid"),
+        ("not a token", "caller_token_invalid"),
+    ],
+)
+async def test_a_token_that_proves_nothing_is_refused(board: Board, forged: str, code: str) -> None:
+    message = await board.script(text("never"))
+    reply = await board.restate.call("ToolRouter", "route", {"message": message, "caller_token": forged})
+    assert reply.status_code == 401
+    assert reply.json()["metadata"] == {"code": code, "field": "caller_token"}
+    assert await board.ledger(message) == []
+
+
+async def test_turns_end_a_run_that_never_answers(board: Board) -> None:
+    message = await board.script(*[calls(("echo", {"text": str(n)})) for n in range(9)])
+    answer = await board.answer(message)
+    assert answer["outcome"] == "turns_exhausted"
+    assert len(await board.ledger(message)) == 5
+    assert "more steps" in answer["text"]
+
+
+async def test_calls_beyond_the_budget_are_not_made_and_tickets_are_still_told(board: Board) -> None:
+    many = [("echo", {"text": str(n)}) for n in range(1000)]
+    answer = await board.answer(await board.script(calls(("run_job", {"text": "a"})), calls(*many)))
+    assert answer["outcome"] == "calls_exhausted"
+    assert answer["usage"]["calls"] == 1
+    assert answer["tickets"] == ["TCK-1"]
+    assert "TCK-1" in answer["text"]
+
+
+async def test_failing_calls_end_a_run_before_its_turns_do(board: Board) -> None:
+    bad = calls(("no_such_tool", {}), ("echo", {}))
+    answer = await board.answer(message := await board.script(bad, bad, bad, bad))
+    assert answer["outcome"] == "errors_exhausted"
+    assert len(await board.ledger(message)) == 2

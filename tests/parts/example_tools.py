@@ -1,0 +1,145 @@
+"""Tools for the router's tests: `python -m tests.parts.example_tools` serves them as a team of its own would."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import restate
+from pydantic import BaseModel, Field
+
+from runtime.checked import RAW, checked
+from runtime.errors import Refused
+from runtime.serving import RETRY, serve
+from runtime.settings import RestateServiceSettings
+
+TOOL = {"mcp.type": "tool"}
+
+
+class Say(BaseModel):
+    text: str = Field(description="What to say.", max_length=100)
+
+
+class Bound(BaseModel):
+    user_id: str
+    text: str = ""
+
+
+class Wait(BaseModel):
+    seconds: float = Field(description="How long to take.", ge=0, le=60)
+
+
+class Size(BaseModel):
+    size: int = Field(description="How many bytes to return.", ge=0)
+
+
+class Named(BaseModel):
+    name: str = Field(description="Which counter.")
+
+
+class Said(BaseModel):
+    said: Any
+    user_id: str = ""
+    key: str = ""
+    ticket_id: Any = None
+
+
+examples = restate.Service("Examples", ingress_private=True, invocation_retry_policy=RETRY)
+counters = restate.VirtualObject("Counters", ingress_private=True, invocation_retry_policy=RETRY)
+jobs = restate.Workflow("Jobs", ingress_private=True, invocation_retry_policy=RETRY)
+
+
+@examples.handler(metadata=TOOL | {"tool.readonly": "true"}, input_serde=RAW)
+@checked
+async def echo(ctx: restate.Context, say: Say) -> Said:
+    """Repeats a text."""
+    return Said(said=say.text)
+
+
+@examples.handler(metadata=TOOL | {"tool.bind": "user_id=caller.user_id"}, input_serde=RAW)
+@checked
+async def who(ctx: restate.Context, bound: Bound) -> Said:
+    """Says who the caller is."""
+    return Said(said=bound.text, user_id=bound.user_id)
+
+
+@examples.handler(metadata=TOOL | {"tool.readonly": "true", "tool.timeout": "1"}, input_serde=RAW)
+@checked
+async def slow_read(ctx: restate.Context, wait: Wait) -> Said:
+    """Reads slowly."""
+    await ctx.sleep(timedelta(seconds=wait.seconds))
+    return Said(said="read")
+
+
+@examples.handler(metadata=TOOL | {"tool.timeout": "1"}, input_serde=RAW)
+@checked
+async def slow_effect(ctx: restate.Context, wait: Wait) -> Said:
+    """Does something slowly."""
+    await ctx.sleep(timedelta(seconds=wait.seconds))
+    return Said(said="done")
+
+
+@examples.handler(metadata=TOOL | {"tool.mode": "send"}, input_serde=RAW)
+@checked
+async def start_export(ctx: restate.Context, wait: Wait) -> Said:
+    """Starts an export that takes a while."""
+    await ctx.sleep(timedelta(seconds=wait.seconds))
+    return Said(said="exported")
+
+
+@examples.handler(metadata=TOOL, input_serde=RAW)
+@checked
+async def refuse(ctx: restate.Context, say: Say) -> Said:
+    """Refuses."""
+    raise Refused(409, "conflict", "that text is taken", "text")
+
+
+@examples.handler(metadata=TOOL, input_serde=RAW)
+@checked
+async def break_down(ctx: restate.Context, say: Say) -> Said:
+    """Breaks down with a message that nobody outside should read."""
+    raise restate.TerminalError("secret: /srv/app.py line 3", status_code=500)
+
+
+@examples.handler(metadata=TOOL | {"tool.max_result_bytes": "1000"}, input_serde=RAW)
+@checked
+async def large(ctx: restate.Context, size: Size) -> Said:
+    """Returns a lot."""
+    return Said(said="x" * size.size, ticket_id="TCK-LARGE")
+
+
+@examples.handler(metadata=TOOL | {"tool.roles": "staff"}, input_serde=RAW)
+@checked
+async def staff_only(ctx: restate.Context, say: Say) -> Said:
+    """For staff."""
+    return Said(said=say.text)
+
+
+@counters.handler(metadata=TOOL | {"tool.key": "argument:name"}, input_serde=RAW)
+@checked
+async def count(ctx: restate.ObjectContext, named: Named) -> Said:
+    """Counts how often a name was counted."""
+    number = (await ctx.get("n", type_hint=int) or 0) + 1
+    ctx.set("n", number)
+    return Said(said=number, key=ctx.key())
+
+
+@counters.handler(metadata=TOOL | {"tool.key": "caller.user_id"}, input_serde=RAW)
+@checked
+async def count_mine(ctx: restate.ObjectContext, say: Say) -> Said:
+    """Counts for the caller."""
+    return Said(said=say.text, key=ctx.key())
+
+
+@jobs.main(metadata=TOOL | {"tool.name": "run_job"}, input_serde=RAW)
+@checked
+async def run(ctx: restate.WorkflowContext, say: Say) -> Said:
+    """Runs a job."""
+    return Said(said=say.text, key=ctx.key(), ticket_id="TCK-1")
+
+
+async def main() -> None:
+    await serve(RestateServiceSettings.read(), [examples, counters, jobs])
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
