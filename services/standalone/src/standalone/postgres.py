@@ -48,7 +48,8 @@ class Postgres:
     async def prepare(self) -> None:
         """After SIGKILL of the postmaster its children would hold the folder for minutes: ended here."""
         if (self.folder / "PG_VERSION").exists():
-            await asyncio.to_thread(end_leftovers, self._data_dir, self.folder)
+            # Its own folder and not the data folder, so that the other programs live on when it is started again.
+            await asyncio.to_thread(end_leftovers, self.folder, self.folder)
         else:
             await self._initialise()
 
