@@ -29,7 +29,6 @@ class Postgres:
         self.folder = (data_dir / "postgres").resolve()
         self.port = port
         self._password = password
-        self._data_dir = data_dir
         self.process = Process(self._program(), data_dir)
 
     @property
