@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+
 from runtime.logs import configure_logs
 from runtime.postgres import migrate, open_pool
 from runtime.serving import serve
-
 from users import store
 from users.demo import demo_customers
 from users.handlers import account_export, user_database

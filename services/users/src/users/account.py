@@ -3,8 +3,9 @@
 from datetime import date, datetime
 from typing import Literal, get_args
 
-from contracts import USER_ID
 from pydantic import BaseModel, ConfigDict, Field
+
+from contracts import USER_ID
 
 Section = Literal["profile", "plan", "usage", "invoices", "recent_errors"]
 SECTIONS: tuple[Section, ...] = get_args(Section)
@@ -27,7 +28,7 @@ class QueryUserDatabase(BaseModel):
 
 
 class CustomerId(BaseModel):
-    """Whom to look for."""
+    """Which customer."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -4,11 +4,11 @@ import json
 from datetime import timedelta
 
 import restate
+
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.postgres import Pool
 from runtime.serving import RETRY
-
 from users import store
 from users.account import Account, CustomerId, Export, Known, QueryUserDatabase
 from users.problems import find_problems

@@ -1,6 +1,7 @@
 """Settings of the users service."""
 
 from pydantic import Field, SecretStr
+
 from runtime.settings import RestateServiceSettings, Settings
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
-from runtime.postgres import Pool, caller_transaction
 
+from runtime.postgres import Pool, caller_transaction
 from users.account import Account
 
 SCHEMA = "users"

@@ -1,0 +1,128 @@
+"""`runtime.postgres` and the commands that stand on it, against a real PostgreSQL."""
+
+import asyncio
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+from restate import TerminalError
+from restate.exceptions import RetryableError
+
+from runtime.postgres import caller_transaction, migrate, open_pool, provision
+from tests.parts.postgres import PostgresServer
+from users.__main__ import MIGRATIONS
+
+PASSWORDS = {"owner": "owner-password", "app": "app-password"}
+
+
+@pytest.fixture
+async def admin_url(postgres: PostgresServer) -> str:
+    """A fresh database with the schema `users`, still empty."""
+    url = postgres.database("postgres_tests")
+    await provision(url, "users", PASSWORDS)
+    return url
+
+
+def url_of(kind: str, admin_url: str) -> str:
+    return admin_url.replace("postgres:test-password", f"users_{kind}:{PASSWORDS[kind]}")
+
+
+async def command(*arguments: str, **env: str) -> tuple[int, str]:
+    """Runs `python -m users ...` and returns its exit code and what it wrote to standard error."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "users", *arguments, env=os.environ | env, stderr=asyncio.subprocess.PIPE
+    )
+    _, stderr = await asyncio.wait_for(process.communicate(), 30)
+    return process.returncode or 0, stderr.decode().strip()
+
+
+async def test_provisioning_again_keeps_the_data_and_takes_the_new_password(admin_url: str) -> None:
+    await migrate(url_of("owner", admin_url), "users", MIGRATIONS)
+    await provision(admin_url, "users", PASSWORDS | {"app": 'it\'s "new"'})
+    connection = await asyncpg.connect(admin_url.replace("postgres:test-password", "users_app:it's%20%22new%22"))
+    assert await connection.fetchval("SELECT count(*) FROM users.plans") == 5
+    await connection.close()
+
+
+async def test_two_migrations_at_once_apply_each_file_once(admin_url: str) -> None:
+    url = url_of("owner", admin_url)
+    counts = await asyncio.gather(*(migrate(url, "users", MIGRATIONS) for _ in range(3)))
+    assert sorted(counts) == [0, 0, len(list(MIGRATIONS.glob("*.sql")))]
+
+
+async def test_a_migration_that_was_edited_after_it_was_applied_is_refused(admin_url: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(MIGRATIONS, tmp_path / "migrations"))
+    await migrate(url_of("owner", admin_url), "users", folder)
+    first = sorted(folder.iterdir())[0]
+    first.write_text(first.read_text() + "\nDROP TABLE invoices;\n")
+    with pytest.raises(ValueError, match=r"0001_.* was changed after it was applied"):
+        await migrate(url_of("owner", admin_url), "users", folder)
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(admin_url: str, tmp_path: Path) -> None:
+    (tmp_path / "0001_half.sql").write_text("CREATE TABLE half (n int); SELECT 1/0;")
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(url_of("owner", admin_url), "users", tmp_path)
+    connection = await asyncpg.connect(admin_url)
+    assert await connection.fetchval("SELECT to_regclass('users.half')") is None
+    await connection.close()
+
+
+async def test_the_commands_migrate_and_seed_can_be_repeated(admin_url: str) -> None:
+    for _ in range(2):
+        for name in ("migrate", "seed"):
+            assert await command(name, MIGRATION_DATABASE_URL=url_of("owner", admin_url)) == (0, "")
+    connection = await asyncpg.connect(admin_url)
+    assert await connection.fetchval("SELECT count(*) FROM users.customers") == 50
+    await connection.close()
+
+
+async def test_a_wrong_password_is_told_in_one_line_that_names_the_setting(admin_url: str) -> None:
+    wrong = admin_url.replace("test-password", "wrong-password")
+    for arguments, name in ((("migrate",), "MIGRATION_DATABASE_URL"), ((), "DATABASE_URL")):
+        code, line = await command(*arguments, **{name: wrong})
+        assert code == 1
+        assert line.startswith(f"setting {name}: ")
+        assert "\n" not in line
+        assert "wrong-password" not in line
+
+
+@pytest.mark.parametrize("role", ["superuser", "owner"])
+async def test_serving_as_a_role_that_row_level_security_does_not_bind_is_refused(admin_url: str, role: str) -> None:
+    code, line = await command(DATABASE_URL=admin_url if role == "superuser" else url_of("owner", admin_url))
+    assert code == 1
+    assert line == (
+        "setting DATABASE_URL: its role owns schema users or bypasses row-level security; use the login role"
+    )
+
+
+async def test_every_timeout_is_set_on_a_pooled_connection(admin_url: str) -> None:
+    async with open_pool(url_of("app", admin_url), "users") as pool:
+        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            assert await pool.fetchval("SELECT current_setting($1)", name) != "0", name
+
+
+async def test_a_statement_that_takes_too_long_is_retried(admin_url: str) -> None:
+    async with open_pool(url_of("app", admin_url), "users") as pool:
+        with pytest.raises(RetryableError):
+            async with caller_transaction(pool, "anybody") as db:
+                await db.execute("SET LOCAL statement_timeout = '50ms'; SELECT pg_sleep(5)")
+
+
+async def test_an_exhausted_pool_is_retried_and_not_waited_for(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.postgres.ACQUIRE_SECONDS", 0.1)
+    async with open_pool(url_of("app", admin_url), "users", size=1) as pool, pool.acquire():
+        with pytest.raises(RetryableError):
+            async with caller_transaction(pool, "anybody"):
+                pass
+
+
+async def test_a_refused_statement_is_final_and_tells_nothing(admin_url: str) -> None:
+    async with open_pool(url_of("app", admin_url), "users") as pool:
+        with pytest.raises(TerminalError) as caught:
+            async with caller_transaction(pool, "anybody") as db:
+                await db.execute("SELECT secret FROM nowhere")
+    assert str(caught.value.message) == "the database refused the statement"

@@ -1,0 +1,322 @@
+"""The users service: the account tools on a real PostgreSQL, asked through a real Restate."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from itertools import product
+from typing import Any
+
+import asyncpg
+import pytest
+
+from runtime.postgres import Pool, caller_transaction, migrate, open_pool, provision
+from tests.parts.postgres import PostgresServer
+from tests.parts.restate import Reply, RestateServer, request
+from tests.parts.service import Service
+from users import store
+from users.__main__ import MIGRATIONS
+from users.demo import demo_customers
+
+NOW = datetime.now(UTC)
+IN_TROUBLE, FINE, BY_CONTRACT = "user_12345", "user_10001", "user_10017"
+NOBODYS_TABLES = {"plans", "plan_limits", "schema_migrations"}
+"""The only tables without anybody's data."""
+
+
+class Database:
+    """A database with the schema `users`: its superuser, and the URLs of the two roles."""
+
+    def __init__(self, postgres: PostgresServer) -> None:
+        admin_url = postgres.database("users_tests")
+        self.admin_url = admin_url
+        self.owner_url = admin_url.replace("postgres:test-password", "users_owner:owner-password")
+        self.app_url = admin_url.replace("postgres:test-password", "users_app:app-password")
+
+    async def build(self) -> None:
+        await provision(self.admin_url, "users", {"owner": "owner-password", "app": "app-password"})
+        await migrate(self.owner_url, "users", MIGRATIONS)
+        await store.replace_customers(self.owner_url, demo_customers(NOW))
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[Any]:
+        """As the superuser, whom row-level security does not bind."""
+        connection = await asyncpg.connect(self.admin_url, server_settings={"search_path": "users"})
+        try:
+            return await connection.fetch(sql, *arguments)
+        finally:
+            await connection.close()
+
+    async def tables(self) -> set[str]:
+        return {row[0] for row in await self.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'users'")}
+
+    async def snapshot(self) -> dict[str, str]:
+        """The definition and every row of every table."""
+        columns = await self.fetch("SELECT * FROM information_schema.columns WHERE table_schema = 'users'")
+        rows = {
+            table: (await self.fetch(f"SELECT json_agg(t ORDER BY t::text) FROM {table} AS t"))[0][0]
+            for table in await self.tables()
+        }
+        return {"columns": repr(sorted(map(repr, columns))), **rows}
+
+
+@pytest.fixture(scope="module")
+async def database(postgres: PostgresServer) -> Database:
+    database = Database(postgres)
+    await database.build()
+    return database
+
+
+@pytest.fixture(scope="module")
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    async with open_pool(database.app_url, "users") as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+async def users(
+    database: Database, restate: RestateServer, service: Callable[..., Awaitable[Service]]
+) -> AsyncIterator[Service]:
+    """The service, registered; its private handlers are opened so that a test can call them through the ingress."""
+    users = await service("users", DATABASE_URL=database.app_url, EXPORT_SECONDS="1")
+    for name in await restate.register(users.url):
+        reply = await request("PATCH", f"{restate.admin_url}/services/{name}", {"public": True})
+        assert reply.status_code == 200, reply.text
+    yield users
+    await users.stop()
+
+
+async def ask(restate: RestateServer, user_id: str, **arguments: Any) -> Reply:
+    return await restate.call("UserDatabase", "query_user_database", {"user_id": user_id, **arguments})
+
+
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.05)
+
+
+# What is stored
+
+
+async def test_every_table_with_customers_data_has_forced_row_level_security(database: Database) -> None:
+    forced = await database.fetch(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'users'::regnamespace AND relkind = 'r' "
+        "AND relrowsecurity AND relforcerowsecurity"
+    )
+    assert {row[0] for row in forced} == await database.tables() - NOBODYS_TABLES
+
+
+async def test_a_wrong_query_shows_only_the_callers_rows(database: Database, pool: Pool) -> None:
+    for table in await database.tables() - NOBODYS_TABLES:
+        async with caller_transaction(pool, BY_CONTRACT) as db:
+            rows = await db.fetch(f"SELECT * FROM {table}")
+        everybody = await database.fetch(f"SELECT DISTINCT user_id FROM {table}")
+        assert len(everybody) > 1, table
+        assert {row["user_id"] for row in rows} <= {BY_CONTRACT}, table
+        assert rows or table == "api_errors", table
+
+
+@pytest.mark.parametrize("user_id", [None, ""])
+async def test_without_a_caller_nothing_is_seen(database: Database, user_id: str | None) -> None:
+    connection = await asyncpg.connect(database.app_url, server_settings={"search_path": "users"})
+    if user_id is not None:
+        await connection.execute("SELECT set_config('app.user_id', $1, false)", user_id)
+    for table in await database.tables() - NOBODYS_TABLES:
+        assert await connection.fetch(f"SELECT * FROM {table}") == [], table
+    await connection.close()
+
+
+async def test_the_caller_of_one_transaction_is_forgotten_in_the_next(pool: Pool) -> None:
+    async with caller_transaction(pool, FINE) as db:
+        assert len(await db.fetch("SELECT * FROM customers")) == 1
+    async with pool.acquire() as connection:
+        assert await connection.fetch("SELECT * FROM customers") == []
+
+
+async def test_the_owner_is_bound_by_row_level_security_too(database: Database) -> None:
+    connection = await asyncpg.connect(database.owner_url, server_settings={"search_path": "users"})
+    assert await connection.fetch("SELECT * FROM customers") == []
+    await connection.close()
+
+
+async def test_the_login_role_is_neither_owner_nor_superuser(database: Database) -> None:
+    [role] = await database.fetch("SELECT * FROM pg_roles WHERE rolname = 'users_app'")
+    assert not any((role["rolsuper"], role["rolbypassrls"], role["rolcreaterole"], role["rolcreatedb"]))
+    owned = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'users'::regnamespace"
+    assert {row[0] for row in await database.fetch(owned)} == {"users_owner"}
+    assert await database.fetch("SELECT FROM pg_auth_members WHERE member = 'users_app'::regrole") == []
+
+
+async def test_the_login_role_may_only_read(database: Database, pool: Pool) -> None:
+    for table, privilege in product(await database.tables(), ("INSERT", "UPDATE", "DELETE", "TRUNCATE")):
+        [row] = await database.fetch("SELECT has_table_privilege('users_app', $1, $2)", table, privilege)
+        assert not row[0], (table, privilege)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await pool.execute("CREATE TABLE own (n int)")
+
+
+async def test_seeding_twice_changes_nothing(database: Database) -> None:
+    before = await database.snapshot()
+    await store.replace_customers(database.owner_url, demo_customers(NOW))
+    assert await database.snapshot() == before
+
+
+INJECTIONS = [
+    f"{start}{attack}{end}"
+    for start, attack, end in product(
+        ("", "user_12345", "user_12345'", "'", "';", "')", '"', "\\'", "$1", "$$", "%27", "' /*"),
+        (
+            " OR 1=1",
+            " OR '1'='1",
+            "; DROP TABLE customers",
+            "; DELETE FROM invoices",
+            "; UPDATE customers SET plan = 'enterprise'",
+            "; SET app.user_id = 'user_12345'",
+            " UNION SELECT * FROM customers",
+            " UNION ALL SELECT json_build_object('problems', '[]')",
+            "; SELECT pg_sleep(10)",
+            "; ALTER TABLE customers NO FORCE ROW LEVEL SECURITY",
+            "; GRANT ALL ON ALL TABLES IN SCHEMA users TO PUBLIC",
+            "; COPY customers TO PROGRAM 'id'",
+            " AND (SELECT set_config('app.user_id', 'user_12345', true)) IS NOT NULL",
+        ),
+        ("", "--", ";", "/*"),
+    )
+]
+
+
+async def test_injected_sql_finds_nothing_and_changes_nothing(database: Database, pool: Pool) -> None:
+    assert len(INJECTIONS) >= 500
+    before = await database.snapshot()
+    for payload in INJECTIONS:
+        assert not await store.is_customer(pool, payload)
+        assert await store.read_account(pool, payload) is None
+        assert await store.read_everything(pool, payload) is None
+    assert await database.snapshot() == before
+
+
+# What is answered
+
+
+async def test_the_account_in_trouble_explains_why_its_calls_fail(users: Service, restate: RestateServer) -> None:
+    account = (await ask(restate, IN_TROUBLE)).json()
+    assert account["profile"]["user_id"] == IN_TROUBLE
+    assert account["profile"]["status"] == "past_due"
+    [calls] = [item for item in account["usage"] if item["metric"] == "api_calls_per_month"]
+    assert calls["over_limit"]
+    assert calls["limit"] == account["plan"]["limits"]["api_calls_per_month"] == 500_000
+    assert account["invoices"][0]["status"] == "overdue"
+    assert account["recent_errors"][0]["code"] == "usage_limit_reached"
+    assert any("Over the plan's limit for API calls" in problem for problem in account["problems"])
+
+
+async def test_the_email_address_is_masked(users: Service, restate: RestateServer) -> None:
+    assert (await ask(restate, IN_TROUBLE)).json()["profile"]["email"] == "m***@northwind-parcels.example"
+
+
+async def test_only_the_sections_asked_for_are_answered(users: Service, restate: RestateServer) -> None:
+    account = (await ask(restate, FINE, sections=["plan", "usage"])).json()
+    assert set(account) == {"problems", "plan", "usage"}
+    assert account["plan"]["name"] == "Starter"
+
+
+async def test_a_contract_replaces_the_limits_of_the_plan(users: Service, restate: RestateServer) -> None:
+    account = (await ask(restate, BY_CONTRACT)).json()
+    assert account["plan"]["monthly_price_usd"] is None
+    assert account["plan"]["limits"]["api_calls_per_month"] == 40_000_000
+    [members] = [item for item in account["usage"] if item["metric"] == "team_members"]
+    assert (members["limit"], members["percent"], members["over_limit"]) == (None, None, False)
+
+
+async def test_no_answer_holds_data_of_another_customer(users: Service, restate: RestateServer) -> None:
+    everybody = demo_customers(NOW)
+    mine = (await ask(restate, FINE)).text
+    others = [rows["customers"][0] for user_id, rows in everybody.items() if user_id != FINE]
+    assert not [other for other in others if other["user_id"] in mine or other["company"] in mine]
+
+
+async def test_an_unknown_customer_is_refused_and_not_retried(users: Service, restate: RestateServer) -> None:
+    reply = await ask(restate, "user_nobody")
+    assert reply.status_code == 404
+    assert reply.json()["metadata"] == {"code": "unknown_customer", "field": "user_id"}
+    [row] = await restate.query(f"SELECT retry_count FROM sys_invocation WHERE id = '{reply.headers['x-restate-id']}'")
+    assert not row.get("retry_count")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b"[]", 422),
+        (b"{}", 422),
+        (b'{"user_id": 7}', 422),
+        (b'{"user_id": ""}', 422),
+        (b'{"user_id": "x\' OR 1=1 --"}', 422),
+        (b'{"user_id": "user_10001\\u0000"}', 422),
+        (b'{"user_id": "user_10001", "sections": ["passwords"]}', 422),
+        (b'{"user_id": "user_10001", "sections": "plan"}', 422),
+        (b'{"user_id": "user_10001", "sql": "SELECT 1"}', 422),
+        (b'{"user_id": "' + b"x" * 70_000 + b'"}', 413),
+    ],
+)
+async def test_bad_input_is_refused(users: Service, restate: RestateServer, body: bytes, status: int) -> None:
+    reply = await restate.call("UserDatabase", "query_user_database", body)
+    assert reply.status_code == status, reply.text
+    assert reply.json()["metadata"]["code"]
+
+
+@pytest.mark.parametrize(("user_id", "known"), [(FINE, True), ("user_nobody", False)])
+async def test_it_tells_whether_a_customer_exists(
+    users: Service, restate: RestateServer, user_id: str, known: bool
+) -> None:
+    assert (await restate.call("UserDatabase", "is_customer", {"user_id": user_id})).json() == {"known": known}
+
+
+async def test_a_query_in_flight_outlives_a_crash_of_the_database(
+    users: Service, restate: RestateServer, postgres: PostgresServer, database: Database
+) -> None:
+    blocker = await asyncpg.connect(database.admin_url)
+    await blocker.execute("BEGIN; LOCK TABLE users.customers")
+    answer = asyncio.create_task(ask(restate, IN_TROUBLE))
+    await until(lambda: database.fetch("SELECT FROM pg_locks WHERE NOT granted"))
+
+    await postgres.stop("immediate")
+    await until(lambda: restate.query("SELECT id FROM sys_invocation WHERE status = 'backing-off'"))
+    await postgres.start()
+
+    reply = await answer
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["profile"]["user_id"] == IN_TROUBLE
+    blocker.terminate()
+
+
+async def test_an_export_outlives_a_crash_of_the_service(users: Service, restate: RestateServer) -> None:
+    answer = asyncio.create_task(restate.call("AccountExport", "export_account", {"user_id": IN_TROUBLE}))
+    await until(lambda: restate.query("SELECT id FROM sys_journal WHERE entry_type LIKE '%Sleep%'"))
+    await users.kill()
+    await users.start()
+
+    export = (await answer).json()
+    stored = demo_customers(NOW)[IN_TROUBLE]
+    assert export["records"] == {table: len(rows) for table, rows in stored.items()}
+    assert export["size_bytes"] > 1000
+
+
+async def test_an_export_for_an_unknown_customer_is_refused(users: Service, restate: RestateServer) -> None:
+    reply = await restate.call("AccountExport", "export_account", {"user_id": "user_nobody"})
+    assert (reply.status_code, reply.json()["metadata"]["code"]) == (404, "unknown_customer")
+
+
+async def test_the_model_is_offered_two_tools_that_are_bound_to_the_caller(
+    users: Service, restate: RestateServer
+) -> None:
+    offered = {}
+    for name in ("UserDatabase", "AccountExport"):
+        for handler in (await request("GET", f"{restate.admin_url}/services/{name}")).json()["handlers"]:
+            if handler.get("metadata", {}).get("mcp.type") == "tool":
+                offered[handler["name"]] = handler["metadata"]
+    assert set(offered) == {"query_user_database", "export_account"}
+    assert {metadata["tool.bind"] for metadata in offered.values()} == {"user_id=caller.user_id"}
+    assert offered["query_user_database"]["tool.readonly"] == "true"
+    assert offered["export_account"]["tool.mode"] == "send"
