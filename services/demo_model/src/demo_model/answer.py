@@ -205,7 +205,8 @@ def _usage(fields: Fields, name: str) -> tuple[list[Fact], Fields]:
         other = next((one for one in limits if one != key and _is_number(fields.get(one))), None)
         if other and _is_number(fields[key]):
             told.append(_used_fact(base, fields[key], fields[other]))
-            left = {one: value for one, value in left.items() if one not in (key, other)}
+            left.pop(key, None)
+            left.pop(other, None)
     return told + _usage_beside(fields, left), left
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from demo_model.shapes import as_object
+from demo_model.shapes import as_list, as_object
 from demo_model.words import STOP_WORDS, likeness, stem, stems, tokens
 
 Schema = dict[str, Any]
@@ -23,7 +23,20 @@ _FROM_WORDS = frozenset(("from", "origin", "source", "departure", "base"))
 COUNT_WORDS = frozenset(("limit", "count", "max", "top", "size"))
 _TIME_WORDS = frozenset(("today", "tomorrow", "yesterday", "now", "tonight", "weekend", "morning", "evening", "week"))
 _MILD_CHOICES = ("other", "general", "normal", "medium", "default", "none", "unknown", "any", "all")
-_NUMBERS = dict(one=1, two=2, three=3, four=4, five=5, six=6, seven=7, eight=8, nine=9, ten=10, eleven=11, twelve=12)
+_NUMBERS = {
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "eleven": 11,
+    "twelve": 12,
+}
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -89,27 +102,28 @@ def flat(schema: Schema, root: Schema) -> Schema:
         if isinstance(schema.get("$ref"), str):
             found: Any = root
             for step in schema["$ref"].removeprefix("#/").split("/"):
-                found = (as_object(found) or {}).get(step, {})
-            schema = {**found, **{key: value for key, value in schema.items() if key != "$ref"}}
+                found = (as_object(found) or {}).get(step)
+            schema = {**(as_object(found) or {}), **{key: one for key, one in schema.items() if key != "$ref"}}
             continue
-        branches: Any = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
-        if not isinstance(branches, list) or not branches:
+        branches = as_list(schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"))
+        if not branches:
             break
-        real: list[Schema] = [one for one in branches if isinstance(one, dict) and one.get("type") != "null"]
+        real = [found for found in map(as_object, branches) if found and found.get("type") != "null"]
         rest = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf", "allOf")}
         schema = {**(real[0] if real else {}), **rest}
-    kind: Any = schema.get("type")
-    if isinstance(kind, list):
-        schema = {**schema, "type": next((one for one in kind if one != "null"), "string")}
-    return schema
+    kinds = as_list(schema.get("type"))
+    return schema if kinds is None else {**schema, "type": next((one for one in kinds if one != "null"), "string")}
 
 
 def properties_of(parameters: Schema) -> dict[str, Schema]:
     """The parameters by name, each resolved."""
-    properties: Any = parameters.get("properties")
-    if not isinstance(properties, dict):
-        return {}
-    return {str(name): flat(one, parameters) for name, one in properties.items() if isinstance(one, dict)}
+    properties = as_object(parameters.get("properties")) or {}
+    return {name: flat(as_object(one) or {}, parameters) for name, one in properties.items()}
+
+
+def required_of(parameters: Schema) -> list[Any]:
+    """The names of the parameters that a call must have."""
+    return as_list(parameters.get("required")) or []
 
 
 def summary(text: str, length: int = 80) -> str:
@@ -142,8 +156,7 @@ class _Filling:
         self.filled = Filled()
 
     def everything(self) -> Filled:
-        required: Any = self.parameters.get("required")
-        required = required if isinstance(required, list) else []
+        required = required_of(self.parameters)
         for name, schema in properties_of(self.parameters).items():
             must = name in required
             found = self.value(name, schema, must)
@@ -187,8 +200,8 @@ class _Filling:
             return []
         if kind == "null":
             return None
-        examples: Any = schema.get("examples")
-        if self.force and isinstance(examples, list) and examples:
+        examples = as_list(schema.get("examples"))
+        if self.force and examples:
             return examples[0]
         pinned = is_identifier(name, schema) or "pattern" in schema or set(tokens(name)) & (_PLACE_WORDS | _TO_WORDS)
         if pinned and not self.force:
@@ -397,8 +410,7 @@ def _bounded(number: int, schema: Schema) -> int:
 
 def _examples(schema: Schema) -> list[str]:
     """The values that a schema gives as examples, in its keyword or its prose; longest first."""
-    given: Any = schema.get("examples")
-    found = [str(one) for one in given if isinstance(one, str)] if isinstance(given, list) else []
+    found = [one for one in as_list(schema.get("examples")) or [] if isinstance(one, str)]
     description = str(schema.get("description", ""))
     found += _QUOTED.findall(description)
     for listed in _LISTED.findall(description):

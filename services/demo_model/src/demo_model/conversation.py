@@ -1,14 +1,16 @@
 """The request: its shape is checked as OpenAI checks it, and nothing else is demanded."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from demo_model.shapes import as_object
+from demo_model.shapes import as_list, as_object
 
 Json = Any
 Message = dict[str, Any]
 
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function"))
 
 
@@ -69,7 +71,7 @@ class Conversation:
         """The tools that may be called in this turn."""
         if self.tool_choice == "none":
             return []
-        functions = [tool["function"] for tool in self.tools if "function" in tool]
+        functions = [tool["function"] for tool in self.tools]
         if isinstance(self.tool_choice, dict):
             functions = [one for one in functions if one["name"] == self.forced_name()]
         return [
@@ -92,27 +94,29 @@ def text_of(message: Message) -> str:
     content = message.get("content")
     if isinstance(content, str):
         return content
-    parts: list[Json] = content if isinstance(content, list) else []
-    return "\n".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
+    texts = [(as_object(part) or {}).get("text") for part in as_list(content) or []]
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def parse(body: bytes) -> Conversation:
     """Reads a request body, or says what is wrong with it."""
     try:
-        asked: Json = json.loads(body)
+        asked = as_object(json.loads(body))
     except (ValueError, RecursionError):
         raise BadRequest("We could not parse the JSON body of your request.") from None
-    if not isinstance(asked, dict):
+    if asked is None:
         raise BadRequest("The body of your request must be a JSON object.")
     _demand(isinstance(asked.get("model"), str) and asked["model"], "you must provide a model parameter", "model")
     _demand(asked.get("n") in (None, 1), "only n = 1 is supported", "n")
-    options: Json = asked.get("stream_options") or {}
-    _demand(isinstance(options, dict), "'stream_options' must be an object", "stream_options")
+    options = _object(asked.get("stream_options") or {}, "stream_options")
+    choice: Json = asked.get("tool_choice")
+    named = choice in (None, "none", "auto", "required")
+    _demand(named or as_object(choice), "'tool_choice' must be 'none', 'auto', 'required' or an object", "tool_choice")
     return Conversation(
         model=asked["model"],
         messages=_messages(asked.get("messages")),
-        tools=_tools(asked.get("tools")),
-        tool_choice=_tool_choice(asked.get("tool_choice")),
+        tools=[_tool(tool, f"tools[{number}]") for number, tool in enumerate(_list(asked.get("tools") or [], "tools"))],
+        tool_choice=choice,
         parallel=asked.get("parallel_tool_calls") is not False,
         stream=asked.get("stream") is True,
         stream_usage=options.get("include_usage") is True,
@@ -124,24 +128,36 @@ def _demand(holds: object, message: str, field: str) -> None:
         raise BadRequest(message, field)
 
 
-def _messages(messages: Json) -> list[Message]:
-    _demand(isinstance(messages, list) and messages, "'messages' must be a list that is not empty", "messages")
+def _object(value: Json, at: str) -> dict[str, Any]:
+    found = as_object(value)
+    if found is None:
+        raise BadRequest(f"Invalid type for '{at}': expected an object", at)
+    return found
+
+
+def _list(value: Json, at: str) -> list[Any]:
+    found = as_list(value)
+    if found is None:
+        raise BadRequest(f"Invalid type for '{at}': expected a list", at)
+    return found
+
+
+def _messages(asked: Json) -> list[Message]:
+    messages = [_object(one, f"messages[{number}]") for number, one in enumerate(_list(asked, "messages"))]
+    _demand(messages, "'messages' must not be empty", "messages")
     waiting: set[str] = set()
     for number, message in enumerate(messages):
         at = f"messages[{number}]"
-        _demand(isinstance(message, dict), f"'{at}' must be an object", at)
-        role = message.get("role")
+        role: Json = message.get("role")
         _demand(role in _ROLES, f"Invalid value for '{at}.role': expected one of {sorted(_ROLES)}", f"{at}.role")
-        if role == "tool":
-            _demand(
-                message.get("tool_call_id") in waiting,
-                f"'{at}' has role 'tool' but answers no preceding message with 'tool_calls'",
-                f"{at}.tool_call_id",
-            )
-            waiting.discard(message["tool_call_id"])
-        else:
-            _demand(not waiting, f"'tool_call_id's without a response message before '{at}'", at)
         _check_content(message, at)
+        if role == "tool":
+            answers: Json = message.get("tool_call_id")
+            told = f"'{at}' has role 'tool' but answers no preceding message with 'tool_calls'"
+            _demand(answers in waiting, told, f"{at}.tool_call_id")
+            waiting.discard(answers)
+            continue
+        _demand(not waiting, f"there are 'tool_call_id's without a response message before '{at}'", at)
         if role == "assistant" and message.get("tool_calls") is not None:
             waiting = _call_ids(message["tool_calls"], f"{at}.tool_calls")
     _demand(not waiting, "the last message with 'tool_calls' must be followed by a response to each", "messages")
@@ -149,45 +165,33 @@ def _messages(messages: Json) -> list[Message]:
 
 
 def _check_content(message: Message, at: str) -> None:
-    content = message.get("content")
-    if isinstance(content, str | list):
-        return
-    calls_instead = message["role"] == "assistant" and content is None
-    _demand(calls_instead, f"Invalid type for '{at}.content': expected a string or a list", f"{at}.content")
+    content: Json = message.get("content")
+    only_calls = message["role"] == "assistant" and content is None
+    fine = only_calls or isinstance(content, str | list)
+    _demand(fine, f"Invalid type for '{at}.content': expected a string or a list", f"{at}.content")
 
 
 def _call_ids(calls: Json, at: str) -> set[str]:
-    _demand(isinstance(calls, list) and calls, f"'{at}' must be a list that is not empty", at)
     ids: set[str] = set()
-    for number, call in enumerate(calls):
+    for number, one in enumerate(_list(calls, at)):
         here = f"{at}[{number}]"
-        function: Json = call.get("function") if isinstance(call, dict) else None
-        _demand(isinstance(function, dict), f"'{here}.function' must be an object", here)
-        _demand(isinstance(call.get("id"), str) and call["id"], f"'{here}.id' must be a string", f"{here}.id")
-        _demand(call["id"] not in ids, f"'{here}.id' is used twice", f"{here}.id")
+        call = _object(one, here)
+        function = _object(call.get("function"), f"{here}.function")
+        name: Json = call.get("id")
+        _demand(isinstance(name, str) and name, f"'{here}.id' must be a string", f"{here}.id")
+        _demand(name not in ids, f"'{here}.id' is used twice", f"{here}.id")
         for part in ("name", "arguments"):
             _demand(isinstance(function.get(part), str), f"'{here}.function.{part}' must be a string", here)
-        ids.add(call["id"])
+        ids.add(name)
+    _demand(ids, f"'{at}' must not be empty", at)
     return ids
 
 
-def _tools(tools: Json) -> list[dict[str, Any]]:
-    if tools is None:
-        return []
-    _demand(isinstance(tools, list), "'tools' must be a list", "tools")
-    for number, tool in enumerate(tools):
-        at = f"tools[{number}]"
-        function: Json = tool.get("function") if isinstance(tool, dict) else None
-        _demand(isinstance(function, dict) and tool.get("type") == "function", f"'{at}' must be a function", at)
-        name: Json = function.get("name")
-        plain = isinstance(name, str) and 1 <= len(name) <= 64 and name.replace("_", "").replace("-", "").isalnum()
-        _demand(plain and name.isascii(), f"'{at}.function.name' must match ^[a-zA-Z0-9_-]{{1,64}}$", at)
-        parameters: Json = function.get("parameters") or {}
-        _demand(isinstance(parameters, dict), f"'{at}.function.parameters' must be a JSON schema", at)
-    return tools
-
-
-def _tool_choice(choice: Json) -> Json:
-    fine = choice in (None, "none", "auto", "required") or isinstance(choice, dict)
-    _demand(fine, "'tool_choice' must be 'none', 'auto', 'required' or an object", "tool_choice")
-    return choice
+def _tool(asked: Json, at: str) -> dict[str, Any]:
+    tool = _object(asked, at)
+    function = _object(tool.get("function"), f"{at}.function")
+    name: Json = function.get("name")
+    fine = isinstance(name, str) and _TOOL_NAME.fullmatch(name)
+    _demand(fine, f"'{at}.function.name' must match {_TOOL_NAME.pattern}", f"{at}.function.name")
+    _object(function.get("parameters") or {}, f"{at}.function.parameters")
+    return tool

@@ -34,7 +34,7 @@ def results_of(messages: Iterable[Message]) -> list[Result]:
     calls: dict[str, dict[str, Any]] = {}
     found: list[Result] = []
     for message in messages:
-        for call in message.get("tool_calls") or []:
+        for call in as_list(message.get("tool_calls")) or []:
             calls[call["id"]] = call["function"]
         if message["role"] == "tool":
             function = calls.get(message["tool_call_id"], {})

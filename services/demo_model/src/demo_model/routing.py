@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from demo_model.arguments import COUNT_WORDS, Filled, Said, Unfillable, fill, is_identifier, properties_of
+from demo_model.arguments import COUNT_WORDS, Filled, Said, Unfillable, fill, is_identifier, properties_of, required_of
 from demo_model.conversation import ToolSpec
+from demo_model.shapes import as_list
 from demo_model.words import STOP_WORDS, SYNONYM, groups_of, stem, stems, tokens, word_set
 
 ENOUGH = 0.25
@@ -219,7 +220,7 @@ def _readings(said: Said, text: str, tools: tuple[Document, ...]) -> Routed:
         if _HOW_TO_WORD in covered & words.keys():
             break
         words = {one: weight for one, weight in words.items() if one not in covered}
-        able = [other for other in able if other[0] is not tool]
+        del able[place]
     return Routed(tuple(calls), None if calls else _missing(said, text, tools, missing))
 
 
@@ -317,9 +318,9 @@ def _document(spec: ToolSpec) -> Document:
     for one, weight in words.items():
         for group in groups_of(one):
             groups[group] = max(groups.get(group, 0.0), weight)
-    verbs = {stem(verb) for verb in _READ_VERBS} | ({stem(doing)} if doing else set())
+    verbs = {stem(verb) for verb in _READ_VERBS} | {stem(doing or "get")}
     subject = frozenset(one for one in stems(spec.name) if one not in verbs)
-    required: Any = spec.parameters.get("required") or []
+    required = required_of(spec.parameters)
     needs_id = any(is_identifier(name, one) for name, one in properties_of(spec.parameters).items() if name in required)
     return Document(spec, words, groups, subject, doing, needs_id)
 
@@ -335,8 +336,7 @@ def _texts(spec: ToolSpec) -> list[tuple[str, float]]:
             continue
         found.append((name, _PARAMETER))
         found.append((str(schema.get("description", "")), _PARAMETER_TEXT))
-        values: Any = schema.get("enum")
-        found.append((" ".join(str(one) for one in values) if isinstance(values, list) else "", _CHOICE))
+        found.append((" ".join(str(one) for one in as_list(schema.get("enum")) or []), _CHOICE))
     return found
 
 

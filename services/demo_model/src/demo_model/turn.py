@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from demo_model.answer import compose, named
-from demo_model.arguments import Said, Unfillable, fill
+from demo_model.arguments import Said, Unfillable, fill, required_of
 from demo_model.conversation import Conversation, ToolSpec, text_of
 from demo_model.results import Result, ids_in, results_of
 from demo_model.routing import Choice, Routed, forced, route
+from demo_model.shapes import as_object
 from demo_model.words import stems, tokens
 
 MODEL = "switchboard-demo"
@@ -94,8 +95,8 @@ def _repairs(conversation: Conversation, offered: list[ToolSpec], results: list[
 
 
 def _required_only(parameters: dict[str, Any]) -> dict[str, Any]:
-    required: Any = parameters.get("required") or []
-    properties: dict[str, Any] = parameters.get("properties") or {}
+    required = required_of(parameters)
+    properties = as_object(parameters.get("properties")) or {}
     return {**parameters, "properties": {name: one for name, one in properties.items() if name in required}}
 
 

@@ -1,0 +1,123 @@
+"""Scripted conversations: what to reply at each turn, counted by the assistant messages that the request carries.
+
+So a request that is repeated gets the same reply again, whoever repeats it and however often.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from demo_model.faults import FAULTS, Armed
+from demo_model.shapes import as_list, as_object
+from demo_model.turn import Call, Reply
+
+
+class BadScript(ValueError):
+    """An admin request that cannot be followed; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A body to be sent as it is."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One scripted reply: exactly one of the three, or none of them, which means the model's own reply."""
+
+    reply: Reply | None = None
+    raw: Raw | None = None
+    fault: Armed | None = None
+    latency_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The replies of conversations whose first user message contains `match`; past the end the last one repeats."""
+
+    match: str
+    steps: tuple[Step, ...]
+
+    def at(self, turns: int) -> Step:
+        return self.steps[min(turns, len(self.steps) - 1)]
+
+
+def read_script(asked: Any) -> Script:
+    """A script from the body of `POST /admin/script`."""
+    fields = as_object(asked) or {}
+    replies = as_list(fields.get("replies"))
+    match = fields.get("match") or ""
+    if not replies or not isinstance(match, str):
+        raise BadScript('a script is {"match": "<text, optional>", "replies": [<reply>, ...]}')
+    return Script(match, tuple(read_step(one, turn) for turn, one in enumerate(replies)))
+
+
+def read_step(asked: Any, turn: int = 0) -> Step:
+    """One reply: `text`, `tool_calls`, `body` (with `status`, `headers`), `fault` (with `params`), or `natural`."""
+    fields = as_object(asked)
+    if fields is None:
+        raise BadScript("a reply is an object")
+    latency = _number(fields.get("latency_seconds", 0), "latency_seconds")
+    if "fault" in fields:
+        return Step(fault=read_fault({**fields, "name": fields["fault"]}), latency_seconds=latency)
+    if "body" in fields or "status" in fields:
+        return Step(raw=_raw(fields), latency_seconds=latency)
+    if "text" in fields or "tool_calls" in fields:
+        return Step(reply=_reply(fields, turn), latency_seconds=latency)
+    if fields.get("natural"):
+        return Step(latency_seconds=latency)
+    raise BadScript("a reply has one of: text, tool_calls, body, status, fault, natural")
+
+
+def read_fault(asked: Any) -> Armed:
+    """A fault from the body of `POST /admin/fault`."""
+    fields = as_object(asked) or {}
+    name, match, turn = fields.get("name"), fields.get("match") or "", fields.get("turn")
+    if name not in FAULTS:
+        raise BadScript(f"no fault {name!r}; there are: {', '.join(sorted(FAULTS))}")
+    if not isinstance(match, str) or not (turn is None or isinstance(turn, int)):
+        raise BadScript("`match` is a text, `turn` a number of assistant messages")
+    params = as_object(fields.get("params") or {})
+    if params is None:
+        raise BadScript("`params` is an object")
+    return Armed(str(name), int(_number(fields.get("times", 1), "times")), match, turn, params)
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise BadScript(f"`{name}` is a number, 0 or more")
+    return value
+
+
+def _reply(fields: dict[str, Any], turn: int) -> Reply:
+    text = fields.get("text")
+    if text is not None and not isinstance(text, str):
+        raise BadScript("`text` is a text")
+    calls = as_list(fields.get("tool_calls") or [])
+    if calls is None:
+        raise BadScript("`tool_calls` is a list")
+    return Reply(text, tuple(_call(one, turn, number) for number, one in enumerate(calls)))
+
+
+def _call(asked: Any, turn: int, number: int) -> Call:
+    fields = as_object(asked) or {}
+    if not isinstance(fields.get("name"), str):
+        raise BadScript('a tool call is {"name", "arguments": <object or raw text>, "id": <optional>}')
+    arguments = fields.get("arguments", {})
+    raw = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return Call(str(fields.get("id") or f"call_{turn}_{number}"), fields["name"], raw)
+
+
+def _raw(fields: dict[str, Any]) -> Raw:
+    body = fields.get("body", "")
+    headers = as_object(fields.get("headers") or {}) or {}
+    kind = "text/plain" if isinstance(body, str) else "application/json"
+    return Raw(
+        status=int(_number(fields.get("status", 200), "status")),
+        body=body.encode(errors="surrogatepass") if isinstance(body, str) else json.dumps(body).encode(),
+        headers={"Content-Type": kind, **{key: str(value) for key, value in headers.items()}},
+    )

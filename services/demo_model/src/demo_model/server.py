@@ -1,0 +1,227 @@
+"""The HTTP server: chat completions, models, health; and the admin endpoints by which tests steer it."""
+
+import asyncio
+import json
+from typing import Any
+
+from aiohttp import web
+
+from demo_model.conversation import BadRequest, Conversation, parse
+from demo_model.faults import FAULTS as FAULTS
+from demo_model.faults import UNPAID, Armed, Honest, Wire, error_body, send
+from demo_model.ledger import Ledger, digest
+from demo_model.replies import Completion, chunks, completion, encode
+from demo_model.script import BadScript, Script, Step, read_fault, read_script, read_step
+from demo_model.shapes import as_object
+from demo_model.turn import MODEL, next_turn
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+CONVERSATIONS_KEPT = 1000
+_JSON = {"Content-Type": "application/json"}
+_ABOUT = {
+    "id": MODEL,
+    "object": "model",
+    "created": 1767225600,
+    "owned_by": "switchboard: matches words, understands nothing",
+}
+
+
+class DemoModel:
+    """What the endpoints share: the ledger, and what tests have asked for."""
+
+    def __init__(self, ledger: Ledger, latency_seconds: float = 0.0) -> None:
+        self.ledger = ledger
+        self._usual_latency = latency_seconds
+        self._latest: dict[str, Conversation] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets scripts, faults and latency; the ledger stays."""
+        self.latency_seconds = self._usual_latency
+        self.scripts: list[Script] = []
+        self.armed: list[Armed] = []
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """`POST /v1/chat/completions`: the reply is decided, written down, and only then sent."""
+        body = await request.read()
+        try:
+            conversation = parse(body)
+            step = self._step(request, conversation)
+        except BadRequest as bad:
+            self.ledger.record(first="", turns=0, model="", outcome=f"refused: {bad.message}", paid=False, digest="")
+            return _refused(bad.message, bad.field)
+        except BadScript as bad:
+            return _refused(str(bad), "x-demo-model")
+        reply = step.reply or (next_turn(conversation) if step.raw is None else None)
+        fault = step.fault
+        outcome = f"fault {fault.name}" if fault else reply.outcome if reply else "raw"
+        number = self._record(conversation, outcome, paid=_is_paid(step))
+        latency = step.latency_seconds or self.latency_seconds
+        if latency:
+            await asyncio.sleep(latency)
+        if step.raw is not None:
+            return web.Response(status=step.raw.status, body=step.raw.body, headers=step.raw.headers)
+        assert reply is not None
+        whole = completion(reply, len(body), number)
+        if fault is not None:
+            names = tuple(tool["function"]["name"] for tool in conversation.tools)
+            return await send(request, FAULTS[fault.name](Honest(whole, names), fault.params))
+        if conversation.stream:
+            return await _stream(request, whole, with_usage=conversation.stream_usage)
+        return await send(request, Wire(body=encode(whole)))
+
+    def _step(self, request: web.Request, conversation: Conversation) -> Step:
+        """What this call gets: by its own header, else an armed fault, else a script, else the model's own reply."""
+        directive = request.headers.get("x-demo-model")
+        if directive is not None:
+            try:
+                return read_step(json.loads(directive), conversation.turns)
+            except ValueError as bad:
+                raise BadScript(f"x-demo-model: {bad}") from None
+        if not self.armed and not self.scripts:
+            return Step()
+        first, turns = conversation.first, conversation.turns
+        script = next((one for one in self.scripts if one.match in first), None)
+        step = script.at(turns) if script else Step()
+        fault = next((one for one in self.armed if one.hits(first, turns)), None)
+        if fault is None:
+            return step
+        fault.fired += 1
+        return Step(reply=step.reply, fault=fault, latency_seconds=step.latency_seconds)
+
+    def _record(self, conversation: Conversation, outcome: str, *, paid: bool) -> int:
+        self._latest.pop(conversation.first, None)
+        self._latest[conversation.first] = conversation
+        if len(self._latest) > CONVERSATIONS_KEPT:
+            del self._latest[next(iter(self._latest))]
+        return self.ledger.record(
+            first=conversation.first,
+            turns=conversation.turns,
+            model=conversation.model,
+            outcome=outcome,
+            paid=paid,
+            digest=digest(conversation.messages),
+        )
+
+    # --- admin: used by tests and benches ---
+
+    async def add_script(self, request: web.Request) -> web.Response:
+        """`POST /admin/script`: the latest script that matches wins; the same `match` replaces the former one."""
+        script = read_script(await _body(request))
+        self.scripts = [script, *(one for one in self.scripts if one.match != script.match)]
+        return _json({"match": script.match, "replies": len(script.steps)})
+
+    async def arm_fault(self, request: web.Request) -> web.Response:
+        """`POST /admin/fault`: for the next `times` calls, of conversations that match, at one turn if told so."""
+        fault = read_fault(await _body(request))
+        self.armed.append(fault)
+        return _json(_told(fault))
+
+    async def list_faults(self, _: web.Request) -> web.Response:
+        """`GET /admin/fault`: what is armed, and how often each has fired."""
+        return _json({"faults": [_told(one) for one in self.armed], "names": sorted(FAULTS)})
+
+    async def set_latency(self, request: web.Request) -> web.Response:
+        """`POST /admin/latency`: how long every reply is held back."""
+        seconds = (as_object(await _body(request)) or {}).get("seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+            raise BadScript('latency is {"seconds": <number, 0 or more>}')
+        self.latency_seconds = float(seconds)
+        return _json({"seconds": self.latency_seconds})
+
+    async def forget(self, _: web.Request) -> web.Response:
+        """`POST /admin/reset`: scripts, faults and latency; the ledger has its own `DELETE`."""
+        self.reset()
+        return _json({})
+
+    async def read_ledger(self, request: web.Request) -> web.Response:
+        return _json(self.ledger.read(request.query.get("match", "")))
+
+    async def read_conversation(self, request: web.Request) -> web.Response:
+        """`GET /admin/conversation?match=`: the latest messages and tools of one conversation."""
+        match = request.query.get("match", "")
+        found = next((one for first, one in reversed(self._latest.items()) if match in first), None)
+        return _json({"messages": found.messages, "tools": found.tools} if found else {"messages": [], "tools": []})
+
+    async def clear_ledger(self, _: web.Request) -> web.Response:
+        self.ledger.clear()
+        return _json({})
+
+
+def build(model: DemoModel, *, admin_endpoints: bool = True) -> web.Application:
+    """The application."""
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_errors])
+    app.router.add_post("/v1/chat/completions", model.chat)
+    app.router.add_get("/v1/models", _models)
+    app.router.add_get("/v1/models/{id}", _model)
+    app.router.add_get("/health", _health)
+    if admin_endpoints:
+        app.router.add_post("/admin/script", model.add_script)
+        app.router.add_post("/admin/fault", model.arm_fault)
+        app.router.add_get("/admin/fault", model.list_faults)
+        app.router.add_post("/admin/latency", model.set_latency)
+        app.router.add_post("/admin/reset", model.forget)
+        app.router.add_get("/admin/ledger", model.read_ledger)
+        app.router.add_get("/admin/conversation", model.read_conversation)
+        app.router.add_delete("/admin/ledger", model.clear_ledger)
+    return app
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Any) -> web.StreamResponse:
+    """Errors in OpenAI's shape, whichever endpoint they come from."""
+    try:
+        return await handler(request)
+    except BadScript as bad:
+        return _refused(str(bad))
+    except web.HTTPException as error:
+        said = f"{error.reason} ({request.method} {request.path})"
+        return web.json_response(error_body(said), status=error.status)
+
+
+async def _stream(request: web.Request, whole: Completion, *, with_usage: bool) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+    await response.prepare(request)
+    for chunk in chunks(whole, with_usage=with_usage):
+        await response.write(chunk)
+    await response.write_eof()
+    return response
+
+
+def _is_paid(step: Step) -> bool:
+    status = step.raw.status if step.raw else 200
+    return status < 400 and (step.fault is None or step.fault.name not in UNPAID)
+
+
+def _told(fault: Armed) -> dict[str, Any]:
+    return {"name": fault.name, "times": fault.times, "fired": fault.fired, "match": fault.match, "turn": fault.turn}
+
+
+async def _body(request: web.Request) -> Any:
+    try:
+        return json.loads(await request.read())
+    except ValueError:
+        raise BadScript("the body is no JSON") from None
+
+
+def _json(value: Any) -> web.Response:
+    return web.Response(body=encode(value), headers=_JSON)
+
+
+def _refused(message: str, field: str | None = None) -> web.Response:
+    return web.Response(status=400, body=encode(error_body(message, param=field)), headers=_JSON)
+
+
+async def _models(_: web.Request) -> web.Response:
+    return _json({"object": "list", "data": [_ABOUT]})
+
+
+async def _model(request: web.Request) -> web.Response:
+    if request.match_info["id"] != MODEL:
+        missing = error_body(f"The model does not exist; there is only {MODEL}.", code="model_not_found")
+        return web.Response(status=404, body=encode(missing), headers=_JSON)
+    return _json(_ABOUT)
+
+
+async def _health(_: web.Request) -> web.Response:
+    return _json({"status": "ok"})
