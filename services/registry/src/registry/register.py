@@ -1,7 +1,6 @@
 """Registration: each named deployment is known to Restate, and its services are really routed to it."""
 
 import asyncio
-import errno
 import logging
 import os
 import time
@@ -148,11 +147,16 @@ async def require_health(url: str) -> None:
             if reply.status != 200:
                 raise NotReady(f"{url}/health answers {reply.status}")
     except aiohttp.ClientConnectorError as error:
-        raise NotReady(f"{url} cannot be reached: {os.strerror(error.errno or errno.EHOSTUNREACH)}") from error
+        raise NotReady(f"{url} cannot be reached: {_why(error.os_error)}") from error
     except TimeoutError as error:
         raise NotReady(f"{url}/health gives no answer within {PROBE_SECONDS} s") from error
     except aiohttp.ClientError:
         return
+
+
+def _why(error: OSError) -> str:
+    """asyncio puts its own words in place of the system's; those of a failed name lookup are fine."""
+    return os.strerror(error.errno) if (error.errno or 0) > 0 else str(error.strerror)
 
 
 def _what_was(found: Registered) -> RegisteredDeployment:

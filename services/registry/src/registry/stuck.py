@@ -73,9 +73,15 @@ class StuckRuns:
         return reason_code(failure.get("restate_doc_error_code"), failure.get("error_message")), self._paused_grace
 
     async def _end(self, run: Unfinished, reason: str) -> None:
-        await self._admin.kill(run.id)
         about = {"id": run.id, "target": f"{run.service}/{run.handler}", "state": run.status, "reason": reason}
-        if not await self._has_ended(run.id):
+        try:
+            await self._admin.kill(run.id)
+            ended = await self._has_ended(run.id)
+        except AdminError as error:
+            if error.status is None:
+                raise
+            ended = False
+        if not ended:
             log.error("stuck_run_does_not_end", extra=about)
             return
         self._status.count_stuck(run.service, reason)
