@@ -1,0 +1,138 @@
+"""`python -m tests.bench`: our runs against the plain style and against the floor, in one interleaved run.
+
+Every round measures each variant once at each concurrency, one after the other, so that whatever else this machine
+does meets all alike. Bars: see `BARS`.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.cpu import used
+from tests.bench.load import Client, Load, client_session
+from tests.bench.parts import Variant, World, journal, model_calls, set_latency, world
+from tests.bench.report import Figures, Report, Slice
+
+LATENCY = 0.5
+CALLS_PER_RUN = 3
+WARM_UP_RUNS = 40
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long, how often, at which concurrency."""
+
+    concurrencies: Sequence[int]
+    rounds: int
+    seconds: float
+    felt_seconds: float
+
+
+FULL = Plan((1, 16, 64), rounds=4, seconds=5, felt_seconds=12)
+QUICK = Plan((64,), rounds=2, seconds=4, felt_seconds=0)
+
+
+def main() -> None:
+    options = _options()
+    report = asyncio.run(bench(QUICK if options.quick else FULL, options.only))
+    print(report.as_markdown())
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "bench.md").write_text(report.as_markdown() + "\n")
+        (options.out / "bench.json").write_text(json.dumps(report.as_json(), indent=1) + "\n")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="concurrency 64 alone, two rounds, about a minute")
+    parser.add_argument("--only", default="", help="comma-separated variants; the baseline is always measured")
+    parser.add_argument("--out", type=Path, help="folder for bench.md and bench.json")
+    return parser.parse_args()
+
+
+async def bench(plan: Plan, only: str) -> Report:
+    logging.basicConfig(level="WARNING")
+    report = Report(f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        async with world(Path(folder)) as here, client_session() as http:
+            client = Client(http)
+            variants = await _variants(here, client, report, only)
+            slices: dict[tuple[str, int], list[Slice]] = {}
+            for number in range(plan.rounds):
+                for concurrency in plan.concurrencies:
+                    for variant in variants:
+                        slices.setdefault((variant.name, concurrency), []).append(
+                            await _measure(here, client, variant, concurrency, plan.seconds)
+                        )
+                print(f"round {number + 1} of {plan.rounds} done", flush=True)
+            for (name, concurrency), measured in slices.items():
+                calls = 0 if name == "floor" else CALLS_PER_RUN
+                report.figures.setdefault(name, {})[concurrency] = Figures.of(measured, calls)
+            if plan.felt_seconds:
+                await _feel(here, client, variants, report, plan.felt_seconds)
+    return report
+
+
+async def _variants(here: World, client: Client, report: Report, only: str) -> list[Variant]:
+    """Starts them, warms them up, and weighs their journals."""
+    wanted = set(only.split(",")) if only else {"floor", "ours", "ours-shipped", "ours-granian"}
+    on_defaults = await here.restate("defaults", defaults=True)
+    variants = [await here.baseline(on_defaults)]
+    if "ours" in wanted:
+        variants.append(await here.ours("ours", on_defaults))
+    if "ours-shipped" in wanted:
+        variants.append(await here.ours("ours-shipped", await here.restate("shipped")))
+    if "ours-granian" in wanted:
+        variants.append(await here.ours("ours-granian", await here.restate("granian"), SERVER="granian"))
+    for variant in variants:
+        await _warm_up(client, variant, report)
+    if "floor" in wanted and "ours" in wanted:
+        variants.append(await here.floor(on_defaults, round(report.journal["ours"][0])))
+        await _warm_up(client, variants[-1], report)
+    return variants
+
+
+async def _warm_up(client: Client, variant: Variant, report: Report) -> None:
+    for start in range(0, WARM_UP_RUNS, 4):
+        wrong = await asyncio.gather(*(client.ask(variant.target) for _ in range(start, start + 4)))
+        if any(wrong):
+            raise SystemExit(f"{variant.name}: wrong answer: {next(filter(None, wrong))}")
+    entries, size = await journal(variant)
+    report.journal[variant.name] = entries / WARM_UP_RUNS, size / WARM_UP_RUNS
+
+
+async def _measure(here: World, client: Client, variant: Variant, concurrency: int, seconds: float) -> Slice:
+    calls, before = await model_calls(here), used(variant.pids)
+    load = await client.load(variant.target, concurrency, seconds)
+    after = used(variant.pids)
+    _accept(variant, load)
+    spent = {name: after[name] - before[name] for name in after}
+    return Slice.of(load, spent, await model_calls(here) - calls)
+
+
+def _accept(variant: Variant, load: Load) -> None:
+    if load.wrong:
+        raise SystemExit(f"{variant.name}: {len(load.wrong)} wrong answers, such as: {load.wrong[0]}")
+
+
+async def _feel(here: World, client: Client, variants: list[Variant], report: Report, seconds: float) -> None:
+    await set_latency(here, LATENCY)
+    for variant in variants:
+        if variant.name == "floor":
+            continue
+        for concurrency in (1, 16):
+            load = await client.load(variant.target, concurrency, seconds)
+            _accept(variant, load)
+            beyond = load.percentile(0.5) - 1000 * LATENCY * CALLS_PER_RUN
+            report.felt.setdefault(variant.name, {})[concurrency] = beyond
+
+
+if __name__ == "__main__":
+    main()

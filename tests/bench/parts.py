@@ -1,0 +1,199 @@
+"""What is measured: the variants with all their processes, started from nothing in a folder of their own."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import tickets.__main__ as tickets_service
+import users.__main__ as users_service
+from runtime.postgres import migrate, provision
+from standalone.ports import free_port
+from standalone.process import Process, Program
+from standalone.restate import Ports, environment
+from tests.bench.cpu import Pids
+from tests.bench.load import Target
+from tests.parts.postgres import PostgresServer
+from tests.parts.restate import RestateServer, request
+from tests.parts.service import Service
+from users.demo import demo_customers
+from users.store import replace_customers
+
+PASSWORD = "bench"
+QUESTION = "My API calls are failing, what's wrong with my account? Please create a ticket."
+CUSTOMERS = [f"user_{number}" for number in range(10001, 10050)]
+SMALL = {name for name in environment(Ports(), 1) if name.endswith(("SIZE", "LIMIT", "PARTITIONS"))}
+"""What the one-machine shape sets besides addresses; left out for Restate's own defaults."""
+
+
+class RestateOnDefaults(RestateServer):
+    """As its makers ship it; only the addresses are ours."""
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(data_dir)
+        program = self.process.program
+        env = {name: value for name, value in program.env.items() if name not in SMALL}
+        self.process = Process(Program(program.name, program.command, env, program.ready), data_dir)
+
+
+@dataclass
+class Variant:
+    """One column of the report."""
+
+    name: str
+    restate: RestateServer
+    target: Target
+    services: dict[str, Service]
+    pids: Pids
+
+    @property
+    def names(self) -> str:
+        """The services whose journals belong to it, as a list in SQL."""
+        return ", ".join(f"'{name}'" for name in self._names)
+
+    _names: tuple[str, ...] = ()
+
+
+class World:
+    """PostgreSQL and the model, shared by all variants; each variant's own processes."""
+
+    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        self.postgres = PostgresServer(folder, free_port(), PASSWORD)
+        self.model = Service("tests.bench.model", folder, {}, name="model")
+
+    async def start(self) -> None:
+        await self.postgres.start()
+        self._stack.push_async_callback(self.postgres.stop, "immediate")
+        await provision(self.postgres.admin_url, "users", {"owner": PASSWORD, "app": PASSWORD})
+        await provision(self.postgres.admin_url, "tickets", {"owner": PASSWORD, "app": PASSWORD, "staff": PASSWORD})
+        await migrate(self._url("users_owner"), "users", users_service.MIGRATIONS)
+        await migrate(self._url("tickets_owner"), "tickets", tickets_service.MIGRATIONS)
+        await replace_customers(self._url("users_owner"), demo_customers(datetime.now(UTC)))
+        self.postgres.psql(
+            "CREATE SCHEMA bench",
+            "CREATE TABLE bench.tickets (ticket_id text PRIMARY KEY, user_id text NOT NULL, subject text NOT NULL, "
+            "description text NOT NULL, status text NOT NULL DEFAULT 'open', "
+            "created_at timestamptz NOT NULL DEFAULT now())",
+        )
+        await self._run(self.model)
+
+    def _url(self, role: str) -> str:
+        return self.postgres.admin_url.replace(f"postgres:{PASSWORD}", f"{role}:{PASSWORD}")
+
+    async def _run(self, service: Service) -> Service:
+        await service.start()
+        self._stack.push_async_callback(service.stop, 5)
+        return service
+
+    async def restate(self, name: str, *, defaults: bool = False) -> RestateServer:
+        server = (RestateOnDefaults if defaults else RestateServer)(self._folder / name)
+        await server.start()
+        self._stack.push_async_callback(server.kill)
+        return server
+
+    async def baseline(self, restate: RestateServer) -> Variant:
+        service = await self._run(
+            Service(
+                "tests.bench.baseline",
+                self._folder,
+                {"DATABASE_URL": self.postgres.admin_url} | self._openai(),
+                name="baseline",
+            )
+        )
+        await restate.register(service.url)
+        target = Target(f"{restate.ingress_url}/PlainAgent/run", _question, "I created a ticket")
+        return self._variant("baseline", restate, target, {"agent": service}, ("PlainAgent", "PlainTickets"))
+
+    async def floor(self, restate: RestateServer, entries: int) -> Variant:
+        """`entries` is how many a run of ours journals; a step makes two, input and output two more."""
+        service = await self._run(Service("tests.bench.floor", self._folder, {}, name="floor"))
+        await restate.register(service.url)
+        body = {"steps": round((entries - 2) / 2)}
+        target = Target(f"{restate.ingress_url}/Floor/run", lambda _: body, "done")
+        return self._variant("floor", restate, target, {"agent": service}, ("Floor",))
+
+    async def ours(self, name: str, restate: RestateServer, **env: str) -> Variant:
+        """The real topology: router, users, tickets and registry, each a process."""
+        registry_port = free_port()
+        wanted: dict[str, dict[str, str]] = {
+            "users": {"DATABASE_URL": self._url("users_app")},
+            "tickets": {"DATABASE_URL": self._url("tickets_app")},
+            "router": {
+                "TRUST_USER_ID": "true",
+                "CUSTOMER_CHECK": "UserDatabase/is_customer",
+                "CATALOGUE_URL": f"http://127.0.0.1:{registry_port}/tools",
+            }
+            | self._openai(),
+        }
+        services = {
+            module: await self._run(Service(module, self._folder, settings | env, name=f"{module}-{name}"))
+            for module, settings in wanted.items()
+        }
+        deployments = ",".join(f"{module}={service.url}" for module, service in services.items())
+        services["registry"] = await self._run(
+            Service(
+                "registry",
+                self._folder,
+                {"RESTATE_ADMIN_URL": restate.admin_url, "DEPLOYMENTS": deployments},
+                name=f"registry-{name}",
+                port=registry_port,
+            )
+        )
+        await _offered(services["registry"].address, "query_user_database", "create_support_ticket")
+        await asyncio.sleep(2.5)  # the router polls every two seconds
+        target = Target(f"{restate.ingress_url}/ToolRouter/route", _question, '"outcome":"answered"')
+        names = ("ToolRouter", "UserDatabase", "SupportTicketWorkflow")
+        return self._variant(name, restate, target, services, names)
+
+    def _openai(self) -> dict[str, str]:
+        return {"OPENAI_BASE_URL": f"{self.model.address}/v1", "OPENAI_API_KEY": "bench"}
+
+    def _variant(
+        self, name: str, restate: RestateServer, target: Target, services: dict[str, Service], names: tuple[str, ...]
+    ) -> Variant:
+        parts = {"restate": restate.process, **services, "postgres": self.postgres.process, "model": self.model}
+        return Variant(name, restate, target, services, {part: process.pid or 0 for part, process in parts.items()}, names)
+
+
+def _question(number: int) -> dict[str, Any]:
+    return {"message": QUESTION, "user_id": CUSTOMERS[number % len(CUSTOMERS)]}
+
+
+async def _offered(registry: str, *tools: str) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            reply = await request("GET", f"{registry}/tools")
+            if reply.status_code == 200 and {tool["name"] for tool in reply.json()["tools"]} >= set(tools):
+                return
+            await asyncio.sleep(0.2)
+
+
+@asynccontextmanager
+async def world(folder: Path) -> AsyncIterator[World]:
+    async with AsyncExitStack() as stack:
+        made = World(folder, stack)
+        await made.start()
+        yield made
+
+
+async def journal(variant: Variant) -> tuple[float, float]:
+    """Entries and bytes that all journals of this variant hold."""
+    rows = await variant.restate.query(
+        "SELECT count(1) AS entries, sum(raw_length) AS bytes FROM sys_journal WHERE id IN "
+        f"(SELECT id FROM sys_invocation_status WHERE target_service_name IN ({variant.names}))"
+    )
+    return float(rows[0]["entries"]), float(rows[0]["bytes"] or 0)
+
+
+async def model_calls(world: World) -> int:
+    return json.loads((await request("GET", f"{world.model.address}/calls")).text)["calls"]
+
+
+async def set_latency(world: World, seconds: float) -> None:
+    await request("PUT", f"{world.model.address}/latency", str(seconds).encode())

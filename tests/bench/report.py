@@ -1,0 +1,110 @@
+"""The figures: medians over the rounds, as a table to read and as JSON to keep."""
+
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+from tests.bench.load import Load
+
+NOT_COUNTED = {"model", "load"}
+"""Named apart: a real model runs elsewhere, and so do real customers."""
+
+
+@dataclass
+class Slice:
+    """One variant at one concurrency in one round."""
+
+    runs_per_second: float
+    p50: float
+    p99: float
+    cpu: dict[str, float]
+    """Milliseconds per run by process."""
+    runs: int
+    model_calls: int
+
+    @classmethod
+    def of(cls, load: Load, seconds: dict[str, float], model_calls: int) -> "Slice":
+        cpu = {name: 1000 * used / load.runs for name, used in seconds.items()}
+        return cls(load.runs_per_second, load.percentile(0.5), load.percentile(0.99), cpu, load.runs, model_calls)
+
+    @property
+    def server_cpu(self) -> float:
+        return sum(used for name, used in self.cpu.items() if name not in NOT_COUNTED)
+
+
+@dataclass
+class Figures:
+    """The medians of all rounds."""
+
+    runs_per_second: float
+    p50: float
+    p99: float
+    server_cpu: float
+    cpu: dict[str, float]
+    runs: int
+    calls_twice: int
+
+    @classmethod
+    def of(cls, slices: list[Slice], calls_per_run: int) -> "Figures":
+        return cls(
+            *(median(getattr(one, name) for one in slices) for name in ("runs_per_second", "p50", "p99", "server_cpu")),
+            cpu={name: median(one.cpu[name] for one in slices) for name in slices[0].cpu},
+            runs=sum(one.runs for one in slices),
+            calls_twice=sum(one.model_calls - calls_per_run * one.runs for one in slices),
+        )
+
+
+@dataclass
+class Report:
+    """Everything that was measured, by variant and concurrency."""
+
+    machine: str
+    figures: dict[str, dict[int, Figures]] = field(default_factory=dict[str, dict[int, Figures]])
+    journal: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    felt: dict[str, dict[int, float]] = field(default_factory=dict[str, dict[int, float]])
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def as_markdown(self) -> str:
+        return "\n".join([f"# Bench\n\n{self.machine}\n", *self._speed(), *self._ratios(), *self._cpu(), *self._felt()])
+
+    def _speed(self) -> list[str]:
+        lines = [
+            "Medians over the rounds. CPU: milliseconds a run, of all server processes with PostgreSQL, without the",
+            "model's stand-in and the load.\n",
+            "| variant | c | runs/s | p50 ms | p99 ms | CPU ms | journal entries | journal bytes | calls twice | runs |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        for name, by_concurrency in self.figures.items():
+            entries, size = self.journal[name]
+            lines += [
+                f"| {name} | {concurrency} | {one.runs_per_second:.1f} | {one.p50:.0f} | {one.p99:.0f} "
+                f"| {one.server_cpu:.1f} | {entries:.1f} | {size:.0f} | {one.calls_twice} | {one.runs} |"
+                for concurrency, one in by_concurrency.items()
+            ]
+        return lines
+
+    def _ratios(self) -> list[str]:
+        lines = ["\n| against the baseline | c | runs/s | CPU |", "|---|---|---|---|"]
+        for name, by_concurrency in self.figures.items():
+            for concurrency, one in by_concurrency.items():
+                base = self.figures["baseline"][concurrency]
+                faster, cheaper = one.runs_per_second / base.runs_per_second, one.server_cpu / base.server_cpu
+                lines.append(f"| {name} | {concurrency} | {faster:.2f} x | {cheaper:.2f} x |")
+        return lines
+
+    def _cpu(self) -> list[str]:
+        parts = list(dict.fromkeys(part for by in self.figures.values() for one in by.values() for part in one.cpu))
+        lines = [f"\n| CPU ms a run | c | {' | '.join(parts)} |", "|---|---" + "|---" * len(parts) + "|"]
+        for name, by_concurrency in self.figures.items():
+            for concurrency, one in by_concurrency.items():
+                cells = " | ".join(f"{one.cpu[part]:.1f}" if part in one.cpu else "" for part in parts)
+                lines.append(f"| {name} | {concurrency} | {cells} |")
+        return lines
+
+    def _felt(self) -> list[str]:
+        lines = ["\n| ms a run takes beyond the model's own latency, median | c | ms |", "|---|---|---|"]
+        for name, by_concurrency in self.felt.items():
+            lines += [f"| {name} | {concurrency} | {ms:.0f} |" for concurrency, ms in by_concurrency.items()]
+        return lines
