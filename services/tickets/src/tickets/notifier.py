@@ -97,7 +97,12 @@ def webhook_post(http: aiohttp.ClientSession, url: str, secret: str) -> Post:
 
 def notifier(post: Post | None) -> restate.Service:
     """The service that delivers. Without `post` (no URL is set any more) what was still on its way is dropped."""
-    service = restate.Service("Notifier", description="Delivers webhooks, signed as Standard Webhooks says")
+    service = restate.Service(
+        "Notifier",
+        description="Delivers webhooks, signed as Standard Webhooks says",
+        ingress_private=True,
+        invocation_retry_policy=RETRY,
+    )
     until_delivered = RunOptions[int](
         initial_retry_interval=timedelta(seconds=1),
         retry_interval_factor=2,
@@ -115,12 +120,7 @@ def notifier(post: Post | None) -> restate.Service:
             raise TerminalError(f"the receiver refused the message: status {status}", status_code=502)
         return status
 
-    @service.handler(
-        input_serde=RAW,
-        ingress_private=True,
-        invocation_retry_policy=RETRY,
-        metadata={"switchboard.deadline": DEADLINE_SECONDS},
-    )
+    @service.handler(input_serde=RAW, metadata={"switchboard.deadline": DEADLINE_SECONDS})
     @checked
     async def deliver(ctx: restate.Context, notification: Notification) -> None:  # pyright: ignore[reportUnusedFunction]
         """Post one notification until the receiver takes or refuses it; gives up after a day."""

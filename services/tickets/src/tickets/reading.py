@@ -12,15 +12,20 @@ _TOOL = {"mcp.type": "tool", "tool.bind": "user_id=caller.user_id", "tool.readon
 
 
 def ticket_tools(store: TicketStore) -> restate.Service:
-    service = restate.Service("Tickets", description="Reads the tickets of one customer")
+    service = restate.Service(
+        "Tickets",
+        description="Reads the tickets of one customer",
+        ingress_private=True,
+        invocation_retry_policy=RETRY,
+    )
 
-    @service.handler(input_serde=RAW, ingress_private=True, invocation_retry_policy=RETRY, metadata=_TOOL)
+    @service.handler(input_serde=RAW, metadata=_TOOL)
     @checked
     async def list_my_tickets(ctx: restate.Context, which: ListMyTickets) -> MyTickets:  # pyright: ignore[reportUnusedFunction]
         """List the customer's support tickets and how they stand, the newest first."""
         return MyTickets(tickets=await store.of_caller(which.user_id, which.limit))
 
-    @service.handler(input_serde=RAW, ingress_private=True, invocation_retry_policy=RETRY, metadata=_TOOL)
+    @service.handler(input_serde=RAW, metadata=_TOOL)
     @checked
     async def get_ticket(ctx: restate.Context, which: GetTicket) -> TicketDetails:  # pyright: ignore[reportUnusedFunction]
         """Look up one of the customer's support tickets by its id: its text, status, priority and due time."""

@@ -35,6 +35,10 @@ class Priority(StrEnum):
 _STATUSES = {Show.unfinished: ["open", "assigned"], Show.all: ["open", "assigned", "closed"]}
 
 
+def _upper(ticket_id: str) -> str:
+    return ticket_id.upper()
+
+
 def _clean_name(name: str) -> str:
     name = name.strip()
     if not 1 <= len(name) <= 64 or not name.isprintable():
@@ -42,7 +46,7 @@ def _clean_name(name: str) -> str:
     return name
 
 
-TicketId = Annotated[str, typer.Argument(metavar="ID", help="Such as TCK-000123.", callback=str.upper)]
+TicketId = Annotated[str, typer.Argument(metavar="ID", help="Such as TCK-000123.", callback=_upper)]
 Who = Annotated[str, typer.Option("--as", envvar="USER", metavar="NAME", help="Who does this.", callback=_clean_name)]
 
 

@@ -25,15 +25,18 @@ class Created(BaseModel):
 
 
 def ticket_workflow(store: TicketStore, notify: bool) -> restate.Workflow:
-    workflow = restate.Workflow("SupportTicketWorkflow", description="Creates one support ticket for each key")
+    workflow = restate.Workflow(
+        "SupportTicketWorkflow",
+        description="Creates one support ticket for each key",
+        ingress_private=True,
+        invocation_retry_policy=RETRY,
+    )
 
     async def insert(key: str, new: CreateSupportTicket) -> Created:
         return Created(ticket=await store.insert(key, new), notify=notify)
 
     @workflow.main(
         input_serde=RAW,
-        ingress_private=True,
-        invocation_retry_policy=RETRY,
         workflow_retention=timedelta(days=1),
         metadata={
             "mcp.type": "tool",

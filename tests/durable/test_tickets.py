@@ -1,0 +1,498 @@
+"""Tickets on real parts: one ticket and one message id whatever crashes, callers kept apart, the staff's command."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from aiohttp import web
+from standardwebhooks import Webhook
+
+from runtime.errors import Refused
+from runtime.postgres import migrate, open_pool, provision
+from standalone.ports import free_port
+from tests.parts.dying_tickets import POSITIONS
+from tests.parts.postgres import PostgresServer
+from tests.parts.restate import Reply, RestateServer, request
+from tests.parts.service import Service
+from tickets.__main__ import MIGRATIONS
+from tickets.model import CreateSupportTicket
+from tickets.store import TicketStore
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+ROLES = ("owner", "app", "staff")
+BUG = {"user_id": "user_1", "subject": "Empty dashboard", "description": "The chart shows a bug since this morning."}
+
+Launch = Callable[..., Awaitable[Service]]
+
+
+@dataclass(frozen=True)
+class Database:
+    """A fresh database with the schema `tickets`, and its URLs."""
+
+    admin: str
+    owner: str
+    app: str
+    staff: str
+
+    async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self.admin, server_settings={"search_path": "tickets"})
+        try:
+            return await connection.fetch(query, *arguments)
+        finally:
+            await connection.close()
+
+    async def count(self, table: str, key: str) -> int:
+        join = "" if table == "tickets" else "JOIN tickets USING (ticket_id)"
+        return len(await self.rows(f"SELECT 1 FROM {table} {join} WHERE workflow_key = $1", key))
+
+
+@dataclass
+class Receiver:
+    """What a webhook's receiver saw; answers 200 unless `replies` holds other statuses."""
+
+    url: str
+    seen: list[tuple[dict[str, str], str]] = field(default_factory=list)
+    replies: list[int] = field(default_factory=list)
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.seen.append(({name.lower(): value for name, value in request.headers.items()}, await request.text()))
+        return web.Response(status=self.replies.pop(0) if self.replies else 200)
+
+    def of(self, ticket_id: str) -> list[tuple[dict[str, str], str]]:
+        return [(headers, body) for headers, body in self.seen if json.loads(body)["data"]["ticket_id"] == ticket_id]
+
+    async def wait_for(self, ticket_id: str, count: int) -> list[tuple[dict[str, str], str]]:
+        deadline = time.monotonic() + 30
+        while len(self.of(ticket_id)) < count:
+            assert time.monotonic() < deadline, f"{len(self.of(ticket_id))} of {count} messages after 30 s"
+            await asyncio.sleep(0.05)
+        return self.of(ticket_id)
+
+
+@pytest.fixture(scope="module")
+async def database(postgres: PostgresServer) -> Database:
+    admin = postgres.database("tickets_test")
+    await provision(admin, "tickets", dict.fromkeys(ROLES, "secret"))
+    address = admin.split("@", 1)[1]
+    urls = Database(admin, *(f"postgresql://tickets_{role}:secret@{address}" for role in ROLES))
+    assert await migrate(urls.owner, "tickets", MIGRATIONS) > 0
+    return urls
+
+
+@pytest.fixture(scope="module")
+async def store(database: Database) -> AsyncIterator[TicketStore]:
+    async with open_pool(database.app, "tickets") as pool:
+        yield TicketStore(pool)
+
+
+@pytest.fixture(scope="module")
+async def receiver() -> AsyncIterator[Receiver]:
+    port = free_port()
+    sink = Receiver(f"http://127.0.0.1:{port}/hook")
+    app = web.Application()
+    app.router.add_post("/hook", sink.take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    yield sink
+    await runner.cleanup()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The ticket services behind Restate; in tests their private handlers are opened."""
+
+    restate: RestateServer
+
+    async def register(self, service: Service) -> None:
+        for name in await self.restate.register(service.url, force=True):
+            reply = await request("PATCH", f"{self.restate.admin_url}/services/{name}", {"public": True})
+            assert reply.status_code == 200, reply.text
+
+    async def create(self, key: str | None = None, body: Any = BUG) -> Reply:
+        return await self.restate.call("SupportTicketWorkflow", "run", body, key=key or uuid.uuid4().hex)
+
+    async def tool(self, handler: str, **body: Any) -> Reply:
+        return await self.restate.call("Tickets", handler, body)
+
+
+@pytest.fixture(scope="module")
+async def process(service: Launch, database: Database, receiver: Receiver) -> AsyncIterator[Service]:
+    child = await service("tickets", DATABASE_URL=database.app, WEBHOOK_URL=receiver.url, WEBHOOK_SECRET=SECRET)
+    yield child
+    await child.stop()
+
+
+@pytest.fixture
+async def tickets(restate: RestateServer, process: Service) -> AsyncIterator[Desk]:
+    desk = Desk(restate)
+    await desk.register(process)
+    yield desk
+    await restate.wait_idle()
+
+
+def new(user_id: str = "user_1", **changes: str) -> CreateSupportTicket:
+    return CreateSupportTicket.model_validate(BUG | {"user_id": user_id} | changes)
+
+
+# --- the store ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_repeated_insert_changes_nothing_and_returns_the_same_ticket(
+    store: TicketStore, database: Database
+) -> None:
+    key = uuid.uuid4().hex
+    first = await store.insert(key, new())
+    assert await store.insert(key, new(subject="Something else")) == first
+    assert await database.count("tickets", key) == await database.count("audit", key) == 1
+
+
+async def test_twenty_inserts_at_once_make_one_ticket(store: TicketStore, database: Database) -> None:
+    key = uuid.uuid4().hex
+    made = await asyncio.gather(*(store.insert(key, new()) for _ in range(20)))
+    assert len({ticket.ticket_id for ticket in made}) == 1
+    assert await database.count("tickets", key) == await database.count("audit", key) == 1
+
+
+async def test_a_key_of_another_caller_is_refused(store: TicketStore) -> None:
+    key = uuid.uuid4().hex
+    await store.insert(key, new("user_1"))
+    with pytest.raises(Refused, match="belongs to another caller"):
+        await store.insert(key, new("user_2"))
+
+
+async def test_the_due_time_counts_from_the_creation(store: TicketStore) -> None:
+    ticket = await store.insert(uuid.uuid4().hex, new(description="Production is down"))
+    assert ticket.priority == "urgent"
+    assert (ticket.sla_due_at - ticket.created_at).total_seconds() == 4 * 3600
+
+
+async def test_ids_grow_beyond_six_digits(store: TicketStore, database: Database) -> None:
+    await database.rows("SELECT setval('tickets_number_seq', 1234566)")
+    ticket = await store.insert(uuid.uuid4().hex, new())
+    await database.rows("SELECT setval('tickets_number_seq', 1000)")
+    assert ticket.ticket_id == "TCK-1234567"
+
+
+# --- roles and row-level security --------------------------------------------------------------------------------
+
+
+async def test_login_roles_are_neither_owner_nor_superuser(database: Database) -> None:
+    roles = await database.rows(
+        "SELECT rolname, rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb AS strong FROM pg_roles "
+        "WHERE rolname IN ('tickets_app', 'tickets_staff')"
+    )
+    owners = await database.rows("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'tickets'")
+    assert [tuple(role) for role in roles] == [("tickets_app", False), ("tickets_staff", False)]
+    assert [owner["tableowner"] for owner in owners] == ["tickets_owner"]
+
+
+@pytest.mark.parametrize("user_id", [None, "", "user_3", "%"])
+async def test_nobody_sees_the_tickets_of_others(store: TicketStore, database: Database, user_id: str | None) -> None:
+    await store.insert(uuid.uuid4().hex, new("user_1"))
+    assert await in_role(database.app, "SELECT * FROM tickets", user_id) == []
+
+
+async def test_the_owner_too_is_held_by_the_policies(store: TicketStore, database: Database) -> None:
+    await store.insert(uuid.uuid4().hex, new("user_1"))
+    assert await in_role(database.owner, "SELECT * FROM tickets", "user_1") == []
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("app", "UPDATE tickets SET status = 'closed'"),
+        ("app", "DELETE FROM tickets"),
+        ("app", "SELECT * FROM audit"),
+        ("app", "DELETE FROM audit"),
+        ("app", "TRUNCATE audit"),
+        (
+            "app",
+            "INSERT INTO tickets (workflow_key, user_id, subject, description, category, priority, sla_due_at) "
+            "VALUES ('forged', 'user_2', 's', 'd', 'bug', 'low', now())",
+        ),
+        ("staff", "UPDATE tickets SET subject = 'other'"),
+        ("staff", "UPDATE tickets SET user_id = 'other'"),
+        ("staff", "DELETE FROM tickets"),
+        ("staff", "UPDATE audit SET who = 'other'"),
+        ("staff", "DELETE FROM audit"),
+    ],
+)
+async def test_a_role_can_do_nothing_but_its_work(database: Database, role: str, statement: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await in_role(getattr(database, role), statement, "user_1")
+
+
+async def in_role(url: str, statement: str, user_id: str | None) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(url, server_settings={"search_path": "tickets"})
+    try:
+        async with connection.transaction():
+            if user_id is not None:
+                await connection.execute("SELECT set_config('app.user_id', $1, true)", user_id)
+            return await connection.fetch(statement)
+    finally:
+        await connection.close()
+
+
+# --- the workflow ------------------------------------------------------------------------------------------------
+
+
+async def test_a_ticket_is_made_and_returned(tickets: Desk, database: Database) -> None:
+    key = uuid.uuid4().hex
+    reply = await tickets.create(key)
+    assert reply.status_code == 200, reply.text
+    ticket = reply.json()
+    assert ticket["ticket_id"].startswith("TCK-")
+    assert (ticket["status"], ticket["category"], ticket["priority"]) == ("open", "bug", "normal")
+    assert "description" not in ticket
+    [audit] = await database.rows(
+        "SELECT who, action, length(args_hash) FROM audit WHERE ticket_id = $1", ticket["ticket_id"]
+    )
+    assert tuple(audit) == ("user_1", "create", 64)
+
+
+async def test_the_tool_is_private_and_says_what_it_is(tickets: Desk) -> None:
+    reply = await request("GET", f"{tickets.restate.admin_url}/services/SupportTicketWorkflow/handlers/run")
+    handler = reply.json()
+    assert handler["metadata"]["tool.name"] == "create_support_ticket"
+    assert handler["documentation"].startswith("Create a support ticket")
+    schema = handler["input_json_schema"]
+    assert set(schema["properties"]) == {"user_id", "subject", "description", "category", "urgency"}
+    assert all(property_["description"] for property_ in schema["properties"].values())
+
+
+async def test_the_receiver_can_verify_the_message(tickets: Desk, receiver: Receiver) -> None:
+    ticket = (await tickets.create()).json()
+    [(headers, body)] = await receiver.wait_for(ticket["ticket_id"], 1)
+    message = Webhook(SECRET).verify(body, headers)
+    assert message["type"] == "ticket.created"
+    assert message["timestamp"] == ticket["created_at"]
+    assert message["data"] == {
+        "ticket_id": ticket["ticket_id"],
+        "user_id": "user_1",
+        "subject": BUG["subject"],
+        "category": "bug",
+        "priority": "normal",
+        "sla_due_at": ticket["sla_due_at"],
+    }
+
+
+async def test_a_failing_receiver_gets_the_same_message_again(tickets: Desk, receiver: Receiver) -> None:
+    receiver.replies = [500, 429]
+    ticket = (await tickets.create()).json()
+    attempts = await receiver.wait_for(ticket["ticket_id"], 3)
+    assert len({headers["webhook-id"] for headers, _ in attempts}) == 1
+    assert len({body for _, body in attempts}) == 1
+    for headers, body in attempts:
+        Webhook(SECRET).verify(body, headers)
+
+
+@pytest.mark.parametrize("status", [302, 400, 410])
+async def test_a_receiver_that_refuses_is_not_asked_again(tickets: Desk, receiver: Receiver, status: int) -> None:
+    receiver.replies = [status]
+    ticket = (await tickets.create()).json()
+    await tickets.restate.wait_idle()
+    assert len(receiver.of(ticket["ticket_id"])) == 1
+
+
+async def test_without_a_webhook_nothing_is_sent(restate: RestateServer, service: Launch, database: Database) -> None:
+    desk = Desk(restate)
+    child = await service("tickets", DATABASE_URL=database.app)
+    await desk.register(child)
+    key = uuid.uuid4().hex
+    assert (await desk.create(key)).status_code == 200
+    entries = await restate.query(
+        "select j.entry_type from sys_journal j join sys_invocation i on i.id = j.id "
+        f"where i.target_service_key = '{key}'"
+    )
+    assert entries
+    assert not [entry for entry in entries if "Call" in entry["entry_type"]]
+    await child.stop()
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+async def test_a_crash_leaves_one_ticket_and_one_message_id(
+    restate: RestateServer, service: Launch, database: Database, receiver: Receiver, tmp_path: Path, position: str
+) -> None:
+    key, died = uuid.uuid4().hex, tmp_path / "died"
+    child = await service(
+        "tests.parts.dying_tickets",
+        DIE_AT=position,
+        DIED=str(died),
+        DATABASE_URL=database.app,
+        WEBHOOK_URL=receiver.url,
+        WEBHOOK_SECRET=SECRET,
+    )
+    desk = Desk(restate)
+    await desk.register(child)
+    answer = asyncio.create_task(desk.create(key))
+    await asyncio.wait_for(child.wait(), 30)
+    assert died.read_text() == position
+    await child.start()
+
+    ticket = (await answer).json()
+    messages = await receiver.wait_for(ticket["ticket_id"], 2 if position == "after post" else 1)
+    await restate.wait_idle()
+    assert await database.count("tickets", key) == await database.count("audit", key) == 1
+    assert len({headers["webhook-id"] for headers, _ in messages}) == 1
+    await child.stop()
+
+
+async def test_a_ticket_is_made_when_the_database_comes_back(
+    tickets: Desk, database: Database, postgres: PostgresServer
+) -> None:
+    key = uuid.uuid4().hex
+    assert (await tickets.create()).status_code == 200
+    await postgres.stop("immediate")
+    answer = asyncio.create_task(tickets.create(key))
+    reading = asyncio.create_task(tickets.tool("list_my_tickets", user_id="user_1"))
+    await asyncio.sleep(0.5)
+    await postgres.start()
+    assert (await answer).status_code == (await reading).status_code == 200
+    assert await database.count("tickets", key) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field_"),
+    [
+        (b"", 400, None),
+        (b"{", 400, None),
+        (b"[]", 422, None),
+        (BUG | {"subject": "x" * 201}, 422, "subject"),
+        (BUG | {"description": " "}, 422, "description"),
+        (BUG | {"category": "gossip"}, 422, "category"),
+        (BUG | {"user_id": ""}, 422, "user_id"),
+        (BUG | {"status": "closed"}, 422, None),
+        (json.dumps(BUG | {"subject": "nul \0 here"}).encode(), 422, None),
+        (json.dumps(BUG | {"subject": "half \ud800 pair"}).encode(), 422, None),
+        (BUG | {"description": "x" * 70_000}, 413, None),
+    ],
+)
+async def test_bad_input_is_refused_at_once(tickets: Desk, body: Any, status: int, field_: str | None) -> None:
+    key = uuid.uuid4().hex
+    reply = await tickets.create(key, body)
+    assert reply.status_code == status, reply.text
+    if body:
+        assert reply.json()["metadata"].get("field") == field_
+    rows = await tickets.restate.query(f"select status from sys_invocation where target_service_key = '{key}'")
+    assert all(row["status"] == "completed" for row in rows)
+
+
+# --- the reading tools -------------------------------------------------------------------------------------------
+
+
+async def test_a_caller_reads_only_tickets_of_their_own(tickets: Desk) -> None:
+    alice, bob = uuid.uuid4().hex, uuid.uuid4().hex
+    made = [(await tickets.create(body=BUG | {"user_id": alice})).json()["ticket_id"] for _ in range(3)]
+    listed = (await tickets.tool("list_my_tickets", user_id=alice, limit=2)).json()
+    assert [ticket["ticket_id"] for ticket in listed["tickets"]] == [made[2], made[1]]
+    assert (await tickets.tool("list_my_tickets", user_id=bob)).json() == {"tickets": []}
+
+    got = (await tickets.tool("get_ticket", user_id=alice, ticket_id=made[0])).json()
+    assert got["description"] == BUG["description"]
+
+
+async def test_the_ticket_of_another_is_refused_like_one_that_never_was(tickets: Desk) -> None:
+    ticket_id = (await tickets.create()).json()["ticket_id"]
+    others = await tickets.tool("get_ticket", user_id="user_2", ticket_id=ticket_id)
+    unknown = await tickets.tool("get_ticket", user_id="user_2", ticket_id="TCK-999999")
+    assert others.status_code == unknown.status_code == 404
+    assert others.json() == unknown.json()
+
+
+# --- the staff's command -----------------------------------------------------------------------------------------
+
+
+async def staff(database: Database, *arguments: str, user: str = "dana") -> tuple[int | None, str, str]:
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tickets", "staff", *arguments),
+        env=dict(os.environ) | {"STAFF_DATABASE_URL": database.staff, "USER": user, "COLUMNS": "200"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await child.communicate()
+    return child.returncode, out.decode(), err.decode()
+
+
+async def test_the_staff_list_assign_show_and_close(store: TicketStore, database: Database) -> None:
+    ticket_id = (await store.insert(uuid.uuid4().hex, new("user_9"))).ticket_id
+
+    _, listed, _ = await staff(database, "list", "--user", "user_9")
+    assert ticket_id in listed
+    assert "in 23h 59m" in listed
+    assert await staff(database, "assign", ticket_id.lower(), "erik") == (0, f"{ticket_id} is assigned to erik\n", "")
+    assert await staff(database, "close", ticket_id, "--note", "new chart", "--as", "erik") == (
+        0,
+        f"{ticket_id} is closed\n",
+        "",
+    )
+    _, shown, _ = await staff(database, "show", ticket_id)
+    assert "closed, assigned to erik" in shown
+    assert [line.split("  ", 1)[1] for line in shown.splitlines()[-3:]] == [
+        "user_9  create",
+        "dana  assign  to erik",
+        "erik  close  new chart",
+    ]
+    assert await staff(database, "list", "--user", "user_9") == (0, "no tickets\n", "")
+
+
+async def test_a_change_that_cannot_be_made_is_one_clear_line(store: TicketStore, database: Database) -> None:
+    ticket_id = (await store.insert(uuid.uuid4().hex, new())).ticket_id
+    await staff(database, "assign", ticket_id, "erik")
+    assert await staff(database, "assign", ticket_id, "fay") == (
+        1,
+        "",
+        f"{ticket_id} is assigned to erik; --reassign gives it to somebody else\n",
+    )
+    assert (await staff(database, "assign", ticket_id, "fay", "--reassign"))[0] == 0
+    await staff(database, "close", ticket_id)
+    assert await staff(database, "close", ticket_id) == (1, "", f"{ticket_id} is closed already\n")
+    assert await staff(database, "assign", ticket_id, "erik") == (1, "", f"{ticket_id} is closed\n")
+    assert await staff(database, "show", "TCK-999999") == (1, "", "no such ticket: TCK-999999\n")
+    events = await database.rows("SELECT action FROM audit WHERE ticket_id = $1 ORDER BY audit_id", ticket_id)
+    assert [event["action"] for event in events] == ["create", "assign", "assign", "close"]
+
+
+async def test_two_people_who_take_a_ticket_at_once_do_not_both_get_it(store: TicketStore, database: Database) -> None:
+    ticket_id = (await store.insert(uuid.uuid4().hex, new())).ticket_id
+    codes = [
+        code for code, _, _ in await asyncio.gather(*(staff(database, "assign", ticket_id, n) for n in ("a", "b")))
+    ]
+    assert sorted(codes) == [0, 1]
+
+
+async def test_overdue_tickets_are_marked_and_stand_first(store: TicketStore, database: Database) -> None:
+    user = uuid.uuid4().hex
+    early, late = [(await store.insert(uuid.uuid4().hex, new(user))).ticket_id for _ in range(2)]
+    await database.rows("UPDATE tickets SET sla_due_at = now() - interval '65 min' WHERE ticket_id = $1", late)
+    _, out, _ = await staff(database, "list", "--user", user)
+    assert [line.split()[0] for line in out.splitlines()] == ["ID", late, early]
+    assert "OVERDUE 1h 05m" in out
+    assert late in (await staff(database, "list", "--overdue", "--user", user))[1]
+    assert early not in (await staff(database, "list", "--overdue", "--user", user))[1]
+
+
+async def test_the_customers_text_cannot_command_the_terminal(store: TicketStore, database: Database) -> None:
+    text = "\x1b]0;owned\x07\x1b[2J\u202e line"
+    ticket_id = (await store.insert(uuid.uuid4().hex, new("user_8", subject=text, description=text))).ticket_id
+    for arguments in (("show", ticket_id), ("list", "--user", "user_8")):
+        _, out, _ = await staff(database, *arguments)
+        assert "owned" in out
+        assert all(character.isprintable() or character == "\n" for character in out)
+
+
+async def test_a_database_that_is_away_is_one_line_for_the_staff(database: Database) -> None:
+    away = Database("", "", "", f"postgresql://tickets_staff:secret@127.0.0.1:{free_port()}/x")
+    code, out, err = await staff(away, "list")
+    assert (code, out) == (1, "")
+    assert err.startswith("setting STAFF_DATABASE_URL: ")
+    assert err.count("\n") == 1

@@ -1,0 +1,49 @@
+"""The ticket services in a process that kills itself once, at the position that DIE_AT names.
+
+The product knows nothing of it: this wraps its store, its sending and its posting from outside.
+"""
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from tickets import __main__ as program
+from tickets import store, workflow
+
+POSITIONS = ("before insert", "after insert", "after send", "before post", "after post")
+
+
+def die_at(position: str) -> None:
+    died = Path(os.environ["DIED"])
+    if os.environ["DIE_AT"] == position and not died.exists():
+        died.write_text(position)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def deadly(what: str, effect: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def run(*args: Any) -> Any:
+        die_at(f"before {what}")
+        result = await effect(*args)
+        die_at(f"after {what}")
+        return result
+
+    return run
+
+
+def wrap_the_effects() -> None:
+    send, webhook_post = workflow.send, program.webhook_post
+
+    def send_and_die(*args: Any) -> None:
+        send(*args)
+        die_at("after send")
+
+    store.TicketStore.insert = deadly("insert", store.TicketStore.insert)
+    workflow.send = send_and_die
+    program.webhook_post = lambda *args: deadly("post", webhook_post(*args))
+
+
+if __name__ == "__main__":
+    wrap_the_effects()
+    program.main()
