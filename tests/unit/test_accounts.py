@@ -39,8 +39,7 @@ def invoice(status: str) -> Invoice:
         status=status,
         issued_on=day,
         due_on=day,
-        paid_on=None,
-        days_overdue=12 if status == "overdue" else 0,
+        days_overdue=12 if status == "overdue" else None,
     )
 
 

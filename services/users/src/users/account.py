@@ -22,7 +22,7 @@ class QueryUserDatabase(BaseModel):
         max_length=len(SECTIONS),
         description="Parts to read; leave it out for all of them. "
         "profile: name, company, status. plan: subscription, price and limits. usage: this month against the limits. "
-        "invoices: the latest, with what is overdue. recent_errors: failed API calls of the last 7 days.",
+        "invoices: what is overdue, then the latest. recent_errors: failed API calls of the last 7 days.",
         examples=[["plan", "usage"]],
     )
 
@@ -41,6 +41,10 @@ class Known(BaseModel):
     known: bool
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Profile(BaseModel):
     """Who the customer is; the e-mail address is masked, since all of this goes to a model."""
 
@@ -51,7 +55,7 @@ class Profile(BaseModel):
     email: str
     status: str
     customer_since: date
-    trial_ends_on: date | None
+    trial_ends_on: date | None = Field(default=None, exclude_if=_is_none)
 
 
 class Plan(BaseModel):
@@ -81,8 +85,8 @@ class Invoice(BaseModel):
     status: str
     issued_on: date
     due_on: date
-    paid_on: date | None
-    days_overdue: int
+    paid_on: date | None = Field(default=None, exclude_if=_is_none)
+    days_overdue: int | None = Field(default=None, exclude_if=_is_none)
 
 
 class ApiError(BaseModel):
@@ -94,10 +98,6 @@ class ApiError(BaseModel):
     message: str
     count: int
     last_seen: datetime
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 class Account(BaseModel):

@@ -33,7 +33,7 @@ WITH limits AS (
 ), billed AS (
     SELECT *, status = 'open' AND due_on < CURRENT_DATE AS overdue
     FROM invoices WHERE user_id = $1
-    ORDER BY issued_on DESC, invoice_id LIMIT 6
+    ORDER BY overdue DESC, issued_on DESC, invoice_id LIMIT 6
 ), failed AS (
     SELECT endpoint, status, code, message, count, last_seen
     FROM api_errors WHERE user_id = $1 AND last_seen > now() - interval '7 days'
@@ -57,7 +57,7 @@ SELECT json_build_object(
         'invoice_id', invoice_id, 'amount', round(amount_cents / 100.0, 2), 'currency', currency,
         'status', CASE WHEN overdue THEN 'overdue' ELSE status END,
         'issued_on', issued_on, 'due_on', due_on, 'paid_on', paid_on,
-        'days_overdue', CASE WHEN overdue THEN CURRENT_DATE - due_on ELSE 0 END
+        'days_overdue', CASE WHEN overdue THEN CURRENT_DATE - due_on END
     )), '[]') FROM billed),
     'recent_errors', (SELECT COALESCE(json_agg(failed), '[]') FROM failed)
 )
