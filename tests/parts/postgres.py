@@ -2,7 +2,7 @@
 
 import subprocess
 
-from standalone.postgres import USER, Postgres, binaries
+from standalone.postgres import SUPERUSER, Postgres, binaries
 
 
 class PostgresServer(Postgres):
@@ -13,7 +13,7 @@ class PostgresServer(Postgres):
         self.psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
         return self.url(name)
 
-    def psql(self, *statements: str, database: str = USER) -> str:
+    def psql(self, *statements: str, database: str = SUPERUSER) -> str:
         """Runs statements as the superuser, each by itself, and returns what psql printed."""
         command = [str(binaries() / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.url(database)]
         options = [part for statement in statements for part in ("-c", statement)]

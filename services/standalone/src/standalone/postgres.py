@@ -16,7 +16,7 @@ import asyncpg
 
 from standalone.process import Process, Program, StartError, end_leftovers
 
-USER = "postgres"
+SUPERUSER = "postgres"
 
 StopMode = Literal["fast", "immediate"]
 _SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
@@ -36,7 +36,7 @@ class Postgres:
         return self.url("postgres")
 
     def url(self, database: str) -> str:
-        return f"postgresql://{USER}:{self._password}@127.0.0.1:{self.port}/{database}"
+        return superuser_url(self.port, self._password, database)
 
     async def start(self) -> None:
         """Makes the data folder when it is missing, ends what a crash left in it, starts the server, and waits."""
@@ -74,7 +74,7 @@ class Postgres:
                     [
                         str(binaries() / "initdb"),
                         f"--pgdata={unfinished}",
-                        f"--username={USER}",
+                        f"--username={SUPERUSER}",
                         f"--pwfile={password.name}",
                         "--auth=scram-sha-256",
                         "--encoding=UTF8",
@@ -118,6 +118,10 @@ class Postgres:
             return False
         await connection.close()
         return True
+
+
+def superuser_url(port: int, password: str, database: str = "postgres") -> str:
+    return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{database}"
 
 
 def binaries() -> Path:

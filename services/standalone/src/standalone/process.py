@@ -8,13 +8,17 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 MARK = "SWITCHBOARD_DATA_DIR"
 """Every child carries this variable, so that a later start recognises what a killed supervisor left behind."""
+
+
+NOT_INHERITED = {"DATABASE_URL", "OPENAI_API_KEY", "WEBHOOK_SECRET"}
+"""Secrets that only the program which needs them gets, by its own `env`."""
 
 
 class StartError(Exception):
@@ -30,8 +34,6 @@ class Program:
     env: Mapping[str, str]
     ready: Callable[[], Awaitable[bool]]
     stop_signal: signal.Signals = signal.SIGTERM
-    without: frozenset[str] = field(default_factory=frozenset[str])
-    """Inherited variables that this program must not see."""
 
 
 class Process:
@@ -54,8 +56,8 @@ class Process:
     async def start(self) -> None:
         """Starts the program; its output goes to the end of its log file."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        # Children inherit the user's environment: PATH, proxies, certificates.
-        inherited = {k: v for k, v in os.environ.items() if k not in self.program.without}  # noqa: TID251
+        # Children inherit the user's environment: PATH, proxies, certificates, and settings of their own.
+        inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}  # noqa: TID251
         with self.log.open("ab") as log:
             self._child = await asyncio.create_subprocess_exec(
                 *self.program.command,

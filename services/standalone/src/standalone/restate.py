@@ -69,6 +69,8 @@ def environment(ports: Ports, partitions: int) -> dict[str, str]:
         "RESTATE_ADMIN__QUERY_ENGINE__MEMORY_SIZE": "128 MiB",
         "RESTATE_WORKER__INVOKER__MEMORY_LIMIT": "256 MiB",
         "RESTATE_BIFROST__RECORD_CACHE_MEMORY_SIZE": "32 MiB",
+        "RESTATE_LOG_FORMAT": "compact",
+        "RESTATE_LOG_DISABLE_ANSI_CODES": "true",
         "RESTATE_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
     }

@@ -1,0 +1,57 @@
+"""`python -m standalone run` starts everything on this machine; `ask` and `tickets` use what runs."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from standalone.ask import NoAnswer, ask_and_show
+from standalone.database import staff_url
+from standalone.process import StartError
+from standalone.run import run
+from standalone.settings import DEFAULT_QUESTION, AskSettings, StandaloneSettings
+from standalone.terminal import complain
+
+commands = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help=__doc__)
+
+
+@commands.command("run")
+def run_everything() -> None:
+    """Start everything, ask one question, stay up until Ctrl-C."""
+    raise typer.Exit(asyncio.run(run(StandaloneSettings.read())))
+
+
+@commands.command("ask")
+def ask_question(
+    message: Annotated[str, typer.Argument(metavar="QUESTION", help="In the customer's own words.")] = "",
+    user: Annotated[str, typer.Option(metavar="ID", help="Who asks.")] = "user_12345",
+) -> None:
+    """Ask the agent that runs here; prints the steps as they happen, then the answer."""
+    try:
+        asyncio.run(ask_and_show(AskSettings.read(), message or DEFAULT_QUESTION, user))
+    except NoAnswer as error:
+        complain(str(error))
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        complain("not waiting any longer; the run goes on, see the Restate UI")
+        raise typer.Exit(130) from None
+
+
+@commands.command("tickets", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+def tickets(arguments: Annotated[list[str] | None, typer.Argument(metavar="COMMAND")] = None) -> None:
+    """The staff's command, on the database of this machine: list, show, assign, close."""
+    try:
+        url = staff_url(StandaloneSettings.read())
+    except StartError as error:
+        complain(str(error))
+        raise typer.Exit(1) from None
+    command = [sys.executable, "-m", "tickets", "staff", *(arguments or ["list"])]
+    environment = {**os.environ, "STAFF_DATABASE_URL": url}  # noqa: TID251
+    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603
+
+
+if __name__ == "__main__":
+    commands()

@@ -1,0 +1,116 @@
+"""One question to the agent: durable from the moment it is sent, with its steps shown as they happen."""
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+from pydantic import ValidationError
+
+from contracts import Answer
+from standalone.model import advice
+from standalone.settings import AskSettings
+from standalone.steps import Journal, Step
+from standalone.terminal import console, say
+
+PATH = "/restate/call/ToolRouter/route"
+ANSWER_SECONDS = 300
+UNREACHABLE_SECONDS = 15
+POLL_SECONDS = 0.1
+
+Show = Callable[[Step], None]
+
+
+class NoAnswer(Exception):
+    """There is no answer; the message is one line that says who can do what."""
+
+
+async def ask_and_show(settings: AskSettings, message: str, user_id: str) -> None:
+    """Print the question, each step when it has ended, and the answer."""
+    say(f"{user_id} asks: {message}", "bold")
+    began = time.monotonic()
+    answer = await ask(settings, message, user_id, show_step)
+    show_answer(answer, time.monotonic() - began)
+    if answer.outcome == "model_misconfigured":
+        raise NoAnswer(advice(settings.data_dir))
+
+
+async def ask(settings: AskSettings, message: str, user_id: str, show: Show) -> Answer:
+    """Send the question with a fresh idempotency key, so that it is answered once however often it is sent."""
+    key = str(uuid.uuid4())
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS)) as http:
+        watching = asyncio.create_task(_watch(Journal(http, settings.admin_url, key), show))
+        try:
+            return await _send(http, settings.ingress_url, {"message": message, "user_id": user_id}, key)
+        finally:
+            await asyncio.sleep(2 * POLL_SECONDS)  # the last steps are still to be shown
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _send(http: aiohttp.ClientSession, ingress_url: str, question: dict[str, str], key: str) -> Answer:
+    deadline = time.monotonic() + UNREACHABLE_SECONDS
+    while True:
+        try:
+            async with http.post(ingress_url + PATH, json=question, headers={"Idempotency-Key": key}) as reply:
+                text = await reply.text()
+        except TimeoutError:
+            raise NoAnswer(f"no answer after {ANSWER_SECONDS} s; the run goes on, see the Restate UI") from None
+        except aiohttp.ClientConnectionError:
+            if time.monotonic() > deadline:
+                raise NoAnswer(f"nothing answers at {ingress_url}: is `make run` up? (RESTATE_INGRESS_PORT)") from None
+            await asyncio.sleep(0.5)
+            continue
+        if reply.status == 200:
+            return _read(text)
+        raise NoAnswer(f"refused with status {reply.status}: {_reason(text)}")
+
+
+async def _watch(journal: Journal, show: Show) -> None:
+    """Shows each step when it has ended; on a terminal also what runs now. That it cannot look stops no answer."""
+    shown: set[int] = set()
+    with console.status("...", spinner="dots") as status:
+        while True:
+            try:
+                steps = await journal.steps()
+            except (aiohttp.ClientError, TimeoutError, KeyError, ValueError):
+                steps = []
+            for place, step in enumerate(steps):
+                if step.seconds is not None and place not in shown:
+                    shown.add(place)
+                    show(step)
+            status.update(", ".join(step.name for step in steps if step.seconds is None) or "...")
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def show_step(step: Step) -> None:
+    say(f"  {step.name:<40} {step.seconds:6.2f} s", "cyan")
+
+
+def show_answer(answer: Answer, seconds: float) -> None:
+    say()
+    say(answer.text)
+    say()
+    tickets = f", tickets: {', '.join(answer.tickets)}" if answer.tickets else ""
+    usage = answer.usage
+    spent = f"{usage.turns} model turns, {usage.calls} calls, {usage.tokens} tokens"
+    say(f"{answer.outcome} in {seconds:.2f} s: {spent}{tickets}", "green" if answer.outcome == "answered" else "yellow")
+
+
+def _read(text: str) -> Answer:
+    try:
+        return Answer.model_validate_json(text)
+    except ValidationError:
+        raise NoAnswer("what answers there is not the router: see RESTATE_INGRESS_PORT") from None
+
+
+def _reason(text: str) -> str:
+    try:
+        error: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return text[:200]
+    field = error.get("metadata", {}).get("field")
+    return f"{field}: {error.get('message')}" if field else str(error.get("message"))

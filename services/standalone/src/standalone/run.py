@@ -1,0 +1,199 @@
+"""`make run`: everything on this machine, one question, then up until Ctrl-C."""
+
+import asyncio
+import fcntl
+import signal
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from standalone import services
+from standalone.ask import NoAnswer, ask_and_show
+from standalone.database import Database, administrator, read_passwords
+from standalone.model import check_model
+from standalone.ports import is_free
+from standalone.postgres import SUPERUSER, Postgres
+from standalone.process import Process, Program, StartError, end_leftovers
+from standalone.restate import Ports, Restate
+from standalone.settings import StandaloneSettings
+from standalone.status_page import serve_status_page
+from standalone.supervisor import Supervisor
+from standalone.terminal import Progress, complain, say
+
+END_SECONDS = 4.2
+REGISTRATION_SECONDS = 60
+
+
+async def run(settings: StandaloneSettings) -> int:
+    """Returns the exit code: 0 after Ctrl-C, 1 when something cannot run."""
+    stop = _stop_on_signals()
+    try:
+        with _alone_in(settings.data_dir):
+            await _clear_the_way(settings)
+            async with _machine(settings) as machine:
+                await _first_of(machine.start_and_show(), machine.supervisor.broken, stop.wait())
+                await _first_of(machine.supervisor.broken, stop.wait())
+                say("\nending ...", "dim")
+    except StartError as error:
+        complain(str(error))
+        return 1
+    return 0
+
+
+class Machine:
+    """The parts of one machine while they run."""
+
+    def __init__(self, settings: StandaloneSettings) -> None:
+        self._settings = settings
+        self._progress = Progress()
+        self._passwords = read_passwords(settings.data_dir)
+        self.supervisor = Supervisor(self._progress.note)
+
+    async def start_and_show(self) -> None:
+        await self._start()
+        await self._answer_first_question()
+        self._say_where_to_go_on()
+
+    async def _start(self) -> None:
+        settings = self._settings
+        say("every user_id is believed here (TRUST_USER_ID=true): keep this machine's ports to yourself", "yellow")
+        await asyncio.gather(
+            self._start_model(),
+            self._start_restate(),
+            self._start_database_and_its_services(),
+            self._keep(services.registry(settings)),
+        )
+        await self._wait_registered("users", "tickets")
+        # Only now: from its first turn on the router shall know every tool.
+        await self._keep(services.router(settings))
+        status = await self._wait_registered(*services.REGISTERED)
+        self._progress.done(f"{', '.join(services.REGISTERED)} registered, {status['tools']} remote tools on offer")
+        if ended := status["ended_former"]:
+            self._progress.note(f"the code has changed: {ended} runs of the former code ended")
+
+    async def _start_model(self) -> None:
+        if self._settings.real_model:
+            await check_model(self._settings)
+            self._progress.done("the model's endpoint answers")
+        else:
+            await self._keep(services.demo_model(self._settings))
+
+    async def _start_restate(self) -> None:
+        settings = self._settings
+        ports = Ports(settings.restate_ingress_port, settings.restate_admin_port, settings.restate_node_port)
+        restate = Restate(settings.data_dir, settings.tools_dir, ports, settings.restate_partitions)
+        await self.supervisor.keep(restate.process)
+        self._progress.done(f"restate-server at {restate.ingress_url}, its UI at {restate.admin_url}")
+
+    async def _start_database_and_its_services(self) -> None:
+        if self._settings.database_url:
+            self._progress.note("using the PostgreSQL that DATABASE_URL names")
+        else:
+            await self._start_postgres()
+        database = Database(administrator(self._settings, self._passwords), self._passwords)
+        await database.prepare()
+        self._progress.done("database migrated, demo customers in it")
+        programs = [services.users(self._settings, database), services.tickets(self._settings, database)]
+        await asyncio.gather(*(self._keep(program) for program in programs))
+
+    async def _start_postgres(self) -> None:
+        postgres = Postgres(self._settings.data_dir, self._settings.postgres_port, self._passwords[SUPERUSER])
+        await self.supervisor.keep(postgres.process, postgres.prepare)
+        self._progress.done(f"PostgreSQL at 127.0.0.1:{postgres.port}")
+
+    async def _keep(self, program: Program) -> None:
+        await self.supervisor.keep(Process(program, self._settings.data_dir))
+        self._progress.done(program.name)
+
+    async def _wait_registered(self, *names: str) -> dict[str, Any]:
+        """The registry registers by itself; it says how far it is."""
+        deadline = time.monotonic() + REGISTRATION_SECONDS
+        url = f"http://127.0.0.1:{self._settings.registry_port}/status"
+        async with aiohttp.ClientSession() as http:
+            while time.monotonic() < deadline:
+                async with http.get(url) as reply:
+                    status: dict[str, Any] = await reply.json()
+                if status["registered"].keys() >= set(names) and status["tools"]:
+                    return status
+                await asyncio.sleep(0.05)
+        failed = "; ".join(f"{name}: {reason}" for name, reason in status["failed"].items())
+        raise StartError(f"not registered after {REGISTRATION_SECONDS} s: {failed or 'no tools found'}")
+
+    async def _answer_first_question(self) -> None:
+        settings = self._settings
+        say()
+        try:
+            await ask_and_show(settings, settings.question, settings.user_id)
+        except NoAnswer as error:
+            raise StartError(str(error)) from None
+
+    def _say_where_to_go_on(self) -> None:
+        settings = self._settings
+        body = '{"message": "Is there an outage affecting the payment service?", "user_id": "user_12345"}'
+        say("\nWhere to go on", "bold")
+        say(f"  Restate UI   {settings.admin_url}")
+        say(f"  logs         {settings.data_dir / 'logs'}")
+        say('  ask          make ask Q="What\'s my current subscription plan and usage limits?"')
+        say("  tickets      make tickets")
+        say(f"  curl         curl {settings.ingress_url}/restate/call/ToolRouter/route \\")
+        say('                 -H "Idempotency-Key: $(uuidgen || date +%s%N)" \\')
+        say(f"                 -H 'Content-Type: application/json' -d '{body}'")
+        say("Ctrl-C ends it; what is then in flight is finished by the next `make run`.", "dim")
+
+
+@asynccontextmanager
+async def _machine(settings: StandaloneSettings) -> AsyncIterator[Machine]:
+    machine = Machine(settings)
+    async with serve_status_page(settings.status_port):
+        try:
+            yield machine
+        finally:
+            await machine.supervisor.end(services.END_ORDER, END_SECONDS)
+
+
+@contextmanager
+def _alone_in(data_dir: Path) -> Iterator[None]:
+    """Two supervisors in one folder would fight over it."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartError(f"another `make run` uses {data_dir}: end it, or set DATA_DIR") from None
+        yield
+
+
+async def _clear_the_way(settings: StandaloneSettings) -> None:
+    """What a killed supervisor left is ended; what belongs to others is respected."""
+    if ended := await asyncio.to_thread(end_leftovers, settings.data_dir, settings.data_dir / "postgres"):
+        say(f"ended {ended} processes that an earlier start had left behind", "dim")
+    ports = settings.ports()
+    for name, port in ports.items():
+        if list(ports.values()).count(port) > 1:
+            raise StartError(f"setting {name}: port {port} is named twice")
+        if not is_free(port):
+            raise StartError(f"port {port} is taken: end the program that uses it, or set {name} to another port")
+    for log in (settings.data_dir / "logs").glob("*.log"):
+        log.replace(log.with_suffix(".log.before"))
+
+
+async def _first_of(*works: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> None:
+    """Waits until one has ended, cancels the other coroutines, and raises what the ended one raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending & {task for task, work in zip(tasks, works, strict=True) if task is not work}:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    return stop

@@ -1,0 +1,68 @@
+"""What `make run` reads from its environment."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from contracts import USER_ID
+from runtime.settings import Settings
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+DEFAULT_QUESTION = "My API calls are failing, what's wrong with my account?"
+
+
+class AskSettings(Settings):
+    """Where the agent is, where to watch it at work, and where its logs are."""
+
+    data_dir: Path = Field(default=Path(".data"), description="Folder of all data and logs, kept across runs")
+    restate_ingress_port: Port = Field(default=8080, description="Restate's ingress: questions go here")
+    restate_admin_port: Port = Field(default=9070, description="Restate's admin API and UI")
+
+    @property
+    def ingress_url(self) -> str:
+        return f"http://127.0.0.1:{self.restate_ingress_port}"
+
+    @property
+    def admin_url(self) -> str:
+        return f"http://127.0.0.1:{self.restate_admin_port}"
+
+
+class StandaloneSettings(AskSettings):
+    """Everything on one machine. Settings of a single service (such as `MAX_TURNS`) reach it from the environment."""
+
+    tools_dir: Path = Field(default=Path(".tools"), description="Where `make install` put restate-server")
+    database_url: SecretStr | None = Field(
+        default=None, description="A PostgreSQL of yours, with a role that may create roles; none: the embedded one"
+    )
+    postgres_port: Port = Field(default=9432, description="The embedded PostgreSQL")
+
+    restate_node_port: Port = Field(default=5122, description="Restate's node and metrics")
+    restate_partitions: int = Field(
+        default=2, ge=1, le=64, description="Restate's partitions; kept from the first start"
+    )
+    router_port: Port = Field(default=9081, description="The agent")
+    users_port: Port = Field(default=9082, description="The user-database tool")
+    tickets_port: Port = Field(default=9083, description="The ticket services")
+    registry_port: Port = Field(default=9084, description="The registry and its tool catalogue")
+    demo_model_port: Port = Field(default=9085, description="The stand-in model")
+    status_port: Port = Field(default=9086, description="The example status page")
+
+    openai_api_key: SecretStr | None = Field(default=None, description="Key of a real model; none: the stand-in")
+    openai_base_url: str | None = Field(default=None, description="A real model's endpoint; none: the stand-in")
+    webhook_secret: SecretStr | None = Field(default=None, description="Signs the webhooks of `WEBHOOK_URL`")
+
+    user_id: USER_ID = Field(default="user_12345", description="Who asks the first question")
+    question: str = Field(default=DEFAULT_QUESTION, min_length=1, description="The first question")
+
+    @property
+    def real_model(self) -> bool:
+        return self.openai_api_key is not None or self.openai_base_url is not None
+
+    def ports(self) -> dict[str, int]:
+        """Every port that will be listened on, by the variable that sets it."""
+        unused = {"postgres_port"} if self.database_url else set[str]()
+        unused |= {"demo_model_port"} if self.real_model else set()
+        ports = {name: getattr(self, name) for name in type(self).model_fields if name.endswith("_port")}
+        return {name.upper(): port for name, port in ports.items() if name not in unused}
