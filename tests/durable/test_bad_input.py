@@ -57,7 +57,7 @@ async def test_a_bad_question_gets_a_clear_4xx_at_once(board: Board, name: str) 
         f"select status, retry_count from sys_invocation where id = '{reply.headers['x-restate-id']}'"
     )
     assert row["status"] == "completed"
-    assert row["retry_count"] in (None, 0, 1)
+    assert row.get("retry_count", 0) <= 1
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

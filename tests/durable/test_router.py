@@ -16,12 +16,6 @@ def statuses(answer: dict[str, Any]) -> list[tuple[str, str]]:
     return [(call["tool"], call["status"]) for call in answer["calls"]]
 
 
-async def seen_by_model(board: Board, message: str) -> list[dict[str, Any]]:
-    """What the model was told about each call, in order: the tool messages of its last turn."""
-    ledger = await board.ledger(message)
-    return [json.loads(entry["content"]) for entry in ledger[-1]["messages"] if entry["role"] == "tool"]
-
-
 async def test_a_question_is_answered_from_a_tool(board: Board) -> None:
     message = await board.script(calls(("echo", {"text": "hello"})), text("It said hello."))
     answer = await board.answer(message)
@@ -29,7 +23,7 @@ async def test_a_question_is_answered_from_a_tool(board: Board) -> None:
     assert answer["outcome"] == "answered"
     assert statuses(answer) == [("echo", "ok")]
     assert answer["usage"]["turns"] == 2
-    assert (await seen_by_model(board, message))[0]["untrusted_data"]["said"] == "hello"
+    assert (await board.told(message))[0]["untrusted_data"]["said"] == "hello"
 
 
 async def test_calls_of_one_turn_run_at_the_same_time(board: Board) -> None:
@@ -52,7 +46,7 @@ async def test_a_bound_argument_is_the_callers_whatever_the_model_sends(board: B
     )
     answer = await board.answer(message, "user_good")
     assert statuses(answer) == [("who", "ok"), ("who", "error")]
-    good, evil = await seen_by_model(board, message)
+    good, evil = await board.told(message)
     assert good["untrusted_data"]["user_id"] == "user_good"
     assert "user_id" in evil["error"]
 
@@ -62,7 +56,7 @@ async def test_keys_come_from_the_argument_the_caller_or_the_run(board: Board) -
         calls(("count", {"name": "blue"}), ("count_mine", {"text": "x"}), ("run_job", {"text": "y"})), text("done")
     )
     await board.answer(message, "user_key")
-    argument, caller, run = [entry["untrusted_data"]["key"] for entry in await seen_by_model(board, message)]
+    argument, caller, run = [entry["untrusted_data"]["key"] for entry in await board.told(message)]
     assert argument == "blue"
     assert caller == "user_key"
     assert re.fullmatch(r"[0-9a-f]{32}", run)
@@ -78,7 +72,7 @@ async def test_tickets_are_the_top_level_ticket_ids_and_nothing_else(board: Boar
 async def test_a_long_result_is_cut_with_a_marker(board: Board) -> None:
     message = await board.script(calls(("large", {"size": 5000})), text("done"))
     await board.answer(message)
-    (seen,) = await seen_by_model(board, message)
+    (seen,) = await board.told(message)
     assert len(seen["untrusted_data"]) < 1200
     assert "[cut: the result was" in seen["untrusted_data"]
 
@@ -101,7 +95,7 @@ async def test_what_goes_wrong_with_a_call_is_told_to_the_model(board: Board, wa
     answer = await board.answer(message)
     assert statuses(answer) == [(wanted[0], "error")]
     assert answer["outcome"] == "answered"
-    (seen,) = await seen_by_model(board, message)
+    (seen,) = await board.told(message)
     assert told in seen["error"]
     assert "secret" not in json.dumps(seen)
 
@@ -120,7 +114,7 @@ async def test_a_slow_read_is_cancelled_and_may_be_asked_again(board: Board) -> 
 async def test_a_slow_effect_lives_on_as_a_task_that_a_later_question_finds(board: Board) -> None:
     answer = await board.answer(message := await board.script(calls(("slow_effect", {"seconds": 3})), text("unknown")))
     assert statuses(answer) == [("slow_effect", "unknown")]
-    task = (await seen_by_model(board, message))[0]["task_id"]
+    task = (await board.told(message))[0]["task_id"]
     assert await state_of(board, task, "user_12345") == "running"
     await until(lambda: is_done(board, task))
     await assert_unknown_to(board, task, "user_other")
@@ -129,14 +123,14 @@ async def test_a_slow_effect_lives_on_as_a_task_that_a_later_question_finds(boar
 async def test_a_sent_call_goes_on_while_the_model_answers(board: Board) -> None:
     answer = await board.answer(message := await board.script(calls(("start_export", {"seconds": 2})), text("started")))
     assert statuses(answer) == [("start_export", "ok")]
-    task = (await seen_by_model(board, message))[0]["untrusted_data"]["task_id"]
+    task = (await board.told(message))[0]["untrusted_data"]["task_id"]
     await until(lambda: is_done(board, task))
 
 
 async def look_at(board: Board, task: str, user_id: str) -> dict[str, Any]:
     message = await board.script(calls(("check_task", {"task_id": task})), text("looked"))
     await board.answer(message, user_id)
-    return (await seen_by_model(board, message))[0]
+    return (await board.told(message))[0]
 
 
 async def state_of(board: Board, task: str, user_id: str) -> str:
@@ -154,7 +148,9 @@ async def assert_unknown_to(board: Board, task: str, user_id: str) -> None:
 async def test_a_tool_for_a_role_is_denied_to_others_and_not_shown_to_them(board: Board) -> None:
     message = await board.script(calls(("staff_only", {"text": "a"})), text("no"))
     assert statuses(await board.answer(message)) == [("staff_only", "denied")]
-    assert "staff_only" not in (await board.ledger(message))[0]["tools"]
+    tools = (await board.conversation(message))["tools"]
+    assert "echo" in str(tools)
+    assert "staff_only" not in str(tools)
 
 
 CLAIMS = {"sub": "user_t", "aud": "switchboard", "exp": 9e9}
@@ -169,7 +165,7 @@ async def test_a_token_proves_the_caller_and_the_roles(board: Board) -> None:
     body = {"message": message, "caller_token": token(roles=["staff"])}
     answer = (await board.restate.call("ToolRouter", "route", body)).json()
     assert statuses(answer) == [("staff_only", "ok"), ("who", "ok")]
-    assert (await seen_by_model(board, message))[1]["untrusted_data"]["user_id"] == "user_t"
+    assert (await board.told(message))[1]["untrusted_data"]["user_id"] == "user_t"
 
 
 @pytest.mark.parametrize(
@@ -180,11 +176,8 @@ async def test_a_token_proves_the_caller_and_the_roles(board: Board) -> None:
         (token(sub=""), "caller_token_invalid"),
         (token(roles="staff"), "caller_token_invalid"),
         (jwt.encode({"sub": "user_t", "aud": "switchboard"}, KEY, "HS256"), "caller_token_invalid"),
-        (
-            jwt.encode({"sub": "u", "aud": "switchboard", "exp": 9e9}, "another-secret-of-32-bytes-or-more", "HS256"),
-            None,
-        ),
-        (jwt.encode({"sub": "u", "aud": "switchboard", "exp": 9e9}, None, "none"), "caller_token_invalid"),
+        (jwt.encode(CLAIMS, "another-secret-of-32-bytes-or-more", "HS256"), "caller_token_invalid"),
+        (jwt.encode(CLAIMS, None, "none"), "caller_token_invalid"),
         ("not a token", "caller_token_invalid"),
     ],
 )

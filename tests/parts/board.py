@@ -1,11 +1,13 @@
 """The router with a scripted model, the registry and example tools: what most durable tests of the agent ask."""
 
 import asyncio
+import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from tests.parts.restate import Reply, RestateServer, request
 from tests.parts.service import Service
@@ -40,14 +42,26 @@ class Board:
         assert reply.status_code == 200, reply.text
         return message
 
-    async def fault(self, name: str, match: str, times: int = 1, **params: Any) -> None:
+    async def fault(self, name: str, match: str, times: int = 1, turn: int | None = None, **params: Any) -> None:
+        """Arms a fault for the next calls of one conversation, or for its calls at one turn (0 is the first)."""
         fault = {"name": name, "times": times, "match": match, "params": params}
+        if turn is not None:
+            fault["turn"] = turn
         reply = await request("POST", f"{self.model.url}/admin/fault", fault)
         assert reply.status_code == 200, reply.text
 
     async def ledger(self, match: str) -> list[dict[str, Any]]:
         """The model calls that were served for a message."""
-        return (await request("GET", f"{self.model.url}/admin/ledger?match={match}")).json()["calls"]
+        return (await request("GET", f"{self.model.url}/admin/ledger?match={quote(match)}")).json()["calls"]
+
+    async def conversation(self, match: str) -> dict[str, Any]:
+        """What the model was sent last for a message: messages and tools."""
+        return (await request("GET", f"{self.model.url}/admin/conversation?match={quote(match)}")).json()
+
+    async def told(self, match: str) -> list[dict[str, Any]]:
+        """What the model was told about each call, in order."""
+        messages = (await self.conversation(match))["messages"]
+        return [json.loads(message["content"]) for message in messages if message["role"] == "tool"]
 
     async def ask(self, message: str, user_id: str = USER, **options: Any) -> Reply:
         return await self.restate.call("ToolRouter", "route", {"message": message, "user_id": user_id}, **options)

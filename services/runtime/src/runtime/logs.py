@@ -26,6 +26,7 @@ def configure_logs(service: str, level: str = "INFO") -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name, least in _LIBRARIES.items():
         logging.getLogger(name).setLevel(least)
+    logging.getLogger("restate.server_context").addFilter(_not_a_planned_retry)
 
 
 def get_logger(name: str) -> logging.Logger:
@@ -33,6 +34,12 @@ def get_logger(name: str) -> logging.Logger:
     logger = logging.getLogger(name)
     logger.addFilter(_not_replaying)
     return logger
+
+
+def _not_a_planned_retry(record: logging.LogRecord) -> bool:
+    """The SDK logs each `RetryableError` with its stack; whoever raised it has already said why, in one line."""
+    error = record.exc_info[1] if record.exc_info else None
+    return error is None or "[503]" not in str(error)
 
 
 def _not_replaying(_: logging.LogRecord) -> bool:
