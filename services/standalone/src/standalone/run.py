@@ -4,13 +4,14 @@ import asyncio
 import fcntl
 import signal
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from registry.status import Status
 from standalone import services
 from standalone.ask import NoAnswer, ask_and_show
 from standalone.database import Database, administrator, read_passwords
@@ -71,8 +72,8 @@ class Machine:
         # Only now: from its first turn on the router shall know every tool.
         await self._keep(services.router(settings))
         status = await self._wait_registered(*services.REGISTERED)
-        self._progress.done(f"{', '.join(services.REGISTERED)} registered, {status['tools']} remote tools on offer")
-        if ended := status["ended_former"]:
+        self._progress.done(f"{', '.join(services.REGISTERED)} registered, {status.tools} remote tools on offer")
+        if ended := status.ended_former:
             self._progress.note(f"the code has changed: {ended} runs of the former code ended")
 
     async def _start_model(self) -> None:
@@ -109,19 +110,28 @@ class Machine:
         await self.supervisor.keep(Process(program, self._settings.data_dir))
         self._progress.done(program.name)
 
-    async def _wait_registered(self, *names: str) -> dict[str, Any]:
+    async def _wait_registered(self, *names: str) -> Status:
         """The registry registers by itself; it says how far it is."""
         deadline = time.monotonic() + REGISTRATION_SECONDS
-        url = f"http://127.0.0.1:{self._settings.registry_port}/status"
-        async with aiohttp.ClientSession() as http:
-            while time.monotonic() < deadline:
-                async with http.get(url) as reply:
-                    status: dict[str, Any] = await reply.json()
-                if status["registered"].keys() >= set(names) and status["tools"]:
-                    return status
-                await asyncio.sleep(0.05)
-        failed = "; ".join(f"{name}: {reason}" for name, reason in status["failed"].items())
+        status = Status()
+        while time.monotonic() < deadline:
+            status = await self._registry_status()
+            if status.registered.keys() >= set(names) and status.tools:
+                return status
+            await asyncio.sleep(0.05)
+        failed = "; ".join(f"{name}: {reason}" for name, reason in status.failed.items())
         raise StartError(f"not registered after {REGISTRATION_SECONDS} s: {failed or 'no tools found'}")
+
+    async def _registry_status(self) -> Status:
+        """Empty while the registry is being started again."""
+        try:
+            async with (
+                aiohttp.ClientSession() as http,
+                http.get(f"http://127.0.0.1:{self._settings.registry_port}/status") as reply,
+            ):
+                return Status.model_validate_json(await reply.read())
+        except aiohttp.ClientError:
+            return Status()
 
     async def _answer_first_question(self) -> None:
         settings = self._settings
@@ -146,7 +156,7 @@ class Machine:
 
 
 @asynccontextmanager
-async def _machine(settings: StandaloneSettings) -> AsyncIterator[Machine]:
+async def _machine(settings: StandaloneSettings) -> AsyncGenerator[Machine]:
     machine = Machine(settings)
     async with serve_status_page(settings.status_port):
         try:
@@ -156,7 +166,7 @@ async def _machine(settings: StandaloneSettings) -> AsyncIterator[Machine]:
 
 
 @contextmanager
-def _alone_in(data_dir: Path) -> Iterator[None]:
+def _alone_in(data_dir: Path) -> Generator[None]:
     """Two supervisors in one folder would fight over it."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "lock").open("w") as lock:

@@ -1,6 +1,6 @@
 """An example status page, in the format that Statuspage publishes at `/api/v2/summary.json`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ PAGE_ID = "nimbus0status"
 
 
 @asynccontextmanager
-async def serve_status_page(port: int) -> AsyncIterator[None]:
+async def serve_status_page(port: int) -> AsyncGenerator[None]:
     """Serves the page on loopback for as long as the context is open."""
 
     async def show(_: web.Request) -> web.Response:
