@@ -39,7 +39,7 @@ async def settle(ctx: Context, plans: list[Plan], caller: Caller, local: Mapping
     calls = [_start(ctx, plan, local) for plan in plans]
     results = {plan.call_id: _refused(plan) for plan in plans if plan.error is not None}
     waiting = {plan.call_id: (plan, call) for plan, call in zip(plans, calls, strict=True) if call is not None}
-    timers = {plan.timeout: _timer(ctx, plan.timeout) for plan, _ in waiting.values() if plan.service is not None}
+    timers = _timers(ctx, [plan for plan, _ in waiting.values() if plan.service is not None])
     for plan in plans:
         if plan.error is None and plan.mode == "send":
             results[plan.call_id] = await _send(ctx, plan, caller)
@@ -69,8 +69,10 @@ def _start(ctx: Context, plan: Plan, local: Mapping[str, LocalTool]) -> RestateD
     )
 
 
-def _timer(ctx: Context, seconds: float) -> RestateDurableFuture[None]:
-    return ctx.sleep(timedelta(seconds=seconds), f"timeout {seconds:g} s")
+def _timers(ctx: Context, remote: list[Plan]) -> dict[float, RestateDurableFuture[None]]:
+    """One durable timer for each distinct timeout; a local tool keeps its own inside its step."""
+    distinct = dict.fromkeys(plan.timeout for plan in remote)
+    return {seconds: ctx.sleep(timedelta(seconds=seconds), f"timeout {seconds:g} s") for seconds in distinct}
 
 
 def _idempotency_key(plan: Plan) -> str | None:

@@ -40,8 +40,9 @@ def _local(
         try:
             request = model.model_validate_json(arguments)
         except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            raise TerminalError(f"{problem['loc']}: {problem['msg']}", status_code=422) from None
+            problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            field = ".".join(str(part) for part in problem["loc"])
+            raise TerminalError(f"{field}: {problem['msg']}", status_code=422) from None
         return await action(request)
 
     tool = Tool(
