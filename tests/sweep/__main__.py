@@ -1,0 +1,69 @@
+"""`python -m tests.sweep`: the whole sweep, its figures, and exit code 1 when anything was lost, doubled or left over."""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.sweep.points import Position
+from tests.sweep.sweep import VICTIMS, Case, Summary, Sweep, Victim
+from tests.sweep.world import world
+
+
+def main() -> None:
+    arguments = _arguments()
+    folder = Path(arguments.data_dir or tempfile.mkdtemp(prefix="sweep-"))
+    cases = asyncio.run(_run(folder, arguments))
+    _report(cases)
+    failed = [case for case in cases if case.violations]
+    if failed:
+        sys.exit(f"{len(failed)} of {len(cases)} cases failed; logs: {folder / 'logs'}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.sweep", description=__doc__)
+    parser.add_argument("--only", default="", help="sweep the positions whose names contain this")
+    parser.add_argument("--victim", choices=VICTIMS, action="append", help="kill only this; may be given again")
+    parser.add_argument("--list", action="store_true", help="name the positions and kill nothing")
+    parser.add_argument("--data-dir", help="folder for data and logs; a new temporary one otherwise")
+    return parser.parse_args()
+
+
+async def _run(folder: Path, arguments: argparse.Namespace) -> list[Case]:
+    async with world(folder) as started:
+        sweep = Sweep(started)
+        positions = [each for each in await sweep.positions() if arguments.only in str(each)]
+        if arguments.list:
+            print(*positions, f"{len(positions)} positions", sep="\n")
+            return []
+        print(f"{len(positions)} positions, killing in turn: {', '.join(arguments.victim or VICTIMS)}")
+        plan = [(position, victim) for victim in arguments.victim or VICTIMS for position in positions]
+        return [await _strike(sweep, position, victim) for position, victim in plan]
+
+
+async def _strike(sweep: Sweep, position: Position, victim: Victim) -> Case:
+    started = time.monotonic()
+    case = await sweep.strike(position, victim)
+    verdict = "ok" if not case.violations else "FAILED"
+    print(f"{verdict:6} {time.monotonic() - started:5.1f} s  +{case.extra_paid_calls} calls  {case}", flush=True)
+    for violation in case.violations:
+        print(f"       {violation}", flush=True)
+    return case
+
+
+def _report(cases: list[Case]) -> None:
+    print(
+        f"\n{'killed':10}{'positions':>10}{'fired':>7}{'lost':>6}{'doubled':>9}{'extra calls':>13}{'p50':>8}{'p95':>8}"
+    )
+    for victim in dict.fromkeys(case.victim for case in cases):
+        of = Summary.of([case for case in cases if case.victim == victim])
+        print(
+            f"{victim:10}{of.positions:>10}{of.fired:>7}{of.lost:>6}{of.duplicates:>9}{of.extra_paid_calls:>13}"
+            f"{of.p50:>6.1f} s{of.p95:>6.1f} s"
+        )
+
+
+if __name__ == "__main__":
+    main()

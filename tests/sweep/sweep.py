@@ -1,0 +1,196 @@
+"""One question for each position and victim; what came of it, by ledgers that the product does not write."""
+
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tests.sweep.points import Fault, Position
+from tests.sweep.world import World
+
+Victim = Literal["service", "restate", "postgres"]
+VICTIMS: tuple[Victim, ...] = ("service", "restate", "postgres")
+
+QUESTION = "My API calls are failing, what's wrong with my account? Please create a ticket."
+TOOLS = ["query_user_database", "check_service_status", "create_support_ticket"]
+PAID_CALLS = 3
+
+
+@dataclass
+class Case:
+    """One question with at most one fault; `violations` says what did not hold."""
+
+    number: int
+    position: Position | None = None
+    victim: Victim = "service"
+    fired: bool = False
+    recovery_seconds: float = 0
+    extra_paid_calls: int = 0
+    lost: int = 0
+    duplicates: int = 0
+    violations: list[str] = field(default_factory=list[str])
+
+    @property
+    def subject(self) -> str:
+        return f"API calls fail, case {self.number:04}"
+
+    @property
+    def message(self) -> str:
+        return f"{QUESTION} ({self.subject})"
+
+    def __str__(self) -> str:
+        return f"{self.victim} at {self.position}" if self.position else "no fault"
+
+    def script(self) -> list[dict[str, Any]]:
+        ticket = {"subject": self.subject, "description": "Every call is answered 429."}
+        turns = [[(TOOLS[0], {}), (TOOLS[1], {"component": "API"})], [(TOOLS[2], ticket)]]
+        calls = [{"tool_calls": [{"name": name, "arguments": arguments} for name, arguments in turn]} for turn in turns]
+        return [*calls, {"text": f"You are over your limit; see the ticket. {self.number:04}"}]
+
+    def require(self, holds: bool, violation: str) -> None:
+        if not holds:
+            self.violations.append(violation)
+
+
+class Sweep:
+    """Asks one question after the other, each with its fault."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._asked = 0
+        self._known_failures = 0
+
+    async def positions(self) -> list[Position]:
+        """Every position that a question passes without a fault, in a stable order. The first question warms up."""
+        await self._without_fault()
+        self._world.orders.record()
+        await self._without_fault()
+        return sorted(self._world.orders.recorded(), key=lambda position: (position.service, str(position)))
+
+    async def _without_fault(self) -> None:
+        case = self._next()
+        await self._question(case)
+        if case.violations:
+            raise AssertionError(f"without any fault: {case.violations}")
+
+    async def strike(self, position: Position, victim: Victim) -> Case:
+        """Ask one question while `victim` is killed once at `position`."""
+        case = self._next()
+        case.position, case.victim = position, victim
+        await self._world.healthy()
+        self._world.orders.arm(self._fault(position, victim))
+        await self._question(case)
+        self._world.orders.disarm()
+        fired_at = self._world.orders.fired_at()
+        case.fired = fired_at is not None
+        case.recovery_seconds = max(0.0, time.time() - fired_at) if fired_at else 0
+        case.require(case.fired, "the fault did not fire")
+        return case
+
+    def _next(self) -> Case:
+        self._asked += 1
+        return Case(self._asked)
+
+    def _fault(self, position: Position, victim: Victim) -> Fault:
+        if victim == "service":
+            return Fault(position, signal.SIGKILL)
+        if victim == "restate":
+            return Fault(position, signal.SIGKILL, self._world.restate.process.pid or 0)
+        return Fault(position, signal.SIGQUIT, self._world.postgres.process.pid or 0)
+
+    async def _question(self, case: Case) -> None:
+        await self._world.script(case.message, case.script())
+        try:
+            reply = await self._world.ask(case.number, case.message)
+            await self._world.idle()
+        except TimeoutError as error:
+            case.lost += 1
+            case.violations.append(str(error))
+            return
+        await self._world.healthy()
+        self._check_answer(case, reply.status_code, reply.text)
+        again = await self._world.ask(case.number, case.message)
+        case.require(again.text == reply.text, "a later delivery of the question got another answer")
+        self._check_tickets(case, reply.text)
+        self._check_notifications(case)
+        await self._check_model_calls(case)
+        await self._check_failures(case)
+
+    def _check_answer(self, case: Case, status: int, text: str) -> None:
+        case.lost += status != 200
+        case.require(status == 200, f"status {status}: {text}")
+        case.require('"outcome":"answered"' in text.replace(" ", ""), f"not answered: {text}")
+        case.require(f"ticket. {case.number:04}" in text, f"another answer: {text}")
+        case.require(text.replace(" ", "").count('"status":"ok"') == len(TOOLS), f"not every call was ok: {text}")
+
+    def _check_tickets(self, case: Case, answer: str) -> None:
+        rows = self._world.postgres.psql(
+            "SELECT ticket_id, user_id, count(audit_id) FROM tickets.tickets LEFT JOIN tickets.audit USING (ticket_id) "
+            f"WHERE subject = '{case.subject}' GROUP BY ticket_id, user_id"
+        ).split()
+        case.lost += not rows
+        case.duplicates += max(0, len(rows) - 1)
+        case.require(len(rows) == 1, f"{len(rows)} tickets: {rows}")
+        for row in rows:
+            ticket_id, user_id, audited = row.split("|")
+            case.require(f'"{ticket_id}"' in answer, f"{ticket_id} is not in the answer")
+            case.require(user_id == f"customer_{case.number}", f"{ticket_id} belongs to {user_id}")
+            case.require(audited == "1", f"{ticket_id} has {audited} audit rows")
+
+    def _check_notifications(self, case: Case) -> None:
+        ids = set(self._world.outside.messages[case.subject])
+        case.lost += not ids
+        case.duplicates += max(0, len(ids) - 1)
+        case.require(len(ids) == 1, f"{len(ids)} distinct message ids")
+
+    async def _check_model_calls(self, case: Case) -> None:
+        calls = await self._world.model_calls(case.message)
+        turns = [call["turns"] for call in calls]
+        case.extra_paid_calls = len(calls) - PAID_CALLS
+        case.require(turns == sorted(turns), f"a model turn ran again after a later one: {turns}")
+        case.require(set(turns) == {0, 1, 2}, f"not every turn was asked for: {turns}")
+        allowed = _model_calls_that_a_fault_may_repeat(case)
+        case.require(case.extra_paid_calls <= allowed, f"{case.extra_paid_calls} extra model calls, {allowed} allowed")
+        digests = {(call["turns"], call["digest"]) for call in calls}
+        case.require(len(digests) == PAID_CALLS, "a repeated model call was told something else")
+
+    async def _check_failures(self, case: Case) -> None:
+        failures = await self._world.failures()
+        case.require(len(failures) == self._known_failures, f"failed: {failures[self._known_failures :]}")
+        self._known_failures = len(failures)
+
+
+def _model_calls_that_a_fault_may_repeat(case: Case) -> int:
+    """A killed router repeats the call that it was in. When Restate dies, what the router began by then is lost too."""
+    if case.position is None or case.victim == "postgres":
+        return 0
+    if case.victim == "restate":
+        return 1
+    return int("run model turn" in case.position.label or "completions in flight" in case.position.label)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a victim's cases came to."""
+
+    positions: int
+    fired: int
+    lost: int
+    duplicates: int
+    extra_paid_calls: int
+    p50: float
+    p95: float
+
+    @classmethod
+    def of(cls, cases: Sequence[Case]) -> "Summary":
+        times = sorted(case.recovery_seconds for case in cases)
+        return cls(
+            positions=len(cases),
+            fired=sum(case.fired for case in cases),
+            lost=sum(case.lost for case in cases),
+            duplicates=sum(case.duplicates for case in cases),
+            extra_paid_calls=sum(case.extra_paid_calls for case in cases),
+            p50=times[len(times) // 2],
+            p95=times[min(len(times) - 1, int(len(times) * 0.95))],
+        )

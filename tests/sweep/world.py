@@ -1,0 +1,218 @@
+"""All parts of the product, kept running by restarts while faults hit them, and what a client asks of them."""
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from aiohttp import web
+
+from standalone.database import Database, read_passwords
+from standalone.ports import free_port
+from standalone.process import Process
+from standalone.status_page import summary
+from tests.parts.postgres import PostgresServer
+from tests.parts.restate import Reply, RestateServer, request
+from tests.parts.service import Service
+from tests.sweep.points import Orders
+
+LATENCY_SECONDS = 0.08
+"""Of everything outside: the model, the status page, the receiver of webhooks."""
+
+DEADLINE_SECONDS = 60.0
+CUSTOMERS = 2000
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+_COPY_A_CUSTOMER = """
+INSERT INTO users.customers
+SELECT 'customer_' || n, name, email, company, country, plan, status, customer_since, trial_ends_on
+FROM users.customers, generate_series(1, {count}) AS n WHERE user_id = 'user_12345'
+"""
+
+
+class Outside:
+    """What the product talks to and does not own: a status page, and a receiver that remembers message ids."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, list[str]] = defaultdict(list)
+        """Message ids by the subject of the ticket."""
+        self.url = ""
+
+    async def status(self, _: web.Request) -> web.Response:
+        await asyncio.sleep(LATENCY_SECONDS)
+        return web.json_response(summary(datetime.now(UTC)))
+
+    async def webhook(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.messages[body["data"]["subject"]].append(request.headers["webhook-id"])
+        await asyncio.sleep(LATENCY_SECONDS)
+        return web.Response()
+
+
+@asynccontextmanager
+async def outside() -> AsyncIterator[Outside]:
+    world = Outside()
+    app = web.Application()
+    app.add_routes([web.get("/summary.json", world.status), web.post("/webhook", world.webhook)])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    world.url = f"http://127.0.0.1:{port}"
+    yield world
+    await runner.cleanup()
+
+
+class World:
+    """The parts. `start` makes them and keeps each running until the stack unwinds."""
+
+    def __init__(self, folder: Path, out: Outside, stack: AsyncExitStack, *, always_replay: bool = False) -> None:
+        self.outside = out
+        self.orders = Orders(folder / "orders")
+        passwords = read_passwords(folder)
+        self.postgres = PostgresServer(folder, free_port(), passwords["postgres"])
+        self.restate = RestateServer(folder, always_replay=always_replay)
+        self._database = Database(self.postgres.admin_url, passwords)
+        self._folder = folder
+        self._stack = stack
+        self.model = Service("demo_model", folder, {"LATENCY_SECONDS": str(LATENCY_SECONDS)})
+        self.registry = Service(
+            "registry", folder, {"RESTATE_ADMIN_URL": self.restate.admin_url, "CATALOGUE_POLL_SECONDS": "0.3"}
+        )
+        self.services = {
+            "users": self._faulted("users", DATABASE_URL=self._database.url("users", "app")),
+            "tickets": self._faulted(
+                "tickets",
+                DATABASE_URL=self._database.url("tickets", "app"),
+                WEBHOOK_URL=f"{out.url}/webhook",
+                WEBHOOK_SECRET=SECRET,
+            ),
+            "router": self._faulted(
+                "router",
+                OPENAI_BASE_URL=f"{self.model.url}/v1",
+                CATALOGUE_URL=f"{self.registry.url}/tools",
+                CATALOGUE_SECONDS="0.3",
+                STATUS_URL=f"{out.url}/summary.json",
+                TRUST_USER_ID="true",
+                CUSTOMER_CHECK="UserDatabase/is_customer",
+            ),
+        }
+
+    def _faulted(self, name: str, **env: str) -> Service:
+        env["FAULT_ORDERS"] = str(self.orders.folder)
+        return Service("tests.sweep.faulted", self._folder, env, name=name, arguments=[name])
+
+    async def start(self) -> None:
+        await self._keep(self.postgres.process, self.postgres.start)
+        await self._database.prepare()
+        self.postgres.psql(_COPY_A_CUSTOMER.format(count=CUSTOMERS))
+        await self._keep(self.restate.process, self.restate.start)
+        await self._keep(self.model, self.model.start)
+        await self._keep(self.registry, self.registry.start)
+        await self._serve("users")
+        await self._serve("tickets")
+        await self._until(self._offers, "the tools are on offer")
+        await self._serve("router")
+
+    async def _serve(self, name: str) -> None:
+        service = self.services[name]
+        await self._keep(service, service.start)
+        await self.restate.register(service.url)
+
+    async def _keep(self, process: Process, start: Callable[[], Awaitable[None]]) -> None:
+        await start()
+        keeper = asyncio.create_task(self._start_again_for_ever(process, start))
+
+        async def end() -> None:
+            keeper.cancel()
+            await process.kill()
+
+        self._stack.push_async_callback(end)
+
+    async def _start_again_for_ever(self, process: Process, start: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await process.wait()
+            await start()
+
+    async def _offers(self) -> bool:
+        reply = await request("GET", f"{self.registry.url}/tools")
+        names = {tool["name"] for tool in reply.json().get("tools", [])}
+        return names >= {"query_user_database", "create_support_ticket"}
+
+    async def healthy(self) -> None:
+        """Returns once everything answers."""
+        for process in (self.postgres.process, self.restate.process, *self.services.values()):
+            await self._until(process.program.ready, f"{process.program.name} is ready")
+
+    async def _until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not await _tried(condition):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not within {DEADLINE_SECONDS:.0f} s: {what}")
+            await asyncio.sleep(0.03)
+
+    async def script(self, message: str, replies: list[dict[str, Any]]) -> None:
+        reply = await request("POST", f"{self.model.url}/admin/script", {"match": message, "replies": replies})
+        assert reply.status_code == 200, reply.text
+
+    async def ask(self, number: int, message: str) -> Reply:
+        """As a client should: with an idempotency key, again and again until there is an answer.
+
+        Each number is another customer, so that none is known to the router already.
+        """
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        body = {"message": message, "user_id": f"customer_{number}"}
+        while True:
+            try:
+                reply = await self.restate.call("ToolRouter", "route", body, idempotency_key=message, seconds=30)
+                if reply.headers.get("x-restate-error-source") != "ingress":
+                    return reply
+            except (aiohttp.ClientError, TimeoutError):
+                pass
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no answer within {DEADLINE_SECONDS:.0f} s")
+            await asyncio.sleep(0.05)
+
+    async def idle(self) -> None:
+        """Returns once no invocation is open; says which are when that does not come."""
+        left: list[dict[str, Any]] = []
+
+        async def nothing_is_open() -> bool:
+            left[:] = await self.restate.open_invocations()
+            return not left
+
+        try:
+            await self._until(nothing_is_open, "nothing is open")
+        except TimeoutError:
+            raise TimeoutError(f"still open: {left}") from None
+
+    async def failures(self) -> list[str]:
+        """Every invocation that ended in an error, ever."""
+        query = "select target, completion_failure from sys_invocation where completion_result = 'failure'"
+        return [f"{row['target']}: {row['completion_failure']}" for row in await self.restate.query(query)]
+
+    async def model_calls(self, message: str) -> list[dict[str, Any]]:
+        reply = await request("GET", f"{self.model.url}/admin/ledger?match={quote(message)}")
+        return reply.json()["calls"]
+
+
+async def _tried(condition: Callable[[], Awaitable[bool]]) -> bool:
+    """What cannot be asked at the moment is not so yet."""
+    with contextlib.suppress(aiohttp.ClientError, TimeoutError, AssertionError):
+        return await condition()
+    return False
+
+
+@asynccontextmanager
+async def world(folder: Path, *, always_replay: bool = False) -> AsyncIterator[World]:
+    async with outside() as out, AsyncExitStack() as stack:
+        made = World(folder, out, stack, always_replay=always_replay)
+        await made.start()
+        yield made
