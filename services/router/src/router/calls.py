@@ -44,8 +44,8 @@ async def settle(ctx: Context, plans: list[Plan], caller: Caller, local: Mapping
         if plan.error is None and plan.mode == "send":
             results[plan.call_id] = await _send(ctx, plan, caller)
     while waiting:
-        futures: list[RestateDurableFuture[Any]] = [call for _, call in waiting.values()]
-        done, _ = await restate.wait_completed(*futures, *timers.values())
+        futures: list[RestateDurableFuture[Any]] = [*(call for _, call in waiting.values()), *timers.values()]
+        done, _ = await restate.wait_completed(*futures)
         expired = {timeout for timeout, timer in timers.items() if timer in done}
         for call_id, (plan, call) in list(waiting.items()):
             if call in done:
