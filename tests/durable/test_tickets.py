@@ -183,7 +183,12 @@ async def test_ids_grow_beyond_six_digits(store: TicketStore, database: Database
     assert ticket.ticket_id == "TCK-1234567"
 
 
-# --- roles and row-level security --------------------------------------------------------------------------------
+# --- roles, migrations and row-level security -------------------------------------------------------------------
+
+
+async def test_migrating_again_changes_nothing(database: Database) -> None:
+    env = {"MIGRATION_DATABASE_URL": database.owner}
+    assert await command("migrate", **env) == (0, "schema tickets: 0 migrations applied\n", "")
 
 
 async def test_login_roles_are_neither_owner_nor_superuser(database: Database) -> None:
@@ -260,7 +265,19 @@ async def test_a_ticket_is_made_and_returned(tickets: Desk, database: Database) 
     assert tuple(audit) == ("user_1", "create", 64)
 
 
-async def test_the_tool_is_private_and_says_what_it_is(tickets: Desk) -> None:
+async def test_no_handler_can_be_reached_from_outside(restate: RestateServer, process: Service) -> None:
+    await restate.register(process.url, force=True)
+    for service, handler, key in (
+        ("SupportTicketWorkflow", "run", uuid.uuid4().hex),
+        ("Tickets", "list_my_tickets", None),
+        ("Tickets", "get_ticket", None),
+        ("Notifier", "deliver", None),
+    ):
+        reply = await restate.call(service, handler, {"user_id": "user_1"}, key=key)
+        assert (reply.status_code, reply.json()["message"]) == (400, "the invoked service is not public")
+
+
+async def test_the_tool_says_what_it_is(tickets: Desk) -> None:
     reply = await request("GET", f"{tickets.restate.admin_url}/services/SupportTicketWorkflow/handlers/run")
     handler = reply.json()
     assert handler["metadata"]["tool.name"] == "create_support_ticket"
@@ -412,15 +429,19 @@ async def test_the_ticket_of_another_is_refused_like_one_that_never_was(tickets:
 # --- the staff's command -----------------------------------------------------------------------------------------
 
 
-async def staff(database: Database, *arguments: str, user: str = "dana") -> tuple[int | None, str, str]:
+async def staff(database: Database, *arguments: str) -> tuple[int, str, str]:
+    return await command("staff", *arguments, STAFF_DATABASE_URL=database.staff, USER="dana")
+
+
+async def command(*arguments: str, **env: str) -> tuple[int, str, str]:
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tickets", "staff", *arguments),
-        env=dict(os.environ) | {"STAFF_DATABASE_URL": database.staff, "USER": user, "COLUMNS": "200"},
+        *(sys.executable, "-m", "tickets", *arguments),
+        env=dict(os.environ) | env,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     out, err = await child.communicate()
-    return child.returncode, out.decode(), err.decode()
+    return child.returncode or 0, out.decode(), err.decode()
 
 
 async def test_the_staff_list_assign_show_and_close(store: TicketStore, database: Database) -> None:

@@ -6,11 +6,9 @@ The product knows nothing of it: this wraps its store, its sending and its posti
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-from tickets import __main__ as program
-from tickets import store, workflow
 
 POSITIONS = ("before insert", "after insert", "after send", "before post", "after post")
 
@@ -32,7 +30,9 @@ def deadly(what: str, effect: Callable[..., Awaitable[Any]]) -> Callable[..., Aw
     return run
 
 
-def wrap_the_effects() -> None:
+def run_with_deadly_effects() -> None:
+    modules: list[Any] = [import_module(f"tickets.{name}") for name in ("__main__", "store", "workflow")]
+    program, store, workflow = modules
     send, webhook_post = workflow.send, program.webhook_post
 
     def send_and_die(*args: Any) -> None:
@@ -42,8 +42,8 @@ def wrap_the_effects() -> None:
     store.TicketStore.insert = deadly("insert", store.TicketStore.insert)
     workflow.send = send_and_die
     program.webhook_post = lambda *args: deadly("post", webhook_post(*args))
+    program.main()
 
 
 if __name__ == "__main__":
-    wrap_the_effects()
-    program.main()
+    run_with_deadly_effects()

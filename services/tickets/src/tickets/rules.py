@@ -68,11 +68,13 @@ def categorize(text: str, hint: Category | None = None) -> Category:
     """The model's hint where it gave one, else the first row of the word table that matches, else `other`."""
     if hint is not None:
         return hint
-    return next((category for category, words in _CATEGORY_WORDS if words.search(text)), "other")
+    matching: list[Category] = [category for category, words in _CATEGORY_WORDS if words.search(text)]
+    return matching[0] if matching else "other"
 
 
 def prioritize(text: str, category: Category, urgency: Urgency | None = None) -> Priority:
     """What the words name and the hint says, the higher of both; without either, what is usual for the category."""
-    named = next((priority for priority, words in _PRIORITY_WORDS if words.search(text)), None)
-    known = [priority for priority in (named, urgency) if priority is not None]
-    return max(known or [USUAL_PRIORITY[category]], key=_ASCENDING.index)
+    found: list[Priority] = [priority for priority, words in _PRIORITY_WORDS if words.search(text)]
+    if urgency is not None:
+        found.append(urgency)
+    return max(found or [USUAL_PRIORITY[category]], key=_ASCENDING.index)

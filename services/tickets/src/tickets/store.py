@@ -59,7 +59,7 @@ class TicketStore:
     async def get(self, user_id: str, ticket_id: str) -> TicketDetails | None:
         async with caller_transaction(self._pool, user_id) as db:
             row = await db.fetchrow(_BY_ID, ticket_id)
-        return row and TicketDetails.model_validate(dict(row))
+        return None if row is None else TicketDetails.model_validate(dict(row))
 
 
 def args_hash(arguments: str) -> str:
