@@ -1,5 +1,6 @@
 """From what handlers say about themselves to the tools on offer: every row of the contract, and it fails closed."""
 
+import random
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -266,6 +267,36 @@ def test_a_reference_to_a_bound_property_is_not_offered() -> None:
     schema = object_schema(user_id={"type": "string"}, other={"$ref": "#/properties/user_id"})
     with pytest.raises(UnusableSchema, match="compile"):
         closed(schema, {"user_id"})
+
+
+def test_no_schema_however_malformed_ends_the_registry() -> None:
+    chance = random.Random(3)
+    sound = SCHEMA | {
+        "$defs": {"A": object_schema(b={"allOf": [{"$ref": "#/$defs/A"}]})},
+        "properties": SCHEMA["properties"]
+        | {
+            "a": {"$ref": "#/$defs/A"},
+            "n": {"not": {"type": "null"}},
+            "l": {"type": "array", "items": {"anyOf": [{}]}},
+        },
+    }
+    outcomes = set[bool]()
+    for _ in range(3000):
+        offered = catalogue(service(handler(schema=mangled(sound, chance), bind="user_id=caller.user_id")))
+        outcomes.add(bool(offered.tools))
+        assert len(offered.tools) + len(offered.left_out) == 1
+    assert outcomes == {True, False}
+
+
+def mangled(value: Any, chance: random.Random) -> Any:
+    """The same JSON with some parts replaced by others."""
+    if chance.random() < 0.03:
+        return chance.choice(
+            [None, 7, -1.5, "x", "#/$defs/A", [], [{}], {}, True, ["a", "a"], {"$ref": 1}, {"type": []}]
+        )
+    if isinstance(value, dict):
+        return {chance.choice([key] * 30 + ["$ref", "$id"]): mangled(part, chance) for key, part in value.items()}
+    return [mangled(part, chance) for part in value] if isinstance(value, list) else value
 
 
 # Names

@@ -156,7 +156,8 @@ async def require_health(url: str) -> None:
 
 def _why(error: OSError) -> str:
     """asyncio puts its own words in place of the system's; those of a failed name lookup are fine."""
-    return os.strerror(error.errno) if (error.errno or 0) > 0 else str(error.strerror)
+    code = error.errno or 0
+    return os.strerror(code) if code > 0 else str(error.strerror)
 
 
 def _what_was(found: Registered) -> RegisteredDeployment:

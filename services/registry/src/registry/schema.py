@@ -3,6 +3,7 @@
 The schema comes from whoever wrote the tool. What cannot be closed with certainty is refused.
 """
 
+import json
 from typing import Any, cast
 
 import jsonschema_rs
@@ -54,19 +55,27 @@ def _top_level(schema: object) -> Schema:
     if document.get("type") != "object":
         raise UnusableSchema("the input must be one JSON object")
     top: Schema = {"properties": {}, "required": [], **document}
-    if not isinstance(top["properties"], dict) or not isinstance(top["required"], list):
-        raise UnusableSchema("`properties` must be an object and `required` a list")
+    if not isinstance(top["properties"], dict) or not _are_names(top["required"]):
+        raise UnusableSchema("`properties` must be an object and `required` a list of names")
     return top
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in cast(list[Any], value))
 
 
 def _target(document: Schema, schema: Any) -> Schema:
     """The schema itself, or the definition that it refers to."""
-    node = cast(Schema, schema) if isinstance(schema, dict) else {}
+    node = _as_dict(schema)
     for section in _DEFINITIONS:
         prefix, ref = f"#/{section}/", node.get("$ref")
         if isinstance(ref, str) and ref.startswith(prefix):
-            return document.get(section, {}).get(ref.removeprefix(prefix), {})
+            return _as_dict(_as_dict(document.get(section)).get(ref.removeprefix(prefix)))
     return node
+
+
+def _as_dict(value: Any) -> Schema:
+    return cast(Schema, value) if isinstance(value, dict) else {}
 
 
 def _without(top: Schema, bound: set[str]) -> Schema:
@@ -109,10 +118,14 @@ def _refuse_what_cannot_be_closed(node: Schema, depth: int) -> None:
     for keyword in _SAME_OBJECT:
         if keyword in node and _is_object(node):
             raise UnusableSchema(f"`{keyword}` beside the properties of an object cannot be closed")
-    if len(node.get("allOf", [])) > 1:
+    if "allOf" in node and len(_as_list(node["allOf"])) != 1:
         raise UnusableSchema("`allOf` with several parts cannot be closed")
-    if any("$ref" in str(node.get(keyword)) for keyword in _TURNS_ROUND):
+    if any("$ref" in json.dumps(node.get(keyword)) for keyword in _TURNS_ROUND):
         raise UnusableSchema("a `$ref` inside `not`, `if` or `contains` cannot be closed")
+
+
+def _as_list(value: Any) -> list[Any]:
+    return cast(list[Any], value) if isinstance(value, list) else []
 
 
 def _is_object(node: Schema) -> bool:

@@ -1,0 +1,79 @@
+"""Runs that would otherwise hang for ever are ended, counted and named; all others are left alone."""
+
+import asyncio
+
+import pytest
+
+from tests.parts.polling import eventually
+from tests.parts.registry import Launch, Registry
+from tests.parts.restate import RestateServer, request
+
+SECRET = "words of a customer"
+
+
+@pytest.fixture(scope="module")
+async def registry(restate: RestateServer, service: Launch) -> Registry:
+    deployed = await service("tests.parts.probe", SERVICE_NAME="Stuck")
+    started = await Registry.start(
+        service, restate, DEPLOYMENTS=f"stuck={deployed.url}", STUCK_POLL_SECONDS="0.3", PAUSED_GRACE_SECONDS="1"
+    )
+    await started.registered("stuck")
+    return started
+
+
+async def state_of(restate: RestateServer, invocation_id: str) -> str:
+    rows = await restate.query(f"select status from sys_invocation where id = '{invocation_id}'")
+    return rows[0]["status"]
+
+
+async def start(restate: RestateServer, handler: str) -> str:
+    body = {"words": SECRET} if handler != "wait" else None
+    return (await restate.call("Stuck", handler, body, send=True)).json()["invocationId"]
+
+
+async def test_a_caller_of_a_run_that_gave_up_gets_an_answer(restate: RestateServer, registry: Registry) -> None:
+    reply = await restate.call("Stuck", "give_up", {"words": SECRET}, seconds=20)
+    assert reply.status_code == 409
+    assert (await registry.stuck("Stuck"))["RT0007 ValueError"] >= 1
+
+
+async def test_a_run_that_fails_past_its_own_deadline_is_ended(restate: RestateServer, registry: Registry) -> None:
+    invocation_id = await start(restate, "keep_failing")
+
+    async def ended() -> bool:
+        return await state_of(restate, invocation_id) == "completed"
+
+    await eventually(ended, 15)
+    assert invocation_id in registry.process.tail()
+
+
+async def test_runs_that_wait_or_may_fail_on_are_left_alone(restate: RestateServer, registry: Registry) -> None:
+    left_alone = [await start(restate, "wait"), await start(restate, "fail_patiently")]
+    watched = await start(restate, "keep_failing")
+
+    async def ended() -> bool:
+        return await state_of(restate, watched) == "completed"
+
+    await eventually(ended, 15)
+    assert "completed" not in [await state_of(restate, each) for each in left_alone]
+    for each in left_alone:
+        await request("PATCH", f"{restate.admin_url}/invocations/{each}/kill")
+
+
+async def test_what_a_person_paused_is_not_taken_for_stuck(restate: RestateServer, registry: Registry) -> None:
+    by_hand = await start(restate, "wait")
+    await request("PATCH", f"{restate.admin_url}/invocations/{by_hand}/pause")
+
+    async def paused() -> bool:
+        return await state_of(restate, by_hand) == "paused"
+
+    await eventually(paused)
+    await asyncio.sleep(2)  # twice the grace of a run that gave up
+    assert await state_of(restate, by_hand) == "paused"
+    await request("PATCH", f"{restate.admin_url}/invocations/{by_hand}/kill")
+
+
+async def test_the_log_names_the_reason_and_never_the_customers_words(registry: Registry) -> None:
+    lines = registry.process.log.read_text()
+    assert '"reason": "RT0007 ValueError"' in lines
+    assert SECRET not in lines

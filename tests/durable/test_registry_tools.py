@@ -1,0 +1,128 @@
+"""What the registry offers over HTTP, with Restate there and away, and tools in any language."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from standalone.ports import free_port
+from tests.parts.board import Board, calls, text
+from tests.parts.polling import eventually
+from tests.parts.registry import Launch, Registry
+from tests.parts.restate import RestateServer, request
+from tests.parts.typescript import TypeScriptTool
+
+
+@pytest.fixture(scope="module")
+async def refunds(data_dir: Path) -> AsyncIterator[TypeScriptTool]:
+    tool = TypeScriptTool(data_dir)
+    await tool.start()
+    yield tool
+    await tool.kill()
+
+
+@pytest.fixture(scope="module")
+async def registry(restate: RestateServer, service: Launch) -> Registry:
+    return await Registry.start(service, restate)
+
+
+async def test_a_tool_in_another_language_is_offered_within_five_seconds(
+    restate: RestateServer, registry: Registry, refunds: TypeScriptTool
+) -> None:
+    registered = time.monotonic()
+    await restate.register(refunds.url)
+    offered = await registry.tool("estimate_refund", seconds=5)
+    assert time.monotonic() - registered < 5
+    assert offered["description"] == "Estimate what a customer gets back who ends the plan today."
+    assert offered["parameters"]["additionalProperties"] is False
+    assert sorted(offered["parameters"]["properties"]) == ["days_used", "monthly_price"]
+    assert (offered["bind"], offered["readonly"]) == ({"user_id": "caller.user_id"}, True)
+
+
+async def test_a_running_agent_uses_a_tool_in_another_language(
+    restate: RestateServer, board: Board, refunds: TypeScriptTool
+) -> None:
+    await restate.register(refunds.url)
+    await Registry(board.registry).tool("estimate_refund")
+    call = calls(("estimate_refund", {"monthly_price": 30, "days_used": 10}))
+
+    async def told() -> Any:
+        message = await board.script(call, text("done"))
+        await board.answer(message, "user_7")
+        return (await board.told(message))[0].get("untrusted_data")
+
+    assert await eventually(told, 5) == {"user_id": "user_7", "refund": 20}
+
+
+async def test_a_deployment_that_speaks_no_http1_is_registered_too(
+    restate: RestateServer, service: Launch, refunds: TypeScriptTool
+) -> None:
+    registry = await Registry.start(service, restate, DEPLOYMENTS=f"refunds={refunds.url}")
+    assert (await registry.registered("refunds"))["services"] == ["Refunds"]
+    await registry.process.stop()
+
+
+async def test_an_unchanged_catalogue_is_not_sent_again(registry: Registry) -> None:
+    url = f"{registry.process.url}/tools"
+    await eventually(lambda: ready(registry))
+    first = await request("GET", url)
+    assert first.headers["Etag"].startswith('"')
+    same = await request("GET", url, headers={"If-None-Match": first.headers["Etag"]})
+    assert (same.status_code, same.text) == (304, "")
+    assert (await request("GET", url, headers={"If-None-Match": '"another"'})).status_code == 200
+
+
+async def ready(registry: Registry) -> bool:
+    return (await request("GET", f"{registry.process.url}/ready")).status_code == 200
+
+
+async def test_without_restate_there_is_no_catalogue_yet_but_the_registry_lives(service: Launch) -> None:
+    process = await service("registry", RESTATE_ADMIN_URL=f"http://127.0.0.1:{free_port()}")
+    states = {
+        path: (await request("GET", f"{process.url}/{path}")).status_code for path in ("tools", "ready", "health")
+    }
+    assert states == {"tools": 503, "ready": 503, "health": 200}
+    await process.stop()
+
+
+async def test_a_policy_takes_effect_while_the_registry_runs(
+    restate: RestateServer, service: Launch, refunds: TypeScriptTool, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text("[tools.estimate_refund]\ntimeout = 7")
+    registry = await Registry.start(
+        service, restate, DEPLOYMENTS=f"refunds={refunds.url}", POLICY_FILE=str(policy), CATALOGUE_POLL_SECONDS="0.2"
+    )
+    assert (await registry.tool("estimate_refund"))["timeout"] == 7
+    policy.write_text("[tools.estimate_refund]\nenabled = false")
+
+    async def gone() -> bool:
+        return "estimate_refund" not in await registry.tools()
+
+    await eventually(gone)
+    await registry.process.stop()
+
+
+def test_bad_settings_end_the_start_with_one_line_that_names_them(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text("[tools.look]\nenable = false")
+    for setting, value in {
+        "POLICY_FILE": str(policy),
+        "DEPLOYMENTS": "router=localhost:9081",
+        "STUCK_POLL_SECONDS": "soon",
+    }.items():
+        code, said = run_registry({setting: value})
+        assert code == 1
+        assert said.startswith(f"setting {setting}: ")
+        assert len(said.splitlines()) == 1
+
+
+def run_registry(env: dict[str, str]) -> tuple[int, str]:
+    command = [sys.executable, "-m", "registry"]
+    done = subprocess.run(command, env=dict(os.environ) | env, capture_output=True, text=True, timeout=30, check=False)
+    return done.returncode, done.stderr

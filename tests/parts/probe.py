@@ -1,0 +1,59 @@
+"""A service that fails and waits as it is told: `SERVICE_NAME=X python -m tests.parts.probe`."""
+
+import asyncio
+from datetime import timedelta
+
+import restate
+from pydantic import BaseModel, Field
+from restate import InvocationRetryPolicy
+
+from runtime.serving import RETRY, serve
+from runtime.settings import RestateServiceSettings
+
+GIVES_UP = InvocationRetryPolicy(initial_interval=timedelta(milliseconds=50), max_attempts=2, on_max_attempts="pause")
+
+
+class ProbeSettings(RestateServiceSettings):
+    service_name: str
+    tool: str = "look"
+
+
+class Words(BaseModel):
+    words: str = Field(description="Any words.")
+
+
+def probe(name: str, tool: str) -> restate.Service:
+    service = restate.Service(name, invocation_retry_policy=RETRY)
+
+    @service.handler(metadata={"mcp.type": "tool", "tool.name": tool})
+    async def look(ctx: restate.Context, words: Words) -> Words:
+        """Look a thing up."""
+        return words
+
+    @service.handler()
+    async def wait(ctx: restate.Context) -> str:
+        await ctx.sleep(timedelta(minutes=10))
+        return "waited"
+
+    @service.handler(invocation_retry_policy=GIVES_UP)
+    async def give_up(ctx: restate.Context, words: Words) -> str:
+        raise ValueError(f"cannot take {words.words}")
+
+    @service.handler(metadata={"switchboard.deadline": "2"})
+    async def keep_failing(ctx: restate.Context, words: Words) -> str:
+        raise ValueError(f"cannot take {words.words}")
+
+    @service.handler()
+    async def fail_patiently(ctx: restate.Context, words: Words) -> str:
+        raise ValueError(f"cannot take {words.words}")
+
+    return service
+
+
+async def main() -> None:
+    settings = ProbeSettings.read()
+    await serve(settings, [probe(settings.service_name, settings.tool)])
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
