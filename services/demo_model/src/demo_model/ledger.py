@@ -39,11 +39,14 @@ class Ledger:
 
     def _load(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for line in path.read_text().splitlines() if path.exists() else ():
+        written = path.read_text() if path.exists() else ""
+        for line in written.splitlines():
             try:
                 self._entries.append(Entry(**json.loads(line)))
             except (ValueError, TypeError):
                 continue  # a kill in the middle of a line leaves half of it
+        if written and not written.endswith("\n"):
+            path.write_text(written + "\n")
         self._number = self._entries[-1].number if self._entries else 0
 
     def record(self, *, first: str, turns: int, model: str, outcome: str, paid: bool, digest: str) -> int:

@@ -8,11 +8,12 @@ from typing import Any
 
 from demo_model.conversation import Message, text_of
 from demo_model.shapes import as_list, as_object
-from demo_model.words import word_set
+from demo_model.words import tokens, word_set
 
 _TAGGED = re.compile(r"<([A-Za-z_][\w-]*)[^<>]*>\s*(.*?)\s*</\1\s*>", re.DOTALL)
 _PAIR = re.compile(r'"([A-Za-z_]\w*)"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false)')
-_CONTENT_KEYS = ("result", "data", "output", "tool_result", "content", "value", "response")
+_CONTENT_WORDS = word_set("result data output content value response payload")
+_FINE = ("ok", "success", "done", "completed")
 _ENVELOPE_KEYS = word_set("""
     tool name tool_name status ok success call_id tool_call_id id type note notice untrusted trusted truncated
     source warning is_error ms
@@ -78,8 +79,13 @@ def _inside(value: Any) -> Any:
     fields = as_object(value)
     if fields is None or error_in(fields):
         return value
-    content = [key for key in _CONTENT_KEYS if key in fields]
-    return fields[content[0]] if len(content) == 1 and fields.keys() - content <= _ENVELOPE_KEYS else value
+    content = [key for key in fields if _CONTENT_WORDS & set(tokens(key))]
+    if len(content) != 1 or not fields.keys() - content <= _ENVELOPE_KEYS:
+        return value
+    inner, state = fields[content[0]], fields.get("status")
+    if state not in (None, *_FINE) and as_object(inner) is not None:
+        return {"status": state, **inner}
+    return inner
 
 
 def error_in(value: Any) -> str | None:

@@ -16,14 +16,16 @@ from typing import Any
 from demo_model.arguments import COUNT_WORDS, Filled, Said, Unfillable, fill, is_identifier, properties_of, required_of
 from demo_model.conversation import ToolSpec
 from demo_model.shapes import as_list
-from demo_model.words import STOP_WORDS, SYNONYM, groups_of, stem, stems, tokens, word_set
+from demo_model.words import INFLECTED, STOP_WORDS, SYNONYM, groups_of, stem, stems, telling, tokens, word_set
 
-ENOUGH = 0.25
+ENOUGH = 0.2
 """What a tool must explain of the message, in rarity-weighted matches, to be called at all."""
 BESIDE_THE_BEST = 0.34
 """A further tool must explain this share of what the best one does, in words that the best one does not."""
 AS_GOOD = 0.9
 ID_SAID = 1.5
+LEAST_RARITY = 0.3
+VERB, ATTRIBUTE = 0.4, 0.2
 
 _NAME, _LEAD, _REST, _CHOICE, _PARAMETER, _PARAMETER_TEXT = 1.5, 1.0, 0.6, 0.8, 0.8, 0.4
 
@@ -62,7 +64,7 @@ _POLITE = re.compile(
 )
 _SENTENCE = re.compile(r"(?<=[.?!;\n])\s+")
 _CLAUSE = re.compile(r",\s*(?:and|then|but|so)?\s*|\s+(?:and|then|but|so)\s+", re.IGNORECASE)
-_HOW_TO = re.compile(r"\bhow (?:do|can|could|should|would|to|does one|does|is|are)\b", re.IGNORECASE)
+_HOW_TO = re.compile(r"\bhow (?:do|can|could|should|would|to|does)\b", re.IGNORECASE)
 _HOW_TO_WORD = "howto"
 _IS_IT_UP = re.compile(r"\b(?:is|are)\b[^?]*\b(?:up|back|online|working|reachable)\b", re.IGNORECASE)
 _NOT_FOR = re.compile(r"\b(?:do not|don't|never|not for|not to be|instead|rather than|other tools?|unlike)\b", re.I)
@@ -87,19 +89,23 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A tool as words: the weight of each stem, and of each synonym group, and what verb it does, if any."""
+    """A tool as words: what each word, stem and synonym group weighs in it, and the verb that it does, if any."""
 
     spec: ToolSpec
     words: dict[str, float]
+    stems: dict[str, float]
     groups: dict[int, float]
     subject: frozenset[str]
     doing: str | None
     needs_id: bool
 
     def match(self, one: str) -> float:
+        """How well one word of a message fits: the very word best, then another form of it, then a synonym."""
+        base = stem(one)
         return max(
             self.words.get(one, 0.0),
-            *(SYNONYM * self.groups.get(group, 0.0) for group in groups_of(one)),
+            INFLECTED * self.stems.get(base, 0.0),
+            *(SYNONYM * self.groups.get(group, 0.0) for group in groups_of(base)),
             0.0,
         )
 
@@ -118,7 +124,7 @@ def forced(said: Said, offered: list[ToolSpec]) -> Routed:
     """One call at any price: the best match, with arguments made up where nobody said them."""
     tools = _documents(json.dumps([(one.name, one.description, one.parameters) for one in offered]))
     rarity = _rarity(tools)
-    words = set(stems(said.text))
+    words = set(telling(said.text))
     best = max(tools, key=lambda tool: sum(tool.match(one) * rarity(one) for one in words))
     return Routed((Choice(best.spec.name, _fill(best, said, force=True).arguments),))
 
@@ -216,19 +222,20 @@ def _readings(said: Said, text: str, tools: tuple[Document, ...]) -> Routed:
         tool, filled = able[place]
         top = top or scores[place]
         calls.append(Choice(tool.spec.name, filled.arguments))
-        covered = filled.taken | {one for one in words if tool.match(one) >= AS_GOOD * best[one] > 0}
-        if _HOW_TO_WORD in covered & words.keys():
+        covered = {one for one in words if stem(one) in filled.taken or tool.match(one) >= AS_GOOD * best[one] > 0}
+        if _HOW_TO_WORD in covered:
             break
-        words = {one: weight for one, weight in words.items() if one not in covered}
+        for one in covered:
+            del words[one]
         del able[place]
     return Routed(tuple(calls), None if calls else _missing(said, text, tools, missing))
 
 
 def _weighted_words(text: str) -> dict[str, float]:
-    """The stems that carry meaning; those that merely say which attribute of a thing is meant weigh less."""
-    words = dict.fromkeys(stems(text), 1.0)
-    for soft in _ATTRIBUTE_OF.findall(text):
-        words[stem(soft.lower())] = 0.4
+    """The words that carry meaning; an attribute ("status of ...") and a verb ("open") weigh less."""
+    words = dict.fromkeys(telling(text), 1.0)
+    words |= dict.fromkeys(words.keys() & (_DO_GROUPS[0] | _WEAK_DOING), VERB)
+    words |= dict.fromkeys(_ATTRIBUTE_OF.findall(text.lower()), ATTRIBUTE)
     if _HOW_TO.search(text):
         words[_HOW_TO_WORD] = 1.0
     if _IS_IT_UP.search(text):
@@ -267,7 +274,7 @@ def _explained(
             score += match * weight * rarity(one)
         elif first:
             score += 0.3 * match * weight * rarity(one)
-    subject_said = any(_subject_match(tool, one) for one in words)
+    subject_said = any(_subject_match(tool, stem(one)) for one in words)
     return score + (ID_SAID if filled.identified and tool.needs_id and subject_said else 0.0)
 
 
@@ -288,9 +295,10 @@ def _rarity(tools: tuple[Document, ...]) -> Callable[[str], float]:
     """How telling a word is among the offered tools: 1 where one tool has it, towards 0 where all have."""
 
     def rarity(one: str) -> float:
-        having = max(sum(1 for tool in tools if tool.match(one) > 0), 1)
+        matches = [tool.match(one) for tool in tools]
+        having = max(sum(matches) / (max(matches) or 1.0), 1.0)
         scale = math.log((len(tools) + 1) / 1.5)
-        return max(math.log((len(tools) + 1) / (having + 0.5)) / scale, 0.15) if scale > 0 else 1.0
+        return max(math.log((len(tools) + 1) / (having + 0.5)) / scale, LEAST_RARITY) if scale > 0 else 1.0
 
     return rarity
 
@@ -311,18 +319,20 @@ def _documents(offered: str) -> tuple[Document, ...]:
 def _document(spec: ToolSpec) -> Document:
     doing = _doing(spec)
     words: dict[str, float] = {}
-    for text, weight in _texts(spec):
-        for one in stems(text):
-            words[one] = max(words.get(one, 0.0), weight)
+    bases: dict[str, float] = {}
     groups: dict[int, float] = {}
-    for one, weight in words.items():
-        for group in groups_of(one):
-            groups[group] = max(groups.get(group, 0.0), weight)
+    for text, weight in _texts(spec):
+        for one in telling(text):
+            base = stem(one)
+            words[one] = max(words.get(one, 0.0), weight)
+            bases[base] = max(bases.get(base, 0.0), weight)
+            for group in groups_of(base):
+                groups[group] = max(groups.get(group, 0.0), weight)
     verbs = {stem(verb) for verb in _READ_VERBS} | {stem(doing or "get")}
     subject = frozenset(one for one in stems(spec.name) if one not in verbs)
     required = required_of(spec.parameters)
     needs_id = any(is_identifier(name, one) for name, one in properties_of(spec.parameters).items() if name in required)
-    return Document(spec, words, groups, subject, doing, needs_id)
+    return Document(spec, words, bases, groups, subject, doing, needs_id)
 
 
 def _texts(spec: ToolSpec) -> list[tuple[str, float]]:
@@ -336,8 +346,13 @@ def _texts(spec: ToolSpec) -> list[tuple[str, float]]:
             continue
         found.append((name, _PARAMETER))
         found.append((str(schema.get("description", "")), _PARAMETER_TEXT))
-        found.append((" ".join(str(one) for one in as_list(schema.get("enum")) or []), _CHOICE))
+        found.append((_joined(schema.get("examples")), _PARAMETER_TEXT))
+        found.append((_joined(schema.get("enum")), _CHOICE))
     return found
+
+
+def _joined(values: Any) -> str:
+    return " ".join(str(one) for one in as_list(values) or [])
 
 
 def _doing(spec: ToolSpec) -> str | None:

@@ -18,7 +18,7 @@ WHAT_I_AM = f"I am {MODEL}, a stand-in for a language model: I match words and u
 _GREETINGS = frozenset(("hello", "hi", "hey", "morning", "evening", "greetings"))
 _THANKS = frozenset(("thanks", "thank", "thx", "cheers"))
 _ABOUT_ARGUMENTS = frozenset(
-    stems("argument parameter invalid valid unknown required missing schema expected match allowed field type")
+    stems("argument parameter invalid valid required missing schema expected match allowed field type")
 )
 
 
@@ -83,7 +83,7 @@ def _repairs(conversation: Conversation, offered: list[ToolSpec], results: list[
     found: list[Choice] = []
     for result in results:
         spec = specs.get(result.tool)
-        if spec is None or result.error is None or not _ABOUT_ARGUMENTS & set(stems(result.error)):
+        if spec is None or not _blames_arguments(result.error or ""):
             continue
         try:
             arguments = fill(_required_only(spec.parameters), said).arguments
@@ -92,6 +92,10 @@ def _repairs(conversation: Conversation, offered: list[ToolSpec], results: list[
         if json.dumps(arguments, sort_keys=True) != _sorted(result.arguments):
             found.append(Choice(spec.name, arguments))
     return tuple(found)
+
+
+def _blames_arguments(error: str) -> bool:
+    return bool(_ABOUT_ARGUMENTS & set(stems(error))) and "repeat" not in error
 
 
 def _required_only(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 
 EXACT = 1.0
+INFLECTED = 0.85
 SYNONYM = 0.6
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -58,6 +59,8 @@ GROUPS = tuple(
     doctor physician clinic
     holiday vacation leave absence
     employee colleague staff worker
+    high urgent urgently critical severe important
+    low minor
     """.replace("\n        ", " ").splitlines()
     if line.strip()
 )
@@ -85,9 +88,14 @@ def tokens(text: str) -> list[str]:
     return [word.split("'")[0] for word in found]
 
 
+def telling(text: str) -> list[str]:
+    """The words that carry meaning, in their order."""
+    return [word for word in tokens(text) if word not in STOP_WORDS]
+
+
 def stems(text: str) -> list[str]:
     """The stems of the words that carry meaning, in their order."""
-    return [stem(word) for word in tokens(text) if word not in STOP_WORDS]
+    return [stem(word) for word in telling(text)]
 
 
 def _groups_by_stem() -> dict[str, tuple[int, ...]]:
