@@ -6,7 +6,7 @@ The API is unauthenticated and can do everything, so no other room talks to it.
 import json
 import re
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import aiohttp
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
@@ -54,7 +54,8 @@ class Handler(BaseModel):
 
 class Service(BaseModel):
     name: str
-    ty: Literal["Service", "VirtualObject", "Workflow"]
+    ty: str
+    """Service, VirtualObject or Workflow; all but the first have keys."""
     deployment_id: str
     handlers: list[Handler]
 

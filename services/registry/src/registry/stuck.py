@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ DEADLINE = "switchboard.deadline"
 
 VERIFY_SECONDS = 5
 
-_EXCEPTION = re.compile(r"(?:\[[^\]]*\] )?([A-Za-z_][A-Za-z0-9_.]{0,60}(?:Error|Exception|Timeout))\b")
+_EXCEPTION = re.compile(r"(?:\[[^\]]*\] )?((?:[A-Za-z_][A-Za-z0-9_.]{0,60})?(?:Error|Exception|Timeout))\b")
 
 
 class StuckRuns:
@@ -27,11 +28,19 @@ class StuckRuns:
     was away, or this machine was off, has had no chance to go on.
     """
 
-    def __init__(self, admin: Admin, status: Status, paused_grace: int, deadline: int) -> None:
+    def __init__(
+        self,
+        admin: Admin,
+        status: Status,
+        paused_grace: int,
+        deadline: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._admin = admin
         self._status = status
         self._paused_grace = paused_grace
         self._deadline = deadline
+        self._clock = clock
         self._seen: dict[str, tuple[datetime, float]] = {}
 
     async def end(self) -> None:
@@ -53,10 +62,10 @@ class StuckRuns:
 
     def _first_seen(self, run: Unfinished) -> tuple[datetime, float]:
         before = self._seen.get(run.id)
-        return before if before and before[0] == run.modified_at else (run.modified_at, time.monotonic())
+        return before if before and before[0] == run.modified_at else (run.modified_at, self._clock())
 
     async def _end_if_overdue(self, run: Unfinished, deadline: int) -> None:
-        stuck_for = time.monotonic() - self._seen[run.id][1]
+        stuck_for = self._clock() - self._seen[run.id][1]
         if stuck_for < min(self._paused_grace, deadline):
             return
         reason, allowed = await self._why(run, deadline)
