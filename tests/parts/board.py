@@ -96,7 +96,7 @@ async def start_board(
     tools = await launch("tests.parts.example_tools")
     router = await launch("router", **settings)
     for service in (tools, router):
-        await restate.register(service.url)
+        await restate.register(service.url, force=True)  # an earlier test may have used the port
     await until(lambda: _offered(registry, "run_job"))
     await asyncio.sleep(0.4)  # one poll of the router's
     return Board(restate, model, registry, router, tools, launch)
