@@ -14,7 +14,7 @@ from typing import Literal
 
 import asyncpg
 
-from standalone.process import Process, Program, StartError, end_leftovers
+from standalone.process import Process, Program, StartError, end_postgres
 
 SUPERUSER = "postgres"
 
@@ -48,7 +48,7 @@ class Postgres:
         """After SIGKILL of the postmaster its children would hold the folder for minutes: ended here."""
         if (self.folder / "PG_VERSION").exists():
             # Its own folder and not the data folder, so that the other programs live on when it is started again.
-            await asyncio.to_thread(end_leftovers, self.folder, self.folder)
+            await asyncio.to_thread(end_postgres, self.folder)
         else:
             await self._initialise()
 

@@ -110,27 +110,40 @@ class Process:
         return written[-1][:400] if written else "it wrote no log"
 
 
-def end_leftovers(data_dir: Path, postgres_dir: Path | None = None, seconds: float = 3) -> int:
+def end_leftovers(data_dir: Path) -> int:
     """Ends what a killed supervisor of this data folder left running, and nothing else; returns how many."""
-    found = [p for p in psutil.process_iter() if p.pid != os.getpid() and _belongs(p, data_dir, postgres_dir)]
-    for process in found:
-        # The postmaster ends fast on SIGINT; on SIGTERM it would wait for its clients.
-        _signal(process, signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
-    _, alive = psutil.wait_procs(found, timeout=seconds)
+    folder = data_dir.resolve()
+    left = [process for process in psutil.process_iter() if _is_marked(process, folder)]
+    return _end(left, signal.SIGTERM) + end_postgres(folder / "postgres")
+
+
+def end_postgres(folder: Path) -> int:
+    """Ends every process of the PostgreSQL in this folder. It overwrites its environment, but works in its folder."""
+    left = [process for process in psutil.process_iter() if _works_in(process, folder)]
+    # Backends would only drop their query on SIGINT, and wait on SIGTERM; after SIGQUIT the next start recovers.
+    return _end(left, signal.SIGQUIT)
+
+
+def _end(processes: list[psutil.Process], sig: signal.Signals, seconds: float = 3) -> int:
+    for process in processes:
+        _signal(process, sig)
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
     for process in alive:
         _signal(process, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=seconds)
-    return len(found)
+    return len(processes)
 
 
-def _belongs(process: psutil.Process, data_dir: Path, postgres_dir: Path | None) -> bool:
-    try:
-        # PostgreSQL overwrites its environment with its title; but each of its processes works in its own folder.
-        if process.name() == "postgres":
-            return postgres_dir is not None and process.cwd() == str(postgres_dir.resolve())
-        return process.environ().get(MARK) == str(data_dir.resolve())
-    except (psutil.Error, OSError):
-        return False
+def _is_marked(process: psutil.Process, data_dir: Path) -> bool:
+    with contextlib.suppress(psutil.Error, OSError):
+        return process.environ().get(MARK) == str(data_dir)
+    return False
+
+
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    with contextlib.suppress(psutil.Error, OSError):
+        return process.name() == "postgres" and process.cwd() == str(folder)
+    return False
 
 
 def _signal(process: psutil.Process, sig: signal.Signals) -> None:

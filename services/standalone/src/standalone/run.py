@@ -179,7 +179,7 @@ def _alone_in(data_dir: Path) -> Generator[None]:
 
 async def _clear_the_way(settings: StandaloneSettings) -> None:
     """What a killed supervisor left is ended; what belongs to others is respected."""
-    if ended := await asyncio.to_thread(end_leftovers, settings.data_dir, settings.data_dir / "postgres"):
+    if ended := await asyncio.to_thread(end_leftovers, settings.data_dir):
         say(f"ended {ended} processes that an earlier start had left behind", "dim")
     ports = settings.ports()
     for name, port in ports.items():

@@ -1,0 +1,174 @@
+"""`make run`: a routed answer with one command, and everything comes back whatever is killed."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from standalone.ports import free_port
+from tests.conftest import ALWAYS_REPLAY
+from tests.parts.standalone import READY, Standalone
+
+REPLAY = {"RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT": "0s"} if ALWAYS_REPLAY else {}
+PARTS = {"restate", "postgres", "demo_model", "users", "tickets", "router", "registry"}
+
+
+MESSAGES_ONLY = pytest.mark.skipif(ALWAYS_REPLAY, reason="starts no run that could be replayed")
+
+
+@pytest.fixture
+async def machine(tmp_path: Path) -> AsyncIterator[Standalone]:
+    machine = Standalone(tmp_path / "data", **REPLAY)
+    yield machine
+    await machine.clean_up()
+
+
+@pytest.fixture(scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Standalone]:
+    machine = Standalone(tmp_path_factory.mktemp("running") / "data", **REPLAY)
+    await machine.start()
+    yield machine
+    await machine.clean_up()
+
+
+async def test_one_command_answers_the_default_question_and_ctrl_c_leaves_nothing(machine: Standalone) -> None:
+    await machine.start()
+
+    for shown in ("model turn 1", "tool query_user_database", "tool check_service_status", "answered in"):
+        assert shown in machine.screen
+    assert machine.children().keys() == PARTS
+
+    code, seconds = await machine.interrupt()
+
+    assert code == 0, machine.screen
+    assert seconds < 5
+    assert machine.children() == {}
+    assert "Traceback" not in machine.screen
+
+    began = time.monotonic()
+    await machine.start(until="answered in")
+    assert time.monotonic() - began < 10, f"the second start was slow:\n{machine.screen}"
+
+
+async def test_make_ask_and_make_tickets_use_what_runs(running: Standalone) -> None:
+    asked = running.run_command("ask", "I need to report a bug with the dashboard, please create a ticket")
+    listed = running.run_command("tickets", "list")
+
+    assert asked.returncode == 0, asked.stderr
+    assert "tool create_support_ticket" in asked.stdout
+    assert "tickets: TCK-000001" in asked.stdout
+    assert "TCK-000001" in listed.stdout, listed.stderr
+
+
+async def test_a_second_start_in_the_same_folder_is_refused(running: Standalone) -> None:
+    done = Standalone(running.data_dir).run_command("run")
+
+    assert done.returncode == 1
+    assert "set DATA_DIR" in done.stderr
+
+
+async def test_every_killed_part_is_started_again(running: Standalone) -> None:
+    for name, process in running.children().items():
+        process.kill()
+        await running.shows(f"{name} ended (SIGKILL); starting it again")
+
+    question = {"message": "What's my current subscription plan and usage limits?", "user_id": "user_12345"}
+    reply = await _ask_until_answered(running, question)
+
+    assert reply["outcome"] == "answered"
+    await running.has(PARTS)
+
+
+async def test_work_in_flight_is_finished_after_the_supervisor_was_killed(tmp_path: Path) -> None:
+    machine = Standalone(tmp_path / "data", LATENCY_SECONDS="1", **REPLAY)
+    try:
+        await machine.start()
+        question = {"message": "Is there an outage affecting the payment service?", "user_id": "user_12345"}
+        sent = await machine.ingress("/restate/send/ToolRouter/route", question, **{"Idempotency-Key": "in-flight"})
+        await machine.kill()
+        assert machine.children().keys() == PARTS
+
+        await machine.start()
+
+        assert "that an earlier start had left behind" in machine.screen
+        reply = await machine.attach(sent.json()["invocationId"])
+        assert reply.json()["outcome"] == "answered"
+        code, _ = await machine.interrupt()
+        assert code == 0
+    finally:
+        await machine.clean_up()
+
+
+@MESSAGES_ONLY
+async def test_a_taken_port_is_one_line_that_names_the_setting(machine: Standalone) -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", machine.ports["USERS_PORT"])
+    async with server:
+        done = await asyncio.to_thread(machine.run_command, "run")
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "set USERS_PORT to another port" in done.stderr
+
+
+@MESSAGES_ONLY
+async def test_a_missing_tool_is_one_line_that_names_the_remedy(tmp_path: Path) -> None:
+    machine = Standalone(tmp_path / "data", TOOLS_DIR=str(tmp_path))
+
+    done = await asyncio.to_thread(machine.run_command, "run")
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "run `make install`" in done.stderr
+
+
+@MESSAGES_ONLY
+async def test_an_unreachable_database_is_one_line_that_names_the_setting(tmp_path: Path) -> None:
+    url = f"postgresql://someone:secret@127.0.0.1:{free_port()}/postgres"
+    machine = Standalone(tmp_path / "data", DATABASE_URL=url)
+
+    done = await asyncio.to_thread(machine.run_command, "run")
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "setting DATABASE_URL" in done.stderr
+    assert "secret" not in done.stderr
+    assert machine.children() == {}
+
+
+@MESSAGES_ONLY
+@pytest.mark.parametrize("refuses", ["/v1/models", "/v1/chat/completions"])
+async def test_a_refused_key_is_one_line_that_names_the_setting(tmp_path: Path, refuses: str) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        status = 401 if request.path == refuses else 404
+        return web.Response(status=status, text=json.dumps({"error": {"message": "bad key"}}))
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(app) as endpoint:
+        base_url = str(endpoint.make_url("/v1"))
+        machine = Standalone(tmp_path / "data", OPENAI_BASE_URL=base_url, OPENAI_API_KEY="sk-wrong")
+        done = await asyncio.to_thread(machine.run_command, "run")
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "setting OPENAI_API_KEY" in done.stderr
+    assert "sk-wrong" not in done.stderr + done.stdout
+    assert READY not in done.stdout
+    assert machine.children() == {}
+
+
+async def _ask_until_answered(machine: Standalone, question: dict[str, str]) -> dict[str, object]:
+    """With the same key, as a client should while parts are still coming back."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            reply = await machine.ingress("/restate/call/ToolRouter/route", question, **{"Idempotency-Key": "retried"})
+            return reply.json()
+        except OSError:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.2)
