@@ -10,7 +10,7 @@ import aiohttp
 from pydantic import ValidationError
 from restate.exceptions import RetryableError
 
-from contracts import Caller, Catalogue, Tool
+from contracts import Caller, Catalogue
 from router.plan import Offer
 
 FIRST_WAIT_SECONDS = 25.0
@@ -27,8 +27,9 @@ class Offers:
         self._all = dict(own)
         self._ready = asyncio.Event()
 
-    def replace(self, tools: list[Tool]) -> None:
-        self._all = {tool.name: Offer(tool) for tool in tools} | self._own
+    def replace(self, catalogue: Catalogue) -> None:
+        offers = {tool.name: Offer(tool) for tool in catalogue.tools} | self._own
+        self._all = {name: offer for name, offer in offers.items() if name not in catalogue.switched_off}
         self._ready.set()
 
     async def now(self) -> dict[str, Offer]:
@@ -76,6 +77,6 @@ async def _fetch(offers: Offers, session: aiohttp.ClientSession, url: str, etag:
             return etag
         response.raise_for_status()
         catalogue = Catalogue.model_validate_json(await response.read())
-        offers.replace(catalogue.tools)
+        offers.replace(catalogue)
         log.info("catalogue_read", extra={"tools": [tool.name for tool in catalogue.tools]})
         return response.headers.get("ETag", "")
