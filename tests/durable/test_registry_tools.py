@@ -90,6 +90,19 @@ async def test_without_restate_there_is_no_catalogue_yet_but_the_registry_lives(
     await process.stop()
 
 
+async def test_the_first_catalogue_waits_for_the_named_deployments(
+    restate: RestateServer, service: Launch, refunds: TypeScriptTool
+) -> None:
+    absent = f"http://127.0.0.1:{free_port()}"
+    deployments = f"refunds={refunds.url},absent={absent}"
+    registry = await Registry.start(service, restate, DEPLOYMENTS=deployments, HEALTH_SECONDS="4")
+    await registry.registered("refunds")
+    assert not await ready(registry)
+    await registry.tool("estimate_refund", seconds=8)
+    assert (await registry.status())["failed"] == {"absent": f"{absent} cannot be reached: Connection refused"}
+    await registry.process.stop()
+
+
 async def test_a_policy_takes_effect_while_the_registry_runs(
     restate: RestateServer, service: Launch, refunds: TypeScriptTool, tmp_path: Path
 ) -> None:

@@ -43,8 +43,9 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
         registrar = Registrar(admin, settings.deployments, status, settings.end_former)
 
         async def refresh() -> None:
-            await offer.refresh()
-            status.tools = len(offer.catalogue.tools) if offer.catalogue else 0
+            """The first catalogue is a whole one, so that no question is answered with half of the tools."""
+            if offer.catalogue or registrar.all_had_their_chance:
+                status.tools = len((await offer.refresh()).tools)
 
         runner = await _serve(settings, app(offer, status))
         async with asyncio.TaskGroup() as group:

@@ -29,14 +29,16 @@ class Offer:
         self.body = b""
         self.etag = ""
 
-    async def refresh(self) -> None:
+    async def refresh(self) -> Catalogue:
         """Ask Restate for its services and offer what they say now."""
         services = await self._admin.services()
         ages = first_registered(await self._admin.deployments())
         self._policy.refresh()
         owners = {tool.name: handler_of(tool) for tool in self.catalogue.tools} if self.catalogue else {}
-        self._take_over(build_catalogue(services, ages, self._policy.policy, self._reserved, owners))
+        catalogue = build_catalogue(services, ages, self._policy.policy, self._reserved, owners)
+        self._take_over(catalogue)
         self._warn_of_odd_policies(services)
+        return catalogue
 
     def _take_over(self, catalogue: Catalogue) -> None:
         if catalogue == self.catalogue:

@@ -14,7 +14,7 @@ from runtime.logs import get_logger
 
 log = get_logger("registry")
 
-HEALTH_POLL_SECONDS = 0.5
+WAITING_SECONDS = 0.5
 RETRY_SECONDS = 2
 CHECK_SECONDS = 5
 PROBE_SECONDS = 5
@@ -39,26 +39,27 @@ class Registrar:
         self._end_former = end_former
         self._said: dict[str, tuple[int, str]] = {}
         self.changed = asyncio.Event()
-        """Set after a registration, so that new tools are on offer at once."""
+        """Set after a registration or a failure, so that new tools are on offer at once."""
 
     async def keep_registered(self, name: str, health_seconds: float) -> None:
         """Register, and again whenever Restate has forgotten it. Never gives up, and never returns."""
         overdue = time.monotonic() + health_seconds
         while True:
-            pause: float = RETRY_SECONDS
             try:
                 await self._ensure(name)
                 self._registered(name)
                 pause = CHECK_SECONDS
-            except NotReady as error:
-                if time.monotonic() > overdue:
-                    self._failed(name, str(error), logging.WARNING)
-                else:
-                    self._failed(name, str(error), logging.INFO)
-                    pause = HEALTH_POLL_SECONDS
-            except (AdminError, NotRegistered) as error:
-                self._failed(name, str(error), logging.WARNING)
+            except (AdminError, NotReady, NotRegistered) as error:
+                waiting = _may_come_by_itself(error) and time.monotonic() < overdue
+                self._failed(name, str(error), logging.INFO if waiting else logging.WARNING)
+                pause = WAITING_SECONDS if waiting else RETRY_SECONDS
             await asyncio.sleep(pause)
+
+    @property
+    def all_had_their_chance(self) -> bool:
+        """Whether each deployment is registered or known to fail: before that, the tools of some are still to come."""
+        failing = {name for name, (level, _) in self._said.items() if level == logging.WARNING}
+        return self._urls.keys() <= self._status.registered.keys() | failing
 
     async def _ensure(self, name: str) -> None:
         known = self._status.registered.get(name)
@@ -133,6 +134,7 @@ class Registrar:
                 "deployment_not_registered",
                 extra={"deployment": name, "url": self._urls[name], "reason": reason},
             )
+            self.changed.set()
         self._said[name] = (level, reason)
 
 
@@ -162,6 +164,11 @@ def _why(error: OSError) -> str:
 
 def _what_was(found: Registered) -> RegisteredDeployment:
     return RegisteredDeployment(deployment_id=found.id, services=sorted(service.name for service in found.services))
+
+
+def _may_come_by_itself(error: Exception) -> bool:
+    """At start everything is started at once, and neither the deployment nor Restate has to be there first."""
+    return isinstance(error, NotReady) or (isinstance(error, AdminError) and error.status is None)
 
 
 def _origin(url: str) -> str:
