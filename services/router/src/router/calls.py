@@ -70,9 +70,14 @@ def _start(ctx: Context, plan: Plan, local: Mapping[str, LocalTool]) -> RestateD
 
 
 def _timers(ctx: Context, remote: list[Plan]) -> dict[float, RestateDurableFuture[None]]:
-    """One durable timer for each distinct timeout; a local tool keeps its own inside its step."""
-    distinct = dict.fromkeys(plan.timeout for plan in remote)
-    return {seconds: ctx.sleep(timedelta(seconds=seconds), f"timeout {seconds:g} s") for seconds in distinct}
+    """One durable timer for each distinct timeout, named after its tools; a local tool keeps its own in its step."""
+    tools: dict[float, list[str]] = {}
+    for plan in remote:
+        tools.setdefault(plan.timeout, []).append(plan.tool)
+    return {
+        seconds: ctx.sleep(timedelta(seconds=seconds), f"tool {', '.join(names)} (at most {seconds:g} s)")
+        for seconds, names in tools.items()
+    }
 
 
 def _idempotency_key(plan: Plan) -> str | None:
