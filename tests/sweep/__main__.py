@@ -1,4 +1,4 @@
-"""`python -m tests.sweep`: the whole sweep, its figures, and exit code 1 when anything was lost, doubled or left over."""
+"""`python -m tests.sweep`: the whole sweep and its figures; exit code 1 when a case did not hold."""
 
 import argparse
 import asyncio
@@ -40,7 +40,10 @@ async def _run(folder: Path, arguments: argparse.Namespace) -> list[Case]:
             return []
         print(f"{len(positions)} positions, killing in turn: {', '.join(arguments.victim or VICTIMS)}")
         plan = [(position, victim) for victim in arguments.victim or VICTIMS for position in positions]
-        return [await _strike(sweep, position, victim) for position, victim in plan]
+        cases = [await _strike(sweep, position, victim) for position, victim in plan]
+        for case in sweep.audit():
+            print(f"FAILED in the end: {case}: {case.violations}")
+        return cases
 
 
 async def _strike(sweep: Sweep, position: Position, victim: Victim) -> Case:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tests.parts.restate import Reply
 from tests.sweep.points import Fault, Position
 from tests.sweep.world import World
 
@@ -39,6 +40,10 @@ class Case:
     def message(self) -> str:
         return f"{QUESTION} ({self.subject})"
 
+    @property
+    def words(self) -> str:
+        return f"You are over your limit; somebody looks into it. {self.subject}"
+
     def __str__(self) -> str:
         return f"{self.victim} at {self.position}" if self.position else "no fault"
 
@@ -46,7 +51,7 @@ class Case:
         ticket = {"subject": self.subject, "description": "Every call is answered 429."}
         turns = [[(TOOLS[0], {}), (TOOLS[1], {"component": "API"})], [(TOOLS[2], ticket)]]
         calls = [{"tool_calls": [{"name": name, "arguments": arguments} for name, arguments in turn]} for turn in turns]
-        return [*calls, {"text": f"You are over your limit; see the ticket. {self.number:04}"}]
+        return [*calls, {"text": self.words}]
 
     def require(self, holds: bool, violation: str) -> None:
         if not holds:
@@ -58,7 +63,7 @@ class Sweep:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._asked = 0
+        self._cases: list[Case] = []
         self._known_failures = 0
 
     async def positions(self) -> list[Position]:
@@ -88,9 +93,17 @@ class Sweep:
         case.require(case.fired, "the fault did not fire")
         return case
 
+    def audit(self) -> list[Case]:
+        """All cases that did not hold, those included of which something was doubled later."""
+        for case in self._cases:
+            if not case.violations:
+                self._check_tickets(case)
+                self._check_notifications(case)
+        return [case for case in self._cases if case.violations]
+
     def _next(self) -> Case:
-        self._asked += 1
-        return Case(self._asked)
+        self._cases.append(Case(number=len(self._cases) + 1))
+        return self._cases[-1]
 
     def _fault(self, position: Position, victim: Victim) -> Fault:
         if victim == "service":
@@ -103,40 +116,48 @@ class Sweep:
         await self._world.script(case.message, case.script())
         try:
             reply = await self._world.ask(case.number, case.message)
+            await self._world.notified(case.subject)
             await self._world.idle()
         except TimeoutError as error:
             case.lost += 1
             case.violations.append(str(error))
             return
         await self._world.healthy()
-        self._check_answer(case, reply.status_code, reply.text)
+        self._check_answer(case, reply)
         again = await self._world.ask(case.number, case.message)
         case.require(again.text == reply.text, "a later delivery of the question got another answer")
-        self._check_tickets(case, reply.text)
+        self._check_tickets(case)
         self._check_notifications(case)
         await self._check_model_calls(case)
         await self._check_failures(case)
 
-    def _check_answer(self, case: Case, status: int, text: str) -> None:
-        case.lost += status != 200
-        case.require(status == 200, f"status {status}: {text}")
-        case.require('"outcome":"answered"' in text.replace(" ", ""), f"not answered: {text}")
-        case.require(f"ticket. {case.number:04}" in text, f"another answer: {text}")
-        case.require(text.replace(" ", "").count('"status":"ok"') == len(TOOLS), f"not every call was ok: {text}")
+    def _check_answer(self, case: Case, reply: Reply) -> None:
+        case.lost += reply.status_code != 200
+        case.require(reply.status_code == 200, f"status {reply.status_code}: {reply.text}")
+        answer = reply.json()
+        case.require(answer.get("outcome") == "answered", f"not answered: {reply.text}")
+        case.require(answer.get("text") == case.words, f"another answer: {reply.text}")
+        calls = [(call["tool"], call["status"]) for call in answer.get("calls", [])]
+        case.require(calls == [(tool, "ok") for tool in TOOLS], f"not every call was ok: {calls}")
+        made = [ticket_id for ticket_id, *_ in self._tickets(case)]
+        case.require(answer.get("tickets") == made, f"told of {answer.get('tickets')}, made {made}")
 
-    def _check_tickets(self, case: Case, answer: str) -> None:
-        rows = self._world.postgres.psql(
-            "SELECT ticket_id, user_id, count(audit_id) FROM tickets.tickets LEFT JOIN tickets.audit USING (ticket_id) "
-            f"WHERE subject = '{case.subject}' GROUP BY ticket_id, user_id"
-        ).split()
+    def _check_tickets(self, case: Case) -> None:
+        rows = self._tickets(case)
         case.lost += not rows
         case.duplicates += max(0, len(rows) - 1)
         case.require(len(rows) == 1, f"{len(rows)} tickets: {rows}")
-        for row in rows:
-            ticket_id, user_id, audited = row.split("|")
-            case.require(f'"{ticket_id}"' in answer, f"{ticket_id} is not in the answer")
+        for ticket_id, user_id, audited in rows:
             case.require(user_id == f"customer_{case.number}", f"{ticket_id} belongs to {user_id}")
             case.require(audited == "1", f"{ticket_id} has {audited} audit rows")
+
+    def _tickets(self, case: Case) -> list[list[str]]:
+        """Ticket id, user id and the number of audit rows, of each ticket that this case made."""
+        rows = self._world.postgres.psql(
+            "SELECT ticket_id, user_id, count(audit_id) FROM tickets.tickets LEFT JOIN tickets.audit USING (ticket_id) "
+            f"WHERE subject = '{case.subject}' GROUP BY ticket_id, user_id"
+        )
+        return [row.split("|") for row in rows.split()]
 
     def _check_notifications(self, case: Case) -> None:
         ids = set(self._world.outside.messages[case.subject])

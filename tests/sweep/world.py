@@ -180,6 +180,15 @@ class World:
                 raise TimeoutError(f"no answer within {DEADLINE_SECONDS:.0f} s")
             await asyncio.sleep(0.05)
 
+    async def notified(self, subject: str) -> None:
+        """Returns once the receiver has heard of a ticket: what one part of Restate sends to another is in none of
+        its tables while it is under way, so `idle` alone could come too early."""
+
+        async def heard() -> bool:
+            return bool(self.outside.messages[subject])
+
+        await self._until(heard, f"a notification about: {subject}")
+
     async def idle(self) -> None:
         """Returns once no invocation is open; says which are when that does not come."""
         left: list[dict[str, Any]] = []
