@@ -8,6 +8,7 @@ import jwt
 import pytest
 
 from tests.parts.board import Board, calls, text, until
+from tests.parts.restate import request
 
 KEY = "a-secret-of-32-bytes-for-the-tests"
 
@@ -211,3 +212,25 @@ async def test_failing_calls_end_a_run_before_its_turns_do(board: Board) -> None
     answer = await board.answer(message := await board.script(bad, bad, bad, bad))
     assert answer["outcome"] == "errors_exhausted"
     assert len(await board.ledger(message)) == 2
+
+
+async def test_a_cancelled_run_cancels_its_reads_and_leaves_its_effects_alone(board: Board) -> None:
+    message = await board.script(calls(("long_effect", {"seconds": 2}), ("long_read", {"seconds": 50})), text("never"))
+    run = await board.start_run(message)
+    started = f"select id, target_handler_name as name from sys_invocation where invoked_by_id = '{run}'"
+
+    async def both() -> list[dict[str, Any]]:
+        rows = await board.restate.query(started)
+        return rows if len(rows) == 2 else []
+
+    children = {row["name"]: row["id"] for row in await until(both)}
+    await request("PATCH", f"{board.restate.admin_url}/invocations/{run}/cancel")
+    assert (await board.transcript(run)).status_code == 409
+    await board.restate.wait_idle()
+    ended = {
+        row["id"]: row["completion_result"]
+        for row in await board.restate.query("select id, completion_result from sys_invocation")
+    }
+    assert ended[children["long_effect"]] == "success"
+    assert ended[children["long_read"]] == "failure"
+    assert len(await board.ledger(message)) == 1

@@ -78,6 +78,22 @@ async def slow_effect(ctx: restate.Context, wait: Wait) -> Said:
     return Said(said="done")
 
 
+@examples.handler(metadata=TOOL, input_serde=RAW)
+@checked
+async def long_effect(ctx: restate.Context, wait: Wait) -> Said:
+    """Does something that takes long."""
+    await ctx.sleep(timedelta(seconds=wait.seconds))
+    return Said(said="done")
+
+
+@examples.handler(metadata=TOOL | {"tool.readonly": "true"}, input_serde=RAW)
+@checked
+async def long_read(ctx: restate.Context, wait: Wait) -> Said:
+    """Reads something that takes long."""
+    await ctx.sleep(timedelta(seconds=wait.seconds))
+    return Said(said="read")
+
+
 @examples.handler(metadata=TOOL | {"tool.mode": "send"}, input_serde=RAW)
 @checked
 async def start_export(ctx: restate.Context, wait: Wait) -> Said:

@@ -20,6 +20,7 @@ class Tool(BaseModel):
     `parameters` is the closed JSON schema (an object, `additionalProperties: false`) without the bound properties.
     `bind` maps a top-level property to where its value comes from (`caller.user_id`).
     `key` is None for services, else `caller.user_id`, `argument:<name>` or `run`.
+    `workflow`: the handler is the main handler of a workflow, which keeps its result by its key.
     A local tool has neither service nor handler.
     """
 
@@ -29,6 +30,7 @@ class Tool(BaseModel):
     service: str | None = None
     handler: str | None = None
     key: str | None = None
+    workflow: bool = False
     bind: dict[str, str] = Field(default_factory=dict[str, str])
     mode: Mode = "call"
     readonly: bool = False

@@ -47,6 +47,7 @@ def build_tool(service: Service, handler: Handler) -> Tool:
         service=service.name,
         handler=handler.name,
         key=_key(service, handler, said.get("key"), parameters),
+        workflow=handler.ty == "Workflow",
         bind=bind,
         mode=_mode(said.get("mode", "call")),
         readonly=_flag(said.get("readonly", "false")),

@@ -11,7 +11,7 @@ from typing import Any, cast
 import restate
 from pydantic import BaseModel
 from restate import Context, RunOptions, TerminalError
-from restate.context import RestateDurableCallFuture, RestateDurableFuture
+from restate.context import RestateDurableCallFuture, RestateDurableFuture, SendHandle
 from restate.serde import BytesSerde
 
 from contracts import Caller, Tool
@@ -34,39 +34,57 @@ class LocalTool:
 async def settle(ctx: Context, plans: list[Plan], caller: Caller, local: Mapping[str, LocalTool]) -> list[Result]:
     """Make the planned calls and wait for each as long as its plan allows; results come in the model's order.
 
-    Raises only our own cancellation (409), which leaves at once.
+    Raises only our own cancellation (409), which leaves at once: Restate then cancels the reads, while effects, sent
+    and attached to, go on.
     """
-    calls = [_start(ctx, plan, local) for plan in plans]
-    results = {plan.call_id: _refused(plan) for plan in plans if plan.error is not None}
-    waiting = {plan.call_id: (plan, call) for plan, call in zip(plans, calls, strict=True) if call is not None}
-    timers = _timers(ctx, [plan for plan, _ in waiting.values() if plan.service is not None])
-    for plan in plans:
-        if plan.error is None and plan.mode == "send":
-            results[plan.call_id] = await _send(ctx, plan, caller)
+    started = [_start(ctx, plan, local) for plan in plans]
+    results: dict[str, Result] = {}
+    waiting: dict[str, _Waiting] = {}
+    for plan, start in zip(plans, started, strict=True):
+        if start is None:
+            results[plan.call_id] = _refused(plan)
+        elif not isinstance(start, SendHandle):
+            waiting[plan.call_id] = _Waiting(plan, start)
+        elif plan.mode == "send":
+            results[plan.call_id] = await _go_on(ctx, plan, await start.invocation_id(), caller)
+        else:
+            sent = await start.invocation_id()
+            waiting[plan.call_id] = _Waiting(plan, ctx.attach_invocation(sent, serde=BytesSerde()), sent)
+    timers = _timers(ctx, [call.plan for call in waiting.values() if call.plan.service is not None])
     while waiting:
-        futures: list[RestateDurableFuture[Any]] = [*(call for _, call in waiting.values()), *timers.values()]
+        futures: list[RestateDurableFuture[Any]] = [*(call.result for call in waiting.values()), *timers.values()]
         done, _ = await restate.wait_completed(*futures)
         expired = {timeout for timeout, timer in timers.items() if timer in done}
-        for call_id, (plan, call) in list(waiting.items()):
-            if call in done:
-                results[call_id] = await _read(plan, call)
+        for call_id, call in list(waiting.items()):
+            if call.result in done:
+                results[call_id] = await _read(call)
                 del waiting[call_id]
-            elif plan.timeout in expired:
-                results[call_id] = await _leave(ctx, plan, call, caller)
+            elif call.plan.timeout in expired:
+                results[call_id] = await _leave(ctx, call, caller)
                 del waiting[call_id]
         timers = {timeout: timer for timeout, timer in timers.items() if timeout not in expired}
     return [results[plan.call_id] for plan in plans]
 
 
-def _start(ctx: Context, plan: Plan, local: Mapping[str, LocalTool]) -> RestateDurableFuture[bytes] | None:
-    if plan.error is not None or plan.mode == "send":
+@dataclass(frozen=True)
+class _Waiting:
+    """A call that runs; `sent` is the invocation id of an effect."""
+
+    plan: Plan
+    result: RestateDurableFuture[bytes]
+    sent: str = ""
+
+
+def _start(ctx: Context, plan: Plan, local: Mapping[str, LocalTool]) -> RestateDurableFuture[bytes] | SendHandle | None:
+    if plan.error is not None:
         return None
     if plan.service is None:
         options = RunOptions[bytes](serde=BytesSerde(), max_attempts=1)
         return ctx.run_typed(f"tool {plan.tool}", _run_local, options, local[plan.tool], plan)
-    return ctx.generic_call(
-        plan.service, plan.handler or "", plan.body.encode(), key=plan.key, idempotency_key=_idempotency_key(plan)
-    )
+    target = (plan.service, plan.handler or "", plan.body.encode(), plan.key)
+    if plan.readonly and plan.mode == "call":
+        return ctx.generic_call(*target)
+    return ctx.generic_send(*target, idempotency_key=None if plan.workflow else plan.task_id)
 
 
 def _timers(ctx: Context, remote: list[Plan]) -> dict[float, RestateDurableFuture[None]]:
@@ -80,11 +98,6 @@ def _timers(ctx: Context, remote: list[Plan]) -> dict[float, RestateDurableFutur
     }
 
 
-def _idempotency_key(plan: Plan) -> str | None:
-    """Keeps the result of a call that may outlive its run; a keyed call with its own retention needs none."""
-    return plan.task_id if plan.task_id and plan.key is None else None
-
-
 async def _run_local(tool: LocalTool, plan: Plan) -> bytes:
     try:
         async with asyncio.timeout(plan.timeout):
@@ -94,11 +107,8 @@ async def _run_local(tool: LocalTool, plan: Plan) -> bytes:
     return result.model_dump_json().encode()
 
 
-async def _send(ctx: Context, plan: Plan, caller: Caller) -> Result:
-    sent = ctx.generic_send(
-        plan.service or "", plan.handler or "", plan.body.encode(), key=plan.key, idempotency_key=_idempotency_key(plan)
-    )
-    await _remember(ctx, plan, await sent.invocation_id(), caller)
+async def _go_on(ctx: Context, plan: Plan, invocation_id: str, caller: Caller) -> Result:
+    await _remember(ctx, plan, invocation_id, caller)
     return _result(plan, "ok", as_data("started", {"task_id": plan.task_id, "next": "check_task tells how it stands"}))
 
 
@@ -107,15 +117,15 @@ async def _remember(ctx: Context, plan: Plan, invocation_id: str, caller: Caller
     await ctx.object_call(remember, key=caller.user_id, arg=task)
 
 
-async def _read(plan: Plan, call: RestateDurableFuture[bytes]) -> Result:
+async def _read(call: _Waiting) -> Result:
     """The result of a completed call. An error read here is the tool's own, a 409 too."""
     try:
-        body = await call
+        body = await call.result
     except TerminalError as error:
         denied = error.status_code == 403
         why = error.message if 400 <= error.status_code < 500 or error.status_code == 504 else "the tool failed"
-        return _result(plan, "denied" if denied else "error", as_error(why))
-    return _ok(plan, body or b"null")
+        return _result(call.plan, "denied" if denied else "error", as_error(why))
+    return _ok(call.plan, body or b"null")
 
 
 def _ok(plan: Plan, body: bytes) -> Result:
@@ -133,14 +143,13 @@ def _ok(plan: Plan, body: bytes) -> Result:
     return result
 
 
-async def _leave(ctx: Context, plan: Plan, call: RestateDurableFuture[bytes], caller: Caller) -> Result:
-    """The call took too long: a read is cancelled, anything else lives on as a task."""
-    assert isinstance(call, RestateDurableCallFuture)
-    invocation_id = await call.invocation_id()
-    if plan.readonly:
-        ctx.cancel_invocation(invocation_id)
+async def _leave(ctx: Context, call: _Waiting, caller: Caller) -> Result:
+    """The call took too long: a read is cancelled, an effect lives on as a task."""
+    plan = call.plan
+    if isinstance(call.result, RestateDurableCallFuture):
+        ctx.cancel_invocation(await call.result.invocation_id())
         return _result(plan, "error", as_error(f"no answer within {plan.timeout:g} seconds"))
-    await _remember(ctx, plan, invocation_id, caller)
+    await _remember(ctx, plan, call.sent, caller)
     unknown = f"outcome unknown after {plan.timeout:g} seconds; it goes on as task {plan.task_id}; do not repeat it"
     return _result(plan, "unknown", json.dumps({"status": "unknown", "task_id": plan.task_id, "error": unknown}))
 

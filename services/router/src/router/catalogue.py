@@ -14,6 +14,7 @@ from contracts import Caller, Catalogue
 from router.plan import Offer
 
 FIRST_WAIT_SECONDS = 25.0
+FIRST_POLL_SECONDS = 0.1
 POLL_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ async def _poll(offers: Offers, session: aiohttp.ClientSession, url: str, second
         if problem and problem != trouble:
             log.warning("catalogue_unavailable", extra={"reason": problem, "mend": "CATALOGUE_URL or the registry"})
         trouble = problem
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds if etag else min(seconds, FIRST_POLL_SECONDS))
 
 
 async def _fetch(offers: Offers, session: aiohttp.ClientSession, url: str, etag: str) -> str:

@@ -39,6 +39,7 @@ class Plan(BaseModel):
     service: str | None = None
     handler: str | None = None
     key: str | None = None
+    workflow: bool = False
     body: str = ""
     mode: Mode = "call"
     readonly: bool = False
@@ -117,10 +118,10 @@ def _fill(plan: Plan, tool: Tool, arguments: dict[str, Any], caller: Caller, sec
     plan.body = json.dumps(arguments | bound, ensure_ascii=False)
     plan.service, plan.handler = tool.service, tool.handler
     plan.key = _key(tool.key, arguments, caller)
-    plan.mode, plan.readonly = tool.mode, tool.readonly
+    plan.workflow, plan.mode, plan.readonly = tool.workflow, tool.mode, tool.readonly
     plan.timeout = min(tool.timeout, max(seconds_left, 1))
     plan.max_result_bytes = tool.max_result_bytes
-    if tool.service is not None and not tool.readonly:
+    if tool.service is not None and (tool.mode == "send" or not tool.readonly):
         plan.task_id = f"task_{uuid.uuid4().hex[:TASK_ID_LENGTH]}"
 
 
