@@ -124,7 +124,7 @@ async def test_a_slow_effect_lives_on_as_a_task_that_a_later_question_finds(boar
 async def test_a_sent_call_goes_on_while_the_model_answers(board: Board) -> None:
     answer = await board.answer(message := await board.script(calls(("start_export", {"seconds": 2})), text("started")))
     assert statuses(answer) == [("start_export", "ok")]
-    task = (await board.told(message))[0]["untrusted_data"]["task_id"]
+    task = (await board.told(message))[0]["task_id"]
     await until(lambda: is_done(board, task))
 
 

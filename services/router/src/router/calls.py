@@ -109,7 +109,8 @@ async def _run_local(tool: LocalTool, plan: Plan) -> bytes:
 
 async def _go_on(ctx: Context, plan: Plan, invocation_id: str, caller: Caller) -> Result:
     await _remember(ctx, plan, invocation_id, caller)
-    return _result(plan, "ok", as_data("started", {"task_id": plan.task_id, "next": "check_task tells how it stands"}))
+    note = "it takes a while and goes on by itself; check_task tells how it stands"
+    return _result(plan, "ok", json.dumps({"status": "started", "task_id": plan.task_id, "note": note}))
 
 
 async def _remember(ctx: Context, plan: Plan, invocation_id: str, caller: Caller) -> None:

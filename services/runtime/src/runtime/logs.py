@@ -8,7 +8,13 @@ from pythonjsonlogger.json import JsonFormatter
 from restate.extensions import current_context
 from restate.server_context import restate_context_is_replaying
 
-_LIBRARIES = {"restate": logging.ERROR, "hypercorn": logging.WARNING, "aiohttp.access": logging.WARNING}
+_LIBRARIES = {
+    "restate": logging.ERROR,
+    "hypercorn": logging.WARNING,
+    "aiohttp.access": logging.WARNING,
+    "httpx2": logging.WARNING,
+    "openai": logging.WARNING,
+}
 
 
 def configure_logs(service: str, level: str = "INFO") -> None:
