@@ -112,5 +112,4 @@ def _reason(text: str) -> str:
         error: dict[str, Any] = json.loads(text)
     except ValueError:
         return text[:200]
-    field = error.get("metadata", {}).get("field")
-    return f"{field}: {error.get('message')}" if field else str(error.get("message"))
+    return str(error.get("message"))
