@@ -27,12 +27,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="sweep the positions whose names contain this")
     parser.add_argument("--victim", choices=VICTIMS, action="append", help="kill only this; may be given again")
     parser.add_argument("--list", action="store_true", help="name the positions and kill nothing")
+    parser.add_argument("--server", default="", help="the HTTP/2 server of the services, for their setting SERVER")
+    parser.add_argument("--always-replay", action="store_true", help="with a replay at every await")
     parser.add_argument("--data-dir", help="folder for data and logs; a new temporary one otherwise")
     return parser.parse_args()
 
 
 async def _run(folder: Path, arguments: argparse.Namespace) -> list[Case]:
-    async with world(folder) as started:
+    async with world(folder, always_replay=arguments.always_replay, server=arguments.server) as started:
         sweep = Sweep(started)
         positions = [each for each in await sweep.positions() if arguments.only in str(each)]
         if arguments.list:

@@ -151,7 +151,7 @@ def install(service: str, orders: Orders) -> None:
     _replace(VMWrapper, "sys_end", _end)
     _replace(VMWrapper, "take_notification", _take)
     for name in vars(VMWrapper):
-        if name.startswith("sys_") and name not in ("sys_input", "sys_run", "sys_end"):
+        if name.startswith(("sys_", "attach_")) and name not in ("sys_input", "sys_run", "sys_end"):
             _replace(VMWrapper, name, functools.partial(_entry, name.removeprefix("sys_")))
         if name.startswith("propose_run_completion"):
             _replace(VMWrapper, name, _ran)
@@ -186,16 +186,22 @@ def _end(original: Callable[..., Any], vm: VMWrapper) -> None:
 
 def _entry(kind: str, original: Callable[..., Any], vm: VMWrapper, *args: Any, **kwargs: Any) -> Any:
     """Any entry but a run: a call, a send, a timer, state. The position is behind it."""
-    names = [value for value in (*args, *kwargs.values()) if isinstance(value, str)]
-    target = names[1:] if kind == "sleep" else names[:2]
-    name = " ".join([kind, "/".join(target) or names[0] if names else ""]).strip()
     result = original(vm, *args, **kwargs)
     if (attempt := _attempt.get()) and not kind.startswith("write_output"):
+        name = _name(kind, [value for value in (*args, *kwargs.values()) if isinstance(value, str)])
         handle = getattr(result, "result_handle", result)
         if isinstance(handle, int):
             attempt.entries[handle] = name
         attempt.passes(name)
     return result
+
+
+def _name(kind: str, texts: list[str]) -> str:
+    """As a person would call this entry, and the same each time: ids, which differ, are left out."""
+    if kind in ("call", "send"):
+        return f"{kind} {texts[0]}/{texts[1]}"
+    with_ids = kind.startswith(("attach", "cancel", "resolve", "reject", "awakeable"))
+    return kind if with_ids else " ".join([kind, *texts[:1]])
 
 
 def _run_entry(original: Callable[..., Any], vm: VMWrapper, name: str) -> Any:

@@ -8,10 +8,13 @@ from typing import Any, Literal
 
 from tests.parts.restate import Reply
 from tests.sweep.points import Fault, Position
-from tests.sweep.world import World
+from tests.sweep.world import DRAIN_SECONDS, World
 
-Victim = Literal["service", "restate", "postgres"]
-VICTIMS: tuple[Victim, ...] = ("service", "restate", "postgres")
+Victim = Literal["service", "restate", "postgres", "sigterm"]
+"""What is killed: the service that stands there, restate-server, PostgreSQL; `sigterm` asks the service to leave."""
+
+VICTIMS: tuple[Victim, ...] = ("service", "restate", "postgres", "sigterm")
+EXIT_SECONDS = DRAIN_SECONDS + 2
 
 QUESTION = "My API calls are failing, what's wrong with my account? Please create a ticket."
 TOOLS = ["query_user_database", "check_service_status", "create_support_ticket"]
@@ -27,7 +30,9 @@ class Case:
     victim: Victim = "service"
     fired: bool = False
     recovery_seconds: float = 0
+    exit_seconds: float = 0
     extra_paid_calls: int = 0
+    allowed_extra_calls: int = 0
     lost: int = 0
     duplicates: int = 0
     violations: list[str] = field(default_factory=list[str])
@@ -68,29 +73,34 @@ class Sweep:
 
     async def positions(self) -> list[Position]:
         """Every position that a question passes without a fault, in a stable order. The first question warms up."""
-        await self._without_fault()
+        await self.ask_without_fault()
         self._world.orders.record()
-        await self._without_fault()
+        await self.ask_without_fault()
         return sorted(self._world.orders.recorded(), key=lambda position: (position.service, str(position)))
 
-    async def _without_fault(self) -> None:
-        case = self._next()
-        await self._question(case)
+    async def ask_without_fault(self) -> None:
+        """Raises AssertionError when something did not hold."""
+        case = self.next_case()
+        await self.ask(case)
         if case.violations:
             raise AssertionError(f"without any fault: {case.violations}")
 
     async def strike(self, position: Position, victim: Victim) -> Case:
         """Ask one question while `victim` is killed once at `position`."""
-        case = self._next()
+        case = self.next_case()
         case.position, case.victim = position, victim
+        case.allowed_extra_calls = _calls_that_may_be_repeated(position, victim)
         await self._world.healthy()
         self._world.orders.arm(self._fault(position, victim))
-        await self._question(case)
+        await self.ask(case)
         self._world.orders.disarm()
         fired_at = self._world.orders.fired_at()
         case.fired = fired_at is not None
         case.recovery_seconds = max(0.0, time.time() - fired_at) if fired_at else 0
         case.require(case.fired, "the fault did not fire")
+        if fired_at and victim == "sigterm":
+            case.exit_seconds = await self._world.ended_at(position.service, fired_at) - fired_at
+            case.require(case.exit_seconds <= EXIT_SECONDS, f"it left only after {case.exit_seconds:.1f} s")
         return case
 
     def audit(self) -> list[Case]:
@@ -101,19 +111,20 @@ class Sweep:
                 self._check_notifications(case)
         return [case for case in self._cases if case.violations]
 
-    def _next(self) -> Case:
+    def next_case(self) -> Case:
         self._cases.append(Case(number=len(self._cases) + 1))
         return self._cases[-1]
 
     def _fault(self, position: Position, victim: Victim) -> Fault:
-        if victim == "service":
-            return Fault(position, signal.SIGKILL)
+        if victim in ("service", "sigterm"):
+            return Fault(position, signal.SIGKILL if victim == "service" else signal.SIGTERM)
         if victim == "restate":
             return Fault(position, signal.SIGKILL, self._world.restate.process.pid or 0)
         return Fault(position, signal.SIGQUIT, self._world.postgres.process.pid or 0)
 
-    async def _question(self, case: Case) -> None:
-        await self._world.script(case.message, case.script())
+    async def ask(self, case: Case, script: list[dict[str, Any]] | None = None) -> None:
+        """Ask its question, wait until all of it is over, and check every ledger."""
+        await self._world.script(case.message, script or case.script())
         try:
             reply = await self._world.ask(case.number, case.message)
             await self._world.notified(case.subject)
@@ -171,8 +182,8 @@ class Sweep:
         case.extra_paid_calls = len(calls) - PAID_CALLS
         case.require(turns == sorted(turns), f"a model turn ran again after a later one: {turns}")
         case.require(set(turns) == {0, 1, 2}, f"not every turn was asked for: {turns}")
-        allowed = _model_calls_that_a_fault_may_repeat(case)
-        case.require(case.extra_paid_calls <= allowed, f"{case.extra_paid_calls} extra model calls, {allowed} allowed")
+        extra, allowed = case.extra_paid_calls, case.allowed_extra_calls
+        case.require(extra <= allowed, f"{extra} extra model calls, {allowed} allowed")
         digests = {(call["turns"], call["digest"]) for call in calls}
         case.require(len(digests) == PAID_CALLS, "a repeated model call was told something else")
 
@@ -182,13 +193,15 @@ class Sweep:
         self._known_failures = len(failures)
 
 
-def _model_calls_that_a_fault_may_repeat(case: Case) -> int:
-    """A killed router repeats the call that it was in. When Restate dies, what the router began by then is lost too."""
-    if case.position is None or case.victim == "postgres":
-        return 0
-    if case.victim == "restate":
+def _calls_that_may_be_repeated(position: Position, victim: Victim) -> int:
+    """A killed router repeats the call that it was in. When Restate dies, what the router began by then is lost too.
+
+    A router that is asked to leave has the time to end its call, and PostgreSQL is nothing to it.
+    """
+    if victim == "restate":
         return 1
-    return int("run model turn" in case.position.label or "completions in flight" in case.position.label)
+    in_a_call = "run model turn" in position.label or "completions in flight" in position.label
+    return int(victim == "service" and in_a_call)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ LATENCY_SECONDS = 0.08
 """Of everything outside: the model, the status page, the receiver of webhooks."""
 
 DEADLINE_SECONDS = 60.0
+DRAIN_SECONDS = 3.0
 CUSTOMERS = 2000
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -73,7 +74,9 @@ async def outside() -> AsyncIterator[Outside]:
 class World:
     """The parts. `start` makes them and keeps each running until the stack unwinds."""
 
-    def __init__(self, folder: Path, out: Outside, stack: AsyncExitStack, *, always_replay: bool = False) -> None:
+    def __init__(
+        self, folder: Path, out: Outside, stack: AsyncExitStack, *, always_replay: bool = False, server: str = ""
+    ) -> None:
         self.outside = out
         self.orders = Orders(folder / "orders")
         passwords = read_passwords(folder)
@@ -82,6 +85,8 @@ class World:
         self._database = Database(self.postgres.admin_url, passwords)
         self._folder = folder
         self._stack = stack
+        self._server = server
+        self._ended: dict[str, float] = {}
         self.model = Service("demo_model", folder, {"LATENCY_SECONDS": str(LATENCY_SECONDS)})
         self.registry = Service(
             "registry", folder, {"RESTATE_ADMIN_URL": self.restate.admin_url, "CATALOGUE_POLL_SECONDS": "0.3"}
@@ -106,7 +111,7 @@ class World:
         }
 
     def _faulted(self, name: str, **env: str) -> Service:
-        env["FAULT_ORDERS"] = str(self.orders.folder)
+        env |= {"FAULT_ORDERS": str(self.orders.folder), "DRAIN_SECONDS": str(DRAIN_SECONDS), "SERVER": self._server}
         return Service("tests.sweep.faulted", self._folder, env, name=name, arguments=[name])
 
     async def start(self) -> None:
@@ -139,7 +144,17 @@ class World:
     async def _start_again_for_ever(self, process: Process, start: Callable[[], Awaitable[None]]) -> None:
         while True:
             await process.wait()
+            self._ended[process.program.name] = time.time()
             await start()
+
+    async def ended_at(self, name: str, since: float) -> float:
+        """When this process ended for the last time; waits until that was after `since`."""
+
+        async def ended() -> bool:
+            return self._ended.get(name, 0) > since
+
+        await self._until(ended, f"{name} has ended")
+        return self._ended[name]
 
     async def _offers(self) -> bool:
         reply = await request("GET", f"{self.registry.url}/tools")
@@ -207,6 +222,14 @@ class World:
         query = "select target, completion_failure from sys_invocation where completion_result = 'failure'"
         return [f"{row['target']}: {row['completion_failure']}" for row in await self.restate.query(query)]
 
+    async def asked_the_model(self, message: str, times: int) -> None:
+        """Returns once the model was asked so often about a message."""
+
+        async def asked() -> bool:
+            return len(await self.model_calls(message)) >= times
+
+        await self._until(asked, f"{times} model calls")
+
     async def model_calls(self, message: str) -> list[dict[str, Any]]:
         reply = await request("GET", f"{self.model.url}/admin/ledger?match={quote(message)}")
         return reply.json()["calls"]
@@ -220,8 +243,8 @@ async def _tried(condition: Callable[[], Awaitable[bool]]) -> bool:
 
 
 @asynccontextmanager
-async def world(folder: Path, *, always_replay: bool = False) -> AsyncIterator[World]:
+async def world(folder: Path, *, always_replay: bool = False, server: str = "") -> AsyncIterator[World]:
     async with outside() as out, AsyncExitStack() as stack:
-        made = World(folder, out, stack, always_replay=always_replay)
+        made = World(folder, out, stack, always_replay=always_replay, server=server)
         await made.start()
         yield made
