@@ -6,6 +6,7 @@ After `begin` the loop reads only what is journaled, so that a replay decides ex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import restate
 from restate import Context, TerminalError
@@ -25,6 +26,8 @@ from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.logs import get_logger
 from runtime.serving import ABORT_TIMEOUT, RETENTION, RETRY
+
+TURN_SECONDS = 75
 
 log = get_logger(__name__)
 
@@ -97,7 +100,9 @@ async def _begin(question: Question, desk: Desk) -> Begun:
 async def decide(ctx: Context, run: Run, desk: Desk) -> Turn:
     """One durable model turn: what the model said and, for each call, what will be done."""
     name = f"model turn {len(run.turns) + 1}"
-    options = journaled(Turn, max_attempts=desk.settings.openai_attempts)
+    settings = desk.settings
+    retry_within = timedelta(seconds=max(TURN_SECONDS - settings.openai_timeout, 1))
+    options = journaled(Turn, settings.openai_attempts, retry_within)
     try:
         turn = await ctx.run_typed(name, _decide, options, run, desk)
     except TerminalError as error:

@@ -1,5 +1,6 @@
 """What goes into the journal: pydantic models as JSON without their defaults, since every byte is kept and replayed."""
 
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
@@ -20,6 +21,8 @@ class _Compact(Serde[Model], Generic[Model]):
         return b"" if obj is None else obj.model_dump_json(exclude_defaults=True).encode()
 
 
-def journaled(model: type[Model], max_attempts: int | None = None) -> RunOptions[Model]:
-    """Options of a `ctx.run_typed` whose result is a `model`."""
-    return RunOptions[Model](serde=_Compact(model), max_attempts=max_attempts)
+def journaled(
+    model: type[Model], max_attempts: int | None = None, retry_within: timedelta | None = None
+) -> RunOptions[Model]:
+    """Options of a `ctx.run_typed` whose result is a `model`; no attempt begins later than `retry_within`."""
+    return RunOptions[Model](serde=_Compact(model), max_attempts=max_attempts, max_duration=retry_within)
