@@ -444,10 +444,10 @@ async def test_a_signal_ends_it_within_a_second_even_while_a_reply_waits(service
             await asyncio.sleep(0.02)
         started = time.monotonic()
         child.send(sent)
-        assert await child.wait() == 0
-        assert time.monotonic() - started < 1
+        code, seconds = await child.wait(), time.monotonic() - started
         with pytest.raises(openai.APIConnectionError):
             await waiting
+        assert (code, seconds < 1) == (0, True)
         await running.client.close()
 
 

@@ -11,7 +11,7 @@ from demo_model.server import DemoModel, build
 from demo_model.settings import DemoModelSettings
 from runtime.logs import configure_logs, get_logger
 
-SHUTDOWN_SECONDS = 0.3
+SHUTDOWN_SECONDS = 0.1
 
 log = get_logger("demo_model")
 

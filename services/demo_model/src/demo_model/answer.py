@@ -21,7 +21,10 @@ _USED = ("used", "usage", "current", "consumed", "count")
 _LIMIT = ("limit", "quota", "max", "maximum", "allowed", "included", "total")
 _TITLES = ("title", "name", "subject", "label", "metric", "component", "summary")
 _STATES = ("status", "state")
-_NOT_FOR_PEOPLE = frozenset(("slug", "score", "rank", "hash", "etag", "cursor", "indicator"))
+_NOT_FOR_PEOPLE = frozenset(
+    ("slug", "score", "rank", "hash", "etag", "cursor", "indicator", "created_at", "updated_at")
+)
+_MARKDOWN = re.compile(r"^#+ .*$|\*\*|`", re.MULTILINE)
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?(Z|[+-]00:?00)?")
 
 Fields = dict[str, Any]
@@ -106,16 +109,17 @@ def _headline(fields: Fields) -> tuple[Fact, set[str]] | None:
         return None
     title = next((one for one in _TITLES if isinstance(fields.get(one), str)), None)
     noun = words(key.removesuffix("_id"))
-    text = f"{noun[:1].upper()}{noun[1:]} {fields[key]}"
-    text += f" “{shown(fields[title])}”" if title else ""
-    text += f" is {words(fields[state])}" if state else " is its id"
+    called = f" “{shown(fields[title])}”" if title else ""
+    text = f"The {noun} id is {fields[key]}{called}"
+    if state:
+        text = f"{noun[:1].upper()}{noun[1:]} {fields[key]}{called} is {words(fields[state])}"
     return Fact(_stop(text), _about(key, "status"), headline=True), {key, *(one for one in (state, title) if one)}
 
 
 def _plain_facts(plain: Fields, name: str) -> list[Fact]:
     """Single values: long texts alone; short ones three to a sentence, or after the name of what they belong to."""
     told: list[Fact] = []
-    short = {key: one for key, one in plain.items() if not _is_long(one)}
+    short = {key: one for key, one in plain.items() if not _is_long(one, 60 if name else 24)}
     if name and short:
         said = ", ".join(valued(key, one) for key, one in short.items())
         told.append(Fact(_stop(f"{_heading(name)}: {said}"), _about_all(short) | frozenset(stems(name))))
@@ -133,8 +137,8 @@ def _about_all(fields: Fields) -> frozenset[str]:
     return frozenset[str]().union(*(_about(key, one) for key, one in fields.items()))
 
 
-def _is_long(value: Any) -> bool:
-    return isinstance(value, str) and len(value) > 60
+def _is_long(value: Any, characters: int = 60) -> bool:
+    return isinstance(value, str) and len(value) > characters
 
 
 def valued(key: str, value: Any, link: str = "") -> str:
@@ -152,6 +156,8 @@ def _list_facts(items: list[Any], name: str) -> list[Fact]:
         return [Fact(f"There are no {noun}.", _about(name, ""))]
     if all(isinstance(one, dict) for one in items):
         return _objects_facts(items, noun)
+    if all(isinstance(one, str) and one.endswith(".") for one in items):
+        return [Fact(one, _about(name, one)) for one in map(shown, items)]
     shown_items = [shown(one) for one in items[:ITEMS_PER_LIST]] + _and_more(len(items))
     return [Fact(_stop(f"The {noun} are {_and(shown_items)}"), _about(name, shown_items))]
 
@@ -272,7 +278,7 @@ def shown(value: Any) -> str:
         return f"{value:,.2f}".rstrip("0").rstrip(".")
     if isinstance(value, dict | list):
         return clip(json.dumps(value, ensure_ascii=False).translate(str.maketrans("", "", '{}[]"')), 80)
-    text = clip(str(value), TEXT_CHARACTERS)
+    text = clip(_MARKDOWN.sub("", str(value)), TEXT_CHARACTERS)
     return _TIME.sub(_time, text)
 
 

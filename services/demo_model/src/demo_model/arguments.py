@@ -18,9 +18,10 @@ _BODY_WORDS = frozenset(
     ("description", "body", "detail", "details", "message", "content", "reason", "comment", "note", "notes")
 )
 _PLACE_WORDS = frozenset(("city", "location", "place", "town", "country", "where", "region", "address", "airport"))
-_TO_WORDS = frozenset(("to", "destination", "target", "arrival", "recipient"))
+_TO_WORDS = frozenset(("to", "until", "end", "destination", "target", "arrival", "recipient"))
 _FROM_WORDS = frozenset(("from", "origin", "source", "departure", "base"))
 COUNT_WORDS = frozenset(("limit", "count", "max", "top", "size"))
+_PARTS = frozenset(("component", "service", "system", "module", "feature", "product", "part", "app"))
 _TIME_WORDS = frozenset(("today", "tomorrow", "yesterday", "now", "tonight", "weekend", "morning", "evening", "week"))
 _MILD_CHOICES = ("other", "general", "normal", "medium", "default", "none", "unknown", "any", "all")
 _NUMBERS = {
@@ -42,8 +43,10 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
+_YEAR = re.compile(r"\b(?:19|20)\d{2}\b")
 _ID_TOKEN = re.compile(r"(?<![\w.])#?([A-Za-z0-9](?:[\w-]*[A-Za-z0-9])?)")
 _QUOTED = re.compile(r"[\"“']([^\"“”']{2,80})[\"”']")
+_PROPER = re.compile(r"(?<=[a-z,] )([A-Z][\w-]+(?: [A-Z][\w-]+)*)")
 _LISTED = re.compile(r"(?:such as|for example|for instance|e\.g\.|like|one of:?|example:?)\s+([^.;()]+)", re.IGNORECASE)
 _GREETING = re.compile(r"^\s*(?:hi|hello|hey|good (?:morning|afternoon|evening))\b[\s,!.]*", re.IGNORECASE)
 _ASKS_FOR = re.compile(
@@ -260,6 +263,9 @@ class _Filling:
         """A number said beside the parameter's own words; for a required one, any number said."""
         own = {stem(word) for word in tokens(f"{name} {schema.get('description', '')}")} - {"of", "the", "a"}
         counts = bool(COUNT_WORDS & set(tokens(name)))
+        year = _YEAR.search(self.said.text) if "year" in tokens(name) else None
+        if year:
+            return int(year.group())
         loose: Any = None
         for place, word in enumerate(self.words):
             if not (word.isdigit() or word in _NUMBERS):
@@ -316,13 +322,13 @@ class _Filling:
             found = _EMAIL.search(self.said.text)
             return found.group() if found else None
         if wanted in ("date", "date-time") or roles & {"date", "day", "when"}:
-            return self.day(str(wanted or ""))
+            return self.day(str(wanted or ""), last=bool(roles & _TO_WORDS))
         return None
 
-    def day(self, wanted: str) -> str | None:
-        found = _DATE.search(self.said.text)
+    def day(self, wanted: str, *, last: bool) -> str | None:
+        found = _DATE.findall(self.said.text)
         if found:
-            return found.group() + ("T00:00:00Z" if wanted == "date-time" else "")
+            return found[-1 if last else 0] + ("T00:00:00Z" if wanted == "date-time" else "")
         said = next((word for word in self.words if word in (*_TIME_WORDS, *_WEEKDAYS)), None)
         if said is None or not wanted:
             return self.taken_word(said)
@@ -353,15 +359,16 @@ class _Filling:
             parts = set(stems(example))
             if parts and parts <= self.stems and not parts <= own:
                 return self.taken_word(example)
-        kinds = "|".join(re.escape(word) for word in {*tokens(name), *self.tool_words} if len(word) > 2)
+        named = set(tokens(name))
+        kinds = "|".join(re.escape(word) for word in named | (_PARTS if named & _PARTS else set()) if len(word) > 2)
         before = (
             re.search(rf"((?:[\w-]+\s+)?[\w-]+)\s+(?:{kinds})s?\b", self.said.text, re.IGNORECASE) if kinds else None
         )
         said = [word for word in before.group(1).split() if stem(word.lower()) in self.stems - own] if before else []
         if said:
             return self.taken_word(" ".join(said))
-        quoted = _QUOTED.search(self.said.text) if must else None
-        return quoted.group(1) if quoted else None
+        told = _QUOTED.search(self.said.text) or _PROPER.search(self.said.text) if must else None
+        return self.taken_word(told.group(1)) if told else None
 
     def taken_word(self, said: str | None) -> str | None:
         if said is not None:
