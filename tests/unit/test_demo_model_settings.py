@@ -24,10 +24,6 @@ def test_the_readme_names_every_fault() -> None:
 def _shown(default: object) -> str:
     if default is None:
         return ""
-    return (
-        str(default).lower()
-        if isinstance(default, bool)
-        else f"{default:g}"
-        if isinstance(default, float)
-        else str(default)
-    )
+    if isinstance(default, float):
+        return f"{default:g}"
+    return str(default).lower() if isinstance(default, bool) else str(default)

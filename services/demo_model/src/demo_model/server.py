@@ -8,12 +8,12 @@ from aiohttp import web
 
 from demo_model.conversation import BadRequest, Conversation, parse
 from demo_model.faults import FAULTS as FAULTS
-from demo_model.faults import UNPAID, Armed, Honest, Wire, error_body, send
+from demo_model.faults import UNPAID, Armed, Honest, error_body, send
 from demo_model.ledger import Ledger, digest
 from demo_model.replies import Completion, chunks, completion, encode
 from demo_model.script import BadScript, Script, Step, read_fault, read_script, read_step
 from demo_model.shapes import as_object
-from demo_model.turn import MODEL, next_turn
+from demo_model.turn import MODEL, Reply, next_turn
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 CONVERSATIONS_KEPT = 1000
@@ -52,23 +52,20 @@ class DemoModel:
             return _refused(bad.message, bad.field)
         except BadScript as bad:
             return _refused(str(bad), "x-demo-model")
-        reply = step.reply or (next_turn(conversation) if step.raw is None else None)
-        fault = step.fault
-        outcome = f"fault {fault.name}" if fault else reply.outcome if reply else "raw"
-        number = self._record(conversation, outcome, paid=_is_paid(step))
+        reply = step.reply or (Reply() if step.raw else next_turn(conversation))
+        number = self._record(conversation, _outcome(step, reply), paid=_is_paid(step))
         latency = step.latency_seconds or self.latency_seconds
         if latency:
             await asyncio.sleep(latency)
+        whole = completion(reply, len(body), number)
+        if step.fault is not None:
+            names = tuple(tool["function"]["name"] for tool in conversation.tools)
+            return await send(request, FAULTS[step.fault.name](Honest(whole, names), step.fault.params))
         if step.raw is not None:
             return web.Response(status=step.raw.status, body=step.raw.body, headers=step.raw.headers)
-        assert reply is not None
-        whole = completion(reply, len(body), number)
-        if fault is not None:
-            names = tuple(tool["function"]["name"] for tool in conversation.tools)
-            return await send(request, FAULTS[fault.name](Honest(whole, names), fault.params))
         if conversation.stream:
             return await _stream(request, whole, with_usage=conversation.stream_usage)
-        return await send(request, Wire(body=encode(whole)))
+        return web.Response(body=encode(whole), headers=_JSON)
 
     def _step(self, request: web.Request, conversation: Conversation) -> Step:
         """What this call gets: by its own header, else an armed fault, else a script, else the model's own reply."""
@@ -186,6 +183,12 @@ async def _stream(request: web.Request, whole: Completion, *, with_usage: bool) 
         await response.write(chunk)
     await response.write_eof()
     return response
+
+
+def _outcome(step: Step, reply: Reply) -> str:
+    if step.fault is not None:
+        return f"fault {step.fault.name}"
+    return f"raw {step.raw.status}" if step.raw else reply.outcome
 
 
 def _is_paid(step: Step) -> bool:
