@@ -359,11 +359,9 @@ class _Filling:
             parts = set(stems(example))
             if parts and parts <= self.stems and not parts <= own:
                 return self.taken_word(example)
-        named = set(tokens(name))
-        kinds = "|".join(re.escape(word) for word in named | (_PARTS if named & _PARTS else set()) if len(word) > 2)
-        before = (
-            re.search(rf"((?:[\w-]+\s+)?[\w-]+)\s+(?:{kinds})s?\b", self.said.text, re.IGNORECASE) if kinds else None
-        )
+        named = frozenset(tokens(name))
+        nouns = [re.escape(word) for word in sorted(named | _PARTS if named & _PARTS else named)]
+        before = re.search(rf"((?:[\w-]+\s+)?[\w-]+)\s+(?:{'|'.join(nouns) or '$'})s?\b", self.said.text, re.IGNORECASE)
         said = [word for word in before.group(1).split() if stem(word.lower()) in self.stems - own] if before else []
         if said:
             return self.taken_word(" ".join(said))
