@@ -16,9 +16,9 @@ IDLE_EXIT_SECONDS = 2.0
 LONGER_THAN_THE_GRACE = 6.0
 
 IN_FLIGHT = [
-    Position("router", "ToolRouter/route, POST completions in flight", 2),
+    Position("router", "ToolRouter/route, run model turn 2, POST completions in flight"),
     Position("users", "UserDatabase/query_user_database, before COMMIT"),
-    Position("tickets", "SupportTicketWorkflow/run, before COMMIT"),
+    Position("tickets", "SupportTicketWorkflow/run, run insert ticket, before COMMIT"),
 ]
 
 

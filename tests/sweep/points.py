@@ -126,12 +126,13 @@ class _Attempt:
         self._passes: Counter[str] = Counter()
 
     def passes(self, place: str) -> None:
-        label = f"{self.handler}, {place}"
+        label = ", ".join(part for part in (self.handler, _inside_run.get(), place) if part)
         self._passes[label] += 1
         _report(label, self._passes[label])
 
 
 _attempt: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
+_inside_run: ContextVar[str] = ContextVar("inside_run", default="")
 _report: Callable[[str, int], None] = lambda _label, _nth: None  # noqa: E731
 
 
@@ -214,14 +215,14 @@ def _run_entry(original: Callable[..., Any], vm: VMWrapper, name: str) -> Any:
 
 async def _run(original: Callable[..., Any], context: ServerInvocationContext, handle: int, *args: Any) -> None:
     if attempt := _attempt.get():
-        attempt.passes(f"{attempt.entries[handle]} begins")
+        _inside_run.set(attempt.entries[handle])
+        attempt.passes("begins")
     await original(context, handle, *args)
 
 
 def _ran(original: Callable[..., Any], vm: VMWrapper, handle: int, *args: Any, **kwargs: Any) -> None:
     """The effect of a run is done, and its result is not journaled."""
-    if attempt := _attempt.get():
-        attempt.passes(f"{attempt.entries[handle]} done")
+    _passing("done")
     original(vm, handle, *args, **kwargs)
 
 

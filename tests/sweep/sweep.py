@@ -200,7 +200,7 @@ def _calls_that_may_be_repeated(position: Position, victim: Victim) -> int:
     """
     if victim == "restate":
         return 1
-    in_a_call = "run model turn" in position.label or "completions in flight" in position.label
+    in_a_call = "run model turn" in position.label and not position.label.endswith(" read")
     return int(victim == "service" and in_a_call)
 
 

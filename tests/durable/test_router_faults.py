@@ -1,0 +1,97 @@
+"""What must not happen to a run: an endless model call, a cancellation that is not obeyed, settings that change it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import ALWAYS_REPLAY
+from tests.parts.board import Board, calls, start_board, text, until
+from tests.parts.restate import RestateServer, request
+from tests.parts.service import Service
+
+Launch = Callable[..., Awaitable[Service]]
+
+DEADLINE_SECONDS = 1.0
+ATTEMPTS = 3
+
+
+@pytest.fixture(scope="module")
+async def restate(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RestateServer]:
+    """One of its own: another router is registered here."""
+    server = RestateServer(tmp_path_factory.mktemp("restate"), always_replay=ALWAYS_REPLAY)
+    await server.start()
+    yield server
+    await server.kill()
+
+
+@pytest.fixture(scope="module")
+async def board(restate: RestateServer, service: Launch) -> Board:
+    return await start_board(restate, service, OPENAI_TIMEOUT=str(DEADLINE_SECONDS), OPENAI_ATTEMPTS=str(ATTEMPTS))
+
+
+@pytest.mark.parametrize("fault", ["drip", "hang"])
+async def test_a_model_call_ends_at_its_deadline_however_much_trickles_in(board: Board, fault: str) -> None:
+    message = await board.script(text("far too slow to be read"))
+    await board.fault(fault, message, times=9)
+    started = time.monotonic()
+    assert (await board.answer(message))["outcome"] == "model_unavailable"
+    assert time.monotonic() - started < ATTEMPTS * (DEADLINE_SECONDS + 1) + 1
+    assert len(await board.ledger(message)) == ATTEMPTS
+
+
+async def test_a_cancelled_run_ends_as_cancelled_and_asks_the_model_nothing_more(board: Board) -> None:
+    message = await board.script(calls(("echo", {"text": "a"})), text("slow") | {"latency_seconds": 0.8}, text("never"))
+    run = await board.start_run(message)
+    await asked(board, message, times=2)
+    await request("PATCH", f"{board.restate.admin_url}/invocations/{run}/cancel")
+    reply = await board.transcript(run)
+    assert (reply.status_code, reply.json()["message"]) == (409, "cancelled")
+    await board.restate.wait_idle()
+    assert len(await board.ledger(message)) == 2
+
+
+async def test_a_run_keeps_the_budgets_that_it_began_with(board: Board) -> None:
+    message = await board.script(
+        calls(("echo", {"text": "a"})), calls(("echo", {"text": "b"})) | {"latency_seconds": 0.8}, text("done")
+    )
+    run = await board.start_run(message)
+    await asked(board, message, times=2)
+    await restart_router(board, MAX_TURNS="1")
+    answer = (await board.transcript(run)).json()
+    assert (answer["outcome"], answer["usage"]["turns"]) == ("answered", 3)
+    assert (await board.answer(await board.script(calls(("echo", {})))))["outcome"] == "turns_exhausted"
+    await restart_router(board)
+
+
+async def test_a_run_keeps_the_key_of_a_call_when_the_router_dies(board: Board) -> None:
+    """A key that is not journaled with the plan would start a second job under another key."""
+    message = await board.script(calls(("run_job", {"text": "a"})), text("done") | {"latency_seconds": 0.8})
+    run = await board.start_run(message)
+    await asked(board, message, times=2)
+    await restart_router(board)
+    assert (await board.transcript(run)).json()["tickets"] == ["TCK-1"]
+    await board.restate.wait_idle()
+    jobs = await board.restate.query(
+        "select j.id from sys_invocation j where j.target_service_name = 'Jobs' "
+        f"and j.invoked_by_id = '{run}' and j.status = 'completed'"
+    )
+    assert len(jobs) == 1
+
+
+async def asked(board: Board, message: str, times: int) -> None:
+    async def enough() -> bool:
+        return len(await board.ledger(message)) >= times
+
+    await until(enough)
+
+
+async def restart_router(board: Board, **changes: Any) -> None:
+    """Kill it and start it again at the same address, with other settings."""
+    old = board.router
+    await old.kill()
+    settings = {name: value for name, value in old.program.env.items() if name not in ("PORT", "MAX_TURNS")}
+    board.router = await board.launch("router", port=old.port, **settings | changes)
+    await asyncio.sleep(0.5)  # one poll of the catalogue
