@@ -249,6 +249,16 @@ async def test_the_ledger_knows_every_call(demo: Running) -> None:
     assert [call["first"] for call in (await demo.admin("ledger?match=tw", method="GET"))["calls"]] == ["two"]
 
 
+async def test_what_a_conversation_sent_last_can_be_read(demo: Running) -> None:
+    await demo.ask("read me", tools=[TOOL])
+    await demo.ask("not me")
+    assert await demo.admin("conversation?match=read", method="GET") == {
+        "messages": [{"role": "user", "content": "read me"}],
+        "tools": [TOOL],
+    }
+    assert await demo.admin("conversation?match=nobody", method="GET") == {"messages": [], "tools": []}
+
+
 async def test_a_call_is_in_the_ledger_before_its_reply_is_sent(demo: Running) -> None:
     await demo.arm("hang")
     with pytest.raises(openai.APITimeoutError):
