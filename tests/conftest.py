@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from standalone.ports import free_port
 from standalone.process import Process, StartError
-
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import RestateServer
 from tests.parts.service import Service
 
 ALWAYS_REPLAY = os.environ.get("ALWAYS_REPLAY") == "1"
-SETTINGS_OF_TOOLS = ("PATH", "HOME", "TMPDIR", "LANG", "ALWAYS_REPLAY")
+SETTINGS_OF_TOOLS = ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "LANG", "ALWAYS_REPLAY")
 
 _watched: list[Process] = []
 """Whose logs a failing test shows."""

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ALWAYS_REPLAY
 from tests.parts.board import Board, calls, start_board, text, until
-from tests.parts.restate import RestateServer, request
+from tests.parts.restate import Reply, RestateServer, request
 from tests.parts.service import Service
 
 Launch = Callable[..., Awaitable[Service]]
@@ -37,7 +37,7 @@ async def test_a_model_call_ends_at_its_deadline_however_much_trickles_in(board:
     message = await board.script(text("far too slow to be read"))
     await board.fault(fault, message, times=9)
     started = time.monotonic()
-    assert (await board.answer(message))["outcome"] == "model_unavailable"
+    assert (await board.answer(message, seconds=20))["outcome"] == "model_unavailable"
     assert time.monotonic() - started < ATTEMPTS * (DEADLINE_SECONDS + 1) + 1
     assert len(await board.ledger(message)) == ATTEMPTS
 
@@ -47,7 +47,7 @@ async def test_a_cancelled_run_ends_as_cancelled_and_asks_the_model_nothing_more
     run = await board.start_run(message)
     await asked(board, message, times=2)
     await request("PATCH", f"{board.restate.admin_url}/invocations/{run}/cancel")
-    reply = await board.transcript(run)
+    reply = await answer_of(board, run)
     assert (reply.status_code, reply.json()["message"]) == (409, "cancelled")
     await board.restate.wait_idle()
     assert len(await board.ledger(message)) == 2
@@ -60,7 +60,7 @@ async def test_a_run_keeps_the_budgets_that_it_began_with(board: Board) -> None:
     run = await board.start_run(message)
     await asked(board, message, times=2)
     await restart_router(board, MAX_TURNS="1")
-    answer = (await board.transcript(run)).json()
+    answer = (await answer_of(board, run)).json()
     assert (answer["outcome"], answer["usage"]["turns"]) == ("answered", 3)
     assert (await board.answer(await board.script(calls(("echo", {})))))["outcome"] == "turns_exhausted"
     await restart_router(board)
@@ -72,13 +72,17 @@ async def test_a_run_keeps_the_key_of_a_call_when_the_router_dies(board: Board) 
     run = await board.start_run(message)
     await asked(board, message, times=2)
     await restart_router(board)
-    assert (await board.transcript(run)).json()["tickets"] == ["TCK-1"]
+    assert (await answer_of(board, run)).json()["tickets"] == ["TCK-1"]
     await board.restate.wait_idle()
     jobs = await board.restate.query(
         "select j.id from sys_invocation j where j.target_service_name = 'Jobs' "
         f"and j.invoked_by_id = '{run}' and j.status = 'completed'"
     )
     assert len(jobs) == 1
+
+
+async def answer_of(board: Board, run: str) -> Reply:
+    return await request("GET", f"{board.restate.ingress_url}/restate/attach/{run}", seconds=20)
 
 
 async def asked(board: Board, message: str, times: int) -> None:

@@ -1,0 +1,157 @@
+"""The bugs: one change of one file each, and the test or the part of the sweep that must fail because of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SERVICES = Path(__file__).parents[2] / "services"
+
+DURABLE = "tests/durable/"
+SWEEP = ("tests.sweep", "--victim", "service", "--only")
+
+
+@dataclass(frozen=True)
+class Bug:
+    """`before` stands once in `file` (below services/<package>/src) and becomes `after`."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+    caught_by: str | tuple[str, ...]
+
+    @property
+    def package(self) -> str:
+        return self.file.partition("/")[0]
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What `python -m` runs: a module of ours, or pytest with one test."""
+        if isinstance(self.caught_by, tuple):
+            return self.caught_by
+        return ("pytest", "-x", "-p", "no:cacheprovider", self.caught_by)
+
+    def planted_in(self, text: str) -> str:
+        """Raises ValueError when the code has changed so that the bug is no longer in it."""
+        if text.count(self.before) != 1:
+            raise ValueError(f"{self.name}: {self.file} holds this {text.count(self.before)} times: {self.before!r}")
+        return text.replace(self.before, self.after)
+
+    def read(self) -> str:
+        return (SERVICES / self.package / "src" / self.file).read_text()
+
+
+BUGS = [
+    Bug(
+        "a model call outside ctx.run",
+        "router/agent.py",
+        "await ctx.run_typed(name, _decide, options, run, desk)",
+        "await _decide(run, desk)",
+        (*SWEEP, "run tool check_service_status"),
+    ),
+    Bug(
+        "a ticket inserted under a key that is not in the journal",
+        "tickets/workflow.py",
+        "store.insert(caller, key, new)",
+        "store.insert(caller, __import__('uuid').uuid4().hex, new)",
+        (*SWEEP, "insert ticket, after COMMIT"),
+    ),
+    Bug(
+        "a workflow key made while calling, not in the journaled plan",
+        "router/calls.py",
+        "plan.body.encode(), plan.key)",
+        "plan.body.encode(), __import__('uuid').uuid4().hex if plan.workflow else plan.key)",
+        DURABLE + "test_router_faults.py::test_a_run_keeps_the_key_of_a_call_when_the_router_dies",
+    ),
+    Bug(
+        "no ON CONFLICT",
+        "tickets/store.py",
+        "    ON CONFLICT (workflow_key) DO NOTHING\n",
+        "",
+        DURABLE + "test_tickets.py::test_a_repeated_insert_changes_nothing_and_returns_the_same_ticket",
+    ),
+    Bug(
+        "a message id of its own for each attempt",
+        "tickets/notifier.py",
+        '"webhook-id": notification.message_id,',
+        '"webhook-id": __import__("uuid").uuid4().hex,',
+        DURABLE + "test_tickets.py::test_a_failing_receiver_gets_the_same_message_again",
+    ),
+    Bug(
+        "except Exception around a durable step",
+        "router/agent.py",
+        "    except TerminalError as error:\n        if error.status_code == 409:\n            raise\n        turn =",
+        "    except Exception:\n        turn =",
+        DURABLE + "test_router_faults.py::test_a_cancelled_run_ends_as_cancelled_and_asks_the_model_nothing_more",
+    ),
+    Bug(
+        "the client's own retries on",
+        "router/model.py",
+        "max_retries=0",
+        "max_retries=2",
+        DURABLE + "test_model_faults.py::test_a_fault_that_stays_ends_the_run_after_three_calls[server_error]",
+    ),
+    Bug(
+        "no total deadline of a model call",
+        "router/model.py",
+        "asyncio.timeout(min(self._timeout, seconds))",
+        "asyncio.timeout(None)",
+        DURABLE + "test_router_faults.py::test_a_model_call_ends_at_its_deadline_however_much_trickles_in[drip]",
+    ),
+    Bug(
+        "the model's user_id believed",
+        "router/plan.py",
+        "arguments | bound",
+        "bound | arguments",
+        "tests/unit/test_plan.py::test_a_bound_argument_overwrites_what_the_model_wrote",
+    ),
+    Bug(
+        "settings read on replay",
+        "router/agent.py",
+        "    return Run(question.message, begun)",
+        "    begun.limits.turns = desk.settings.max_turns\n    return Run(question.message, begun)",
+        DURABLE + "test_router_faults.py::test_a_run_keeps_the_budgets_that_it_began_with",
+    ),
+    Bug(
+        "input validated by the SDK, before the handler",
+        "router/agent.py",
+        '@service.handler("route", input_serde=RAW)\n    @checked\n',
+        '@service.handler("route")\n',
+        DURABLE + "test_bad_input.py::test_a_bad_question_gets_a_clear_4xx_at_once[wrong_type]",
+    ),
+    Bug(
+        "an effect that is cancelled with its run",
+        "router/calls.py",
+        'if plan.readonly and plan.mode == "call":',
+        'if plan.mode == "call":',
+        DURABLE + "test_router.py::test_a_cancelled_run_cancels_its_reads_and_leaves_its_effects_alone",
+    ),
+    Bug(
+        "no row-level security on tickets",
+        "tickets/migrations/0001_tickets.sql",
+        "ALTER TABLE tickets ENABLE ROW LEVEL SECURITY;\n",
+        "",
+        DURABLE + "test_tickets.py::test_nobody_sees_the_tickets_of_others",
+    ),
+    Bug(
+        "a policy that lets everybody see the invoices",
+        "users/migrations/0001_accounts.sql",
+        "own_rows ON invoices USING (user_id = NULLIF(current_setting('app.user_id', true), ''))",
+        "own_rows ON invoices USING (true)",
+        DURABLE + "test_users.py::test_a_wrong_query_shows_only_the_callers_rows",
+    ),
+    Bug(
+        "no guard against a data frame of a refused stream",
+        "runtime/serving.py",
+        "    _guard_refused_streams()\n    run = ",
+        "    run = ",
+        DURABLE
+        + "test_serving.py::test_a_stream_that_is_refused_after_sigterm_does_not_cost_the_others_their_connection",
+    ),
+    Bug(
+        "a signal handler that the SDK replaces",
+        "runtime/serving.py",
+        "install_shutdown_hook(asyncio.get_running_loop(), end, signum)",
+        "asyncio.get_running_loop().add_signal_handler(signum, end)",
+        DURABLE + "test_sigterm.py::test_an_idle_service_leaves_at_once[users]",
+    ),
+]
