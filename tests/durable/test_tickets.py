@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
+from runtime.caller import CALLER_HEADER
 from runtime.errors import Refused
 from runtime.postgres import migrate, open_pool, provision
 from standalone.ports import free_port
@@ -24,7 +25,7 @@ from tests.parts.postgres import PostgresServer
 from tests.parts.restate import Reply, RestateServer, request
 from tests.parts.service import Service
 from tickets.__main__ import MIGRATIONS
-from tickets.model import CreateSupportTicket
+from tickets.model import CreateSupportTicket, Ticket
 from tickets.store import TicketStore
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -118,11 +119,20 @@ class Desk:
             reply = await request("PATCH", f"{self.restate.admin_url}/services/{name}", {"public": True})
             assert reply.status_code == 200, reply.text
 
-    async def create(self, key: str | None = None, body: Any = BUG) -> Reply:
-        return await self.restate.call("SupportTicketWorkflow", "run", body, key=key or uuid.uuid4().hex)
+    async def create(self, key: str | None = None, body: Any = BUG, caller: str = "") -> Reply:
+        told = {CALLER_HEADER: caller or user_of(body)}
+        return await self.restate.call("SupportTicketWorkflow", "run", body, key=key or uuid.uuid4().hex, headers=told)
 
-    async def tool(self, handler: str, **body: Any) -> Reply:
-        return await self.restate.call("Tickets", handler, body)
+    async def tool(self, handler: str, caller: str = "", **body: Any) -> Reply:
+        return await self.restate.call("Tickets", handler, body, headers={CALLER_HEADER: caller or user_of(body)})
+
+
+def user_of(body: Any) -> str:
+    return str(body.get("user_id", "")) if isinstance(body, dict) else ""
+
+
+async def insert(store: TicketStore, key: str, new: CreateSupportTicket) -> Ticket:
+    return await store.insert(new.user_id, key, new)
 
 
 @pytest.fixture(scope="module")
@@ -151,34 +161,34 @@ async def test_a_repeated_insert_changes_nothing_and_returns_the_same_ticket(
     store: TicketStore, database: Database
 ) -> None:
     key = uuid.uuid4().hex
-    first = await store.insert(key, new())
-    assert await store.insert(key, new(subject="Something else")) == first
+    first = await insert(store, key, new())
+    assert await insert(store, key, new(subject="Something else")) == first
     assert await database.count("tickets", key) == await database.count("audit", key) == 1
 
 
 async def test_twenty_inserts_at_once_make_one_ticket(store: TicketStore, database: Database) -> None:
     key = uuid.uuid4().hex
-    made = await asyncio.gather(*(store.insert(key, new()) for _ in range(20)))
+    made = await asyncio.gather(*(insert(store, key, new()) for _ in range(20)))
     assert len({ticket.ticket_id for ticket in made}) == 1
     assert await database.count("tickets", key) == await database.count("audit", key) == 1
 
 
 async def test_a_key_of_another_caller_is_refused(store: TicketStore) -> None:
     key = uuid.uuid4().hex
-    await store.insert(key, new("user_1"))
+    await insert(store, key, new("user_1"))
     with pytest.raises(Refused, match="belongs to another caller"):
-        await store.insert(key, new("user_2"))
+        await insert(store, key, new("user_2"))
 
 
 async def test_the_due_time_counts_from_the_creation(store: TicketStore) -> None:
-    ticket = await store.insert(uuid.uuid4().hex, new(description="Production is down"))
+    ticket = await insert(store, uuid.uuid4().hex, new(description="Production is down"))
     assert ticket.priority == "urgent"
     assert (ticket.sla_due_at - ticket.created_at).total_seconds() == 4 * 3600
 
 
 async def test_ids_grow_beyond_six_digits(store: TicketStore, database: Database) -> None:
     await database.rows("SELECT setval('tickets_number_seq', 1234566)")
-    ticket = await store.insert(uuid.uuid4().hex, new())
+    ticket = await insert(store, uuid.uuid4().hex, new())
     await database.rows("SELECT setval('tickets_number_seq', 1000)")
     assert ticket.ticket_id == "TCK-1234567"
 
@@ -203,12 +213,12 @@ async def test_login_roles_are_neither_owner_nor_superuser(database: Database) -
 
 @pytest.mark.parametrize("user_id", [None, "", "user_3", "%"])
 async def test_nobody_sees_the_tickets_of_others(store: TicketStore, database: Database, user_id: str | None) -> None:
-    await store.insert(uuid.uuid4().hex, new("user_1"))
+    await insert(store, uuid.uuid4().hex, new("user_1"))
     assert await in_role(database.app, "SELECT * FROM tickets", user_id) == []
 
 
 async def test_the_owner_too_is_held_by_the_policies(store: TicketStore, database: Database) -> None:
-    await store.insert(uuid.uuid4().hex, new("user_1"))
+    await insert(store, uuid.uuid4().hex, new("user_1"))
     assert await in_role(database.owner, "SELECT * FROM tickets", "user_1") == []
 
 
@@ -275,6 +285,20 @@ async def test_no_handler_can_be_reached_from_outside(restate: RestateServer, pr
     ):
         reply = await restate.call(service, handler, {"user_id": "user_1"}, key=key)
         assert (reply.status_code, reply.json()["message"]) == (400, "the invoked service is not public")
+
+
+async def test_without_the_routers_binding_row_level_security_alone_keeps_callers_apart(
+    tickets: Desk, database: Database
+) -> None:
+    mine = (await tickets.create(body=BUG | {"user_id": "user_mine"})).json()["ticket_id"]
+    assert (
+        await tickets.tool("get_ticket", caller="user_other", user_id="user_mine", ticket_id=mine)
+    ).status_code == 404
+    listed = await tickets.tool("list_my_tickets", caller="user_other", user_id="user_mine")
+    assert listed.json()["tickets"] == []
+    forged = await tickets.create("forged-key", BUG | {"user_id": "user_mine"}, caller="user_other")
+    assert forged.status_code >= 400
+    assert await database.rows("SELECT 1 FROM tickets WHERE workflow_key = $1", "forged-key") == []
 
 
 async def test_the_tool_says_what_it_is(tickets: Desk) -> None:
@@ -445,7 +469,7 @@ async def command(*arguments: str, **env: str) -> tuple[int, str, str]:
 
 
 async def test_the_staff_list_assign_show_and_close(store: TicketStore, database: Database) -> None:
-    ticket_id = (await store.insert(uuid.uuid4().hex, new("user_9"))).ticket_id
+    ticket_id = (await insert(store, uuid.uuid4().hex, new("user_9"))).ticket_id
 
     _, listed, _ = await staff(database, "list", "--user", "user_9")
     assert ticket_id in listed
@@ -467,7 +491,7 @@ async def test_the_staff_list_assign_show_and_close(store: TicketStore, database
 
 
 async def test_a_change_that_cannot_be_made_is_one_clear_line(store: TicketStore, database: Database) -> None:
-    ticket_id = (await store.insert(uuid.uuid4().hex, new())).ticket_id
+    ticket_id = (await insert(store, uuid.uuid4().hex, new())).ticket_id
     await staff(database, "assign", ticket_id, "erik")
     assert await staff(database, "assign", ticket_id, "fay") == (
         1,
@@ -484,7 +508,7 @@ async def test_a_change_that_cannot_be_made_is_one_clear_line(store: TicketStore
 
 
 async def test_two_people_who_take_a_ticket_at_once_do_not_both_get_it(store: TicketStore, database: Database) -> None:
-    ticket_id = (await store.insert(uuid.uuid4().hex, new())).ticket_id
+    ticket_id = (await insert(store, uuid.uuid4().hex, new())).ticket_id
     codes = [
         code for code, _, _ in await asyncio.gather(*(staff(database, "assign", ticket_id, n) for n in ("a", "b")))
     ]
@@ -493,7 +517,7 @@ async def test_two_people_who_take_a_ticket_at_once_do_not_both_get_it(store: Ti
 
 async def test_overdue_tickets_are_marked_and_stand_first(store: TicketStore, database: Database) -> None:
     user = uuid.uuid4().hex
-    early, late = [(await store.insert(uuid.uuid4().hex, new(user))).ticket_id for _ in range(2)]
+    early, late = [(await insert(store, uuid.uuid4().hex, new(user))).ticket_id for _ in range(2)]
     await database.rows("UPDATE tickets SET sla_due_at = now() - interval '65 min' WHERE ticket_id = $1", late)
     _, out, _ = await staff(database, "list", "--user", user)
     assert [line.split()[0] for line in out.splitlines()] == ["ID", late, early]
@@ -504,7 +528,7 @@ async def test_overdue_tickets_are_marked_and_stand_first(store: TicketStore, da
 
 async def test_the_customers_text_cannot_command_the_terminal(store: TicketStore, database: Database) -> None:
     text = "\x1b]0;owned\x07\x1b[2J\u202e line"
-    ticket_id = (await store.insert(uuid.uuid4().hex, new("user_8", subject=text, description=text))).ticket_id
+    ticket_id = (await insert(store, uuid.uuid4().hex, new("user_8", subject=text, description=text))).ticket_id
     for arguments in (("show", ticket_id), ("list", "--user", "user_8")):
         _, out, _ = await staff(database, *arguments)
         assert "owned" in out

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from runtime.caller import CALLER_HEADER
 from runtime.postgres import Pool, caller_transaction, migrate, open_pool, provision
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import Reply, RestateServer, request
@@ -86,7 +87,13 @@ async def users(
 
 
 async def ask(restate: RestateServer, user_id: str, **arguments: Any) -> Reply:
-    return await restate.call("UserDatabase", "query_user_database", {"user_id": user_id, **arguments})
+    return await call(restate, "UserDatabase/query_user_database", user_id, **arguments)
+
+
+async def call(restate: RestateServer, target: str, user_id: str, caller: str = "", **arguments: Any) -> Reply:
+    service, handler = target.split("/")
+    told = {CALLER_HEADER: caller or user_id}
+    return await restate.call(service, handler, {"user_id": user_id, **arguments}, headers=told)
 
 
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 20) -> None:
@@ -190,9 +197,9 @@ async def test_injected_sql_finds_nothing_and_changes_nothing(database: Database
     assert len(INJECTIONS) >= 500
     before = await database.snapshot()
     for payload in INJECTIONS:
-        assert not await store.is_customer(pool, payload)
-        assert await store.read_account(pool, payload) is None
-        assert await store.read_everything(pool, payload) is None
+        assert not await store.is_customer(pool, payload, payload)
+        assert await store.read_account(pool, payload, payload) is None
+        assert await store.read_everything(pool, payload, payload) is None
     assert await database.snapshot() == before
 
 
@@ -270,7 +277,7 @@ async def test_bad_input_is_refused(users: Service, restate: RestateServer, body
 async def test_it_tells_whether_a_customer_exists(
     users: Service, restate: RestateServer, user_id: str, known: bool
 ) -> None:
-    assert (await restate.call("UserDatabase", "is_customer", {"user_id": user_id})).json() == {"known": known}
+    assert (await call(restate, "UserDatabase/is_customer", user_id)).json() == {"known": known}
 
 
 async def test_a_query_in_flight_outlives_a_crash_of_the_database(
@@ -292,7 +299,7 @@ async def test_a_query_in_flight_outlives_a_crash_of_the_database(
 
 
 async def test_an_export_outlives_a_crash_of_the_service(users: Service, restate: RestateServer) -> None:
-    answer = asyncio.create_task(restate.call("AccountExport", "export_account", {"user_id": IN_TROUBLE}))
+    answer = asyncio.create_task(call(restate, "AccountExport/export_account", IN_TROUBLE))
     await until(lambda: restate.query("SELECT id FROM sys_journal WHERE entry_type LIKE '%Sleep%'"))
     await users.kill()
     await users.start()
@@ -303,8 +310,19 @@ async def test_an_export_outlives_a_crash_of_the_service(users: Service, restate
     assert export["size_bytes"] > 1000
 
 
+@pytest.mark.parametrize("target", ["UserDatabase/query_user_database", "AccountExport/export_account"])
+@pytest.mark.parametrize("caller", [FINE, ""])
+async def test_without_the_routers_binding_row_level_security_alone_keeps_callers_apart(
+    users: Service, restate: RestateServer, target: str, caller: str
+) -> None:
+    service, handler = target.split("/")
+    told = {CALLER_HEADER: caller} if caller else {}
+    reply = await restate.call(service, handler, {"user_id": IN_TROUBLE}, headers=told)
+    assert (reply.status_code, reply.json()["metadata"]["code"]) == (404, "unknown_customer")
+
+
 async def test_an_export_for_an_unknown_customer_is_refused(users: Service, restate: RestateServer) -> None:
-    reply = await restate.call("AccountExport", "export_account", {"user_id": "user_nobody"})
+    reply = await call(restate, "AccountExport/export_account", "user_nobody")
     assert (reply.status_code, reply.json()["metadata"]["code"]) == (404, "unknown_customer")
 
 

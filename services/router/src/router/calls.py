@@ -18,6 +18,7 @@ from contracts import Caller, Tool
 from router.plan import Plan
 from router.tasks import Task, remember
 from router.transcript import Result, as_data, as_error
+from runtime.caller import CALLER_HEADER
 from runtime.logs import get_logger
 
 log = get_logger(__name__)
@@ -37,7 +38,7 @@ async def settle(ctx: Context, plans: list[Plan], caller: Caller, local: Mapping
     Raises only our own cancellation (409), which leaves at once: Restate then cancels the reads, while effects, sent
     and attached to, go on.
     """
-    started = [_start(ctx, plan, local) for plan in plans]
+    started = [_start(ctx, plan, caller, local) for plan in plans]
     results: dict[str, Result] = {}
     waiting: dict[str, _Waiting] = {}
     for plan, start in zip(plans, started, strict=True):
@@ -75,16 +76,19 @@ class _Waiting:
     sent: str = ""
 
 
-def _start(ctx: Context, plan: Plan, local: Mapping[str, LocalTool]) -> RestateDurableFuture[bytes] | SendHandle | None:
+def _start(
+    ctx: Context, plan: Plan, caller: Caller, local: Mapping[str, LocalTool]
+) -> RestateDurableFuture[bytes] | SendHandle | None:
     if plan.error is not None:
         return None
     if plan.service is None:
         options = RunOptions[bytes](serde=BytesSerde(), max_attempts=1)
         return ctx.run_typed(f"tool {plan.tool}", _run_local, options, local[plan.tool], plan)
+    told = {CALLER_HEADER: caller.user_id}
     target = (plan.service, plan.handler or "", plan.body.encode(), plan.key)
     if plan.readonly and plan.mode == "call":
-        return ctx.generic_call(*target)
-    return ctx.generic_send(*target, idempotency_key=None if plan.workflow else plan.task_id)
+        return ctx.generic_call(*target, headers=told)
+    return ctx.generic_send(*target, headers=told, idempotency_key=None if plan.workflow else plan.task_id)
 
 
 def _timers(ctx: Context, remote: list[Plan]) -> dict[float, RestateDurableFuture[None]]:

@@ -8,6 +8,7 @@ import restate
 from restate import Context
 
 from router.run import Begun
+from runtime.caller import CALLER_HEADER
 
 KNOWN_FOR_SECONDS = 60.0
 MAX_KNOWN = 10_000
@@ -34,11 +35,13 @@ class Customers:
 async def is_customer(ctx: Context, begun: Begun, customers: Customers) -> bool:
     """False if the handler says that it knows no such customer; true if it says nothing in time."""
     service, handler = begun.check_customer.split("/")
-    call = ctx.generic_call(service, handler, json.dumps({"user_id": begun.caller.user_id}).encode())
+    user_id = begun.caller.user_id
+    asked = json.dumps({"user_id": user_id}).encode()
+    call = ctx.generic_call(service, handler, asked, headers={CALLER_HEADER: user_id})
     done, _ = await restate.wait_completed(call, ctx.sleep(ANSWER_WITHIN, "customer check timeout"))
     if call not in done:
         return True
     known = bool(json.loads(await call)["known"])
     if known:
-        customers.remember(begun.caller.user_id)
+        customers.remember(user_id)
     return known

@@ -31,12 +31,12 @@ class TicketStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def insert(self, workflow_key: str, new: CreateSupportTicket) -> Ticket:
+    async def insert(self, caller: str, workflow_key: str, new: CreateSupportTicket) -> Ticket:
         """The ticket of this workflow: made with its audit row by the first call, read by every repeat."""
         text = f"{new.subject}\n{new.description}"
         category = categorize(text, new.category)
         priority = prioritize(text, category, new.urgency)
-        async with caller_transaction(self._pool, new.user_id) as db:
+        async with caller_transaction(self._pool, caller) as db:
             row = await db.fetchrow(
                 _INSERT,
                 workflow_key,
@@ -52,12 +52,12 @@ class TicketStore:
             raise Refused(422, "key_taken", "this workflow key belongs to another caller")
         return Ticket.model_validate(dict(row))
 
-    async def of_caller(self, user_id: str, limit: int) -> list[Ticket]:
-        async with caller_transaction(self._pool, user_id) as db:
+    async def of_caller(self, caller: str, limit: int) -> list[Ticket]:
+        async with caller_transaction(self._pool, caller) as db:
             return [Ticket.model_validate(dict(row)) for row in await db.fetch(_OF_USER, limit)]
 
-    async def get(self, user_id: str, ticket_id: str) -> TicketDetails | None:
-        async with caller_transaction(self._pool, user_id) as db:
+    async def get(self, caller: str, ticket_id: str) -> TicketDetails | None:
+        async with caller_transaction(self._pool, caller) as db:
             row = await db.fetchrow(_BY_ID, ticket_id)
         return None if row is None else TicketDetails.model_validate(dict(row))
 

@@ -6,6 +6,7 @@ import restate
 from pydantic import BaseModel
 from restate import RunOptions
 
+from runtime.caller import caller_of
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.logs import get_logger
@@ -32,8 +33,8 @@ def ticket_workflow(store: TicketStore, notify: bool) -> restate.Workflow:
         invocation_retry_policy=RETRY,
     )
 
-    async def insert(key: str, new: CreateSupportTicket) -> Created:
-        return Created(ticket=await store.insert(key, new), notify=notify)
+    async def insert(caller: str, key: str, new: CreateSupportTicket) -> Created:
+        return Created(ticket=await store.insert(caller, key, new), notify=notify)
 
     @workflow.main(
         input_serde=RAW,
@@ -54,7 +55,7 @@ def ticket_workflow(store: TicketStore, notify: bool) -> restate.Workflow:
         """
         if not ctx.key():
             raise Refused(422, "key_missing", "a ticket workflow needs a key of its own")
-        created = await ctx.run_typed("insert ticket", insert, RunOptions(), ctx.key(), new)
+        created = await ctx.run_typed("insert ticket", insert, RunOptions(), caller_of(ctx), ctx.key(), new)
         if created.notify:
             send(ctx, ticket_created(ctx.key(), new.user_id, created.ticket))
         log.info("ticket_created", extra={"ticket_id": created.ticket.ticket_id, "priority": created.ticket.priority})

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import restate
 
+from runtime.caller import caller_of
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.postgres import Pool
@@ -22,13 +23,13 @@ def user_database(pool: Pool) -> restate.Service:
 
     @service.handler(input_serde=RAW, metadata={**BOUND_TOOL, "tool.readonly": "true", "tool.timeout": "30"})
     @checked
-    async def query_user_database(_: restate.Context, request: QueryUserDatabase) -> Account:
+    async def query_user_database(ctx: restate.Context, request: QueryUserDatabase) -> Account:
         """Look up the customer's own account data: profile and account status, current subscription plan with its
         price and limits, usage this month against these limits, latest invoices and payments, and recent errors of
         their API calls. Use it to find out why API calls are failing, what is wrong with an account, or what a plan
         includes. It also lists the problems that it sees.
         """
-        account = await store.read_account(pool, request.user_id)
+        account = await store.read_account(pool, caller_of(ctx), request.user_id)
         if account is None:
             raise unknown_customer()
         account.problems = find_problems(account)
@@ -36,9 +37,9 @@ def user_database(pool: Pool) -> restate.Service:
 
     @service.handler(input_serde=RAW)
     @checked
-    async def is_customer(_: restate.Context, request: CustomerId) -> Known:
+    async def is_customer(ctx: restate.Context, request: CustomerId) -> Known:
         """Whether there is such a customer; for the router, not for the model."""
-        return Known(known=await store.is_customer(pool, request.user_id))
+        return Known(known=await store.is_customer(pool, caller_of(ctx), request.user_id))
 
     return service
 
@@ -60,7 +61,7 @@ def account_export(pool: Pool, seconds: float) -> restate.Service:
         export_id = str(ctx.uuid())
 
         async def export() -> Export | None:
-            content = await store.read_everything(pool, request.user_id)
+            content = await store.read_everything(pool, caller_of(ctx), request.user_id)
             return None if content is None else summary(export_id, content)
 
         exported = await ctx.run_typed("read everything", export)

@@ -76,22 +76,22 @@ FROM customers WHERE user_id = $1
 """
 
 
-async def is_customer(pool: Pool, user_id: str) -> bool:
+async def is_customer(pool: Pool, caller: str, user_id: str) -> bool:
     """Whether there is such a customer."""
-    async with caller_transaction(pool, user_id) as db:
+    async with caller_transaction(pool, caller) as db:
         return bool(await db.fetchval(_KNOWS, user_id))
 
 
-async def read_account(pool: Pool, user_id: str) -> Account | None:
+async def read_account(pool: Pool, caller: str, user_id: str) -> Account | None:
     """The whole account, without the problems in it; None for an unknown customer."""
-    async with caller_transaction(pool, user_id) as db:
+    async with caller_transaction(pool, caller) as db:
         found = await db.fetchval(_ACCOUNT, user_id)
     return None if found is None else Account.model_validate_json(found)
 
 
-async def read_everything(pool: Pool, user_id: str) -> str | None:
+async def read_everything(pool: Pool, caller: str, user_id: str) -> str | None:
     """All that is stored about a customer, as JSON by table; None for an unknown customer."""
-    async with caller_transaction(pool, user_id) as db:
+    async with caller_transaction(pool, caller) as db:
         return await db.fetchval(_EVERYTHING, user_id)
 
 
