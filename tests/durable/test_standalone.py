@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from standalone.ports import free_port
+from standalone.revision import source_of
 from tests.conftest import ALWAYS_REPLAY
 from tests.parts.standalone import READY, Standalone
 
@@ -18,7 +20,7 @@ REPLAY = {"RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT": "0s"} if ALWAYS_REPLAY 
 PARTS = {"restate", "postgres", "demo_model", "users", "tickets", "router", "registry"}
 
 
-MESSAGES_ONLY = pytest.mark.skipif(ALWAYS_REPLAY, reason="starts no run that could be replayed")
+ONCE = pytest.mark.skipif(ALWAYS_REPLAY, reason="it is not about runs that could be replayed")
 
 
 @pytest.fixture
@@ -65,6 +67,27 @@ async def test_make_ask_and_make_tickets_use_what_runs(running: Standalone) -> N
     assert "TCK-000001" in listed.stdout, listed.stderr
 
 
+@ONCE
+async def test_after_a_change_of_code_runs_of_the_former_code_are_ended_and_counted(tmp_path: Path) -> None:
+    copy = tmp_path / "src" / "router"
+    shutil.copytree(source_of("router"), copy)
+    machine = Standalone(tmp_path / "data", LATENCY_SECONDS="2", PYTHONPATH=str(copy.parent))
+    try:
+        await machine.start()
+        question = {"message": "Is there an outage affecting the payment service?", "user_id": "user_12345"}
+        sent = await machine.ingress("/restate/send/ToolRouter/route", question)
+        await machine.interrupt()
+        with (copy / "agent.py").open("a") as code:
+            code.write("# changed\n")
+
+        await machine.start()
+
+        assert "runs of the former code that were ended: 1" in machine.screen
+        assert (await machine.attach(sent.json()["invocationId"])).status_code == 409
+    finally:
+        await machine.clean_up()
+
+
 async def test_a_second_start_in_the_same_folder_is_refused(running: Standalone) -> None:
     done = Standalone(running.data_dir).run_command("run")
 
@@ -104,7 +127,7 @@ async def test_work_in_flight_is_finished_after_the_supervisor_was_killed(tmp_pa
         await machine.clean_up()
 
 
-@MESSAGES_ONLY
+@ONCE
 async def test_a_taken_port_is_one_line_that_names_the_setting(machine: Standalone) -> None:
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", machine.ports["USERS_PORT"])
     async with server:
@@ -115,7 +138,7 @@ async def test_a_taken_port_is_one_line_that_names_the_setting(machine: Standalo
     assert "set USERS_PORT to another port" in done.stderr
 
 
-@MESSAGES_ONLY
+@ONCE
 async def test_a_missing_tool_is_one_line_that_names_the_remedy(tmp_path: Path) -> None:
     machine = Standalone(tmp_path / "data", TOOLS_DIR=str(tmp_path))
 
@@ -126,7 +149,7 @@ async def test_a_missing_tool_is_one_line_that_names_the_remedy(tmp_path: Path) 
     assert "run `make install`" in done.stderr
 
 
-@MESSAGES_ONLY
+@ONCE
 async def test_an_unreachable_database_is_one_line_that_names_the_setting(tmp_path: Path) -> None:
     url = f"postgresql://someone:secret@127.0.0.1:{free_port()}/postgres"
     machine = Standalone(tmp_path / "data", DATABASE_URL=url)
@@ -140,7 +163,7 @@ async def test_an_unreachable_database_is_one_line_that_names_the_setting(tmp_pa
     assert machine.children() == {}
 
 
-@MESSAGES_ONLY
+@ONCE
 @pytest.mark.parametrize("refuses", ["/v1/models", "/v1/chat/completions"])
 async def test_a_refused_key_is_one_line_that_names_the_setting(tmp_path: Path, refuses: str) -> None:
     async def answer(request: web.Request) -> web.Response:

@@ -67,14 +67,12 @@ class Machine:
             self._start_restate(),
             self._start_database_and_its_services(),
             self._keep(services.registry(settings)),
+            self._keep(services.router(settings)),
         )
-        await self._wait_registered("users", "tickets")
-        # Only now: from its first turn on the router shall know every tool.
-        await self._keep(services.router(settings))
-        status = await self._wait_registered(*services.REGISTERED)
+        status = await self._wait_registered()
         self._progress.done(f"{', '.join(services.REGISTERED)} registered, {status.tools} remote tools on offer")
         if ended := status.ended_former:
-            self._progress.note(f"the code has changed: {ended} runs of the former code ended")
+            self._progress.note(f"the code has changed; runs of the former code that were ended: {ended}")
 
     async def _start_model(self) -> None:
         if self._settings.real_model:
@@ -110,13 +108,13 @@ class Machine:
         await self.supervisor.keep(Process(program, self._settings.data_dir))
         self._progress.done(program.name)
 
-    async def _wait_registered(self, *names: str) -> Status:
+    async def _wait_registered(self) -> Status:
         """The registry registers by itself; it says how far it is."""
         deadline = time.monotonic() + REGISTRATION_SECONDS
         status = Status()
         while time.monotonic() < deadline:
             status = await self._registry_status()
-            if status.registered.keys() >= set(names) and status.tools:
+            if status.registered.keys() >= set(services.REGISTERED) and status.tools:
                 return status
             await asyncio.sleep(0.05)
         failed = "; ".join(f"{name}: {reason}" for name, reason in status.failed.items())
@@ -168,7 +166,7 @@ async def _machine(settings: StandaloneSettings) -> AsyncGenerator[Machine]:
 @contextmanager
 def _alone_in(data_dir: Path) -> Generator[None]:
     """Two supervisors in one folder would fight over it."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (data_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,112 @@
+"""The small parts of the one-machine shape."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from standalone.database import Database, read_passwords
+from standalone.model import advice
+from standalone.process import StartError
+from standalone.restate import Ports, binary, environment
+from standalone.revision import revision_of
+from standalone.settings import StandaloneSettings
+from standalone.status_page import summary
+from standalone.steps import Step, read_steps
+
+TOOLS = {("UserDatabase", "query_user_database"): "query_user_database"}
+
+
+def entry(command: dict[str, Any], second: int) -> dict[str, Any]:
+    return {"entry_lite_json": json.dumps(command), "appended_at": f"2026-01-01T00:00:{second:02}.500Z"}
+
+
+def run(name: str, completion: int, second: int) -> dict[str, Any]:
+    return entry({"Command": {"Run": {"name": name, "completion_id": completion}}}, second)
+
+
+def call(service: str, handler: str, completion: int, second: int) -> dict[str, Any]:
+    target = {"Service": {"name": service, "handler": handler}}
+    return entry({"Command": {"Call": {"invocation_target": target, "result_completion_id": completion}}}, second)
+
+
+def done(completion: int, second: int) -> dict[str, Any]:
+    return entry({"Notification": {"id": {"CompletionId": completion}}}, second)
+
+
+def test_steps_are_model_turns_and_tool_calls_with_their_time() -> None:
+    journal = [
+        run("begin", 1, 0),
+        done(1, 0),
+        call("UserDatabase", "is_customer", 2, 0),
+        done(2, 0),
+        run("model turn 1", 3, 1),
+        done(3, 3),
+        call("UserDatabase", "query_user_database", 4, 3),
+        run("tool check_service_status", 5, 3),
+        done(5, 4),
+    ]
+
+    assert read_steps(journal, TOOLS) == [
+        Step("model turn 1", 2.0),
+        Step("tool query_user_database", None),
+        Step("tool check_service_status", 1.0),
+    ]
+
+
+def test_a_revision_names_the_code_of_one_service() -> None:
+    assert revision_of("users") == revision_of("users")
+    assert revision_of("users") != revision_of("tickets")
+
+
+def test_passwords_are_made_once_and_are_private(tmp_path: Path) -> None:
+    first = read_passwords(tmp_path)
+
+    assert read_passwords(tmp_path) == first
+    assert len(set(first.values())) == len(first)
+    assert (tmp_path / "passwords.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_role_url_keeps_what_the_administrator_url_says() -> None:
+    database = Database("postgresql://admin:a%40b@db.example:6432/app?sslmode=require", {"users_app": "p/w"})
+
+    assert database.url("users", "app") == "postgresql://users_app:p%2Fw@db.example:6432/app?sslmode=require"
+
+
+def test_ports_of_parts_that_are_not_started_are_not_asked_for() -> None:
+    settings = StandaloneSettings.model_validate({"database_url": "postgresql://x", "openai_api_key": "sk"})
+
+    assert not {"POSTGRES_PORT", "DEMO_MODEL_PORT"} & settings.ports().keys()
+    assert settings.ports()["RESTATE_INGRESS_PORT"] == 8080
+
+
+def test_restate_listens_on_loopback_alone() -> None:
+    addresses = {name: value for name, value in environment(Ports(), 2).items() if "ADDRESS" in name}
+
+    assert len(addresses) == 5
+    assert all("127.0.0.1:" in value for value in addresses.values())
+
+
+def test_a_missing_restate_server_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="make install"):
+        binary(tmp_path)
+
+
+def test_the_status_page_has_the_published_shape() -> None:
+    page = summary(datetime(2026, 5, 1, 12, 0, tzinfo=UTC))
+
+    assert page.keys() == {"page", "components", "incidents", "scheduled_maintenances", "status"}
+    states = {component["name"]: component["status"] for component in page["components"]}
+    assert states["API"] == "degraded_performance"
+    assert states["Payments"] == "operational"
+    assert page["incidents"][0]["incident_updates"][0]["created_at"] == "2026-05-01T11:40:00.000Z"
+
+
+def test_a_refused_model_request_names_the_setting_that_the_router_logged(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "router.log"
+    log.parent.mkdir()
+    log.write_text('{"event": "serving"}\n{"event": "model_refused", "status": 404, "mend": "OPENAI_MODEL"}\n')
+
+    assert advice(tmp_path).startswith("setting OPENAI_MODEL: ")
