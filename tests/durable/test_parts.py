@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import asyncpg
-from standalone.ports import free_port
 
+from standalone.ports import free_port
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import RestateServer
 
@@ -38,11 +38,13 @@ async def test_postgres_recovers_from_an_immediate_stop(tmp_path: Path) -> None:
 
 async def test_restate_comes_back_on_its_ports_after_a_kill(tmp_path: Path) -> None:
     server = RestateServer(tmp_path)
-    await server.start()
-    await server.kill()
+    try:
+        await server.start()
+        await server.kill()
 
-    await server.start()
+        await server.start()
 
-    assert await server.open_invocations() == []
-    await server.stop()
+        assert await server.open_invocations() == []
+    finally:
+        await server.stop()
     assert not server.process.running

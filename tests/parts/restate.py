@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+
 from standalone.ports import free_port
 from standalone.restate import Ports, Restate
 
 TOOLS_DIR = Path(__file__).parents[2] / ".tools"
+
+PARTITIONS = 4
+"""Several, so that calls between services cross them."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class RestateServer(Restate):
     """`always_replay`: every registered service is replayed at each await, as after a crash."""
 
     def __init__(self, data_dir: Path, *, always_replay: bool = False) -> None:
-        super().__init__(data_dir, TOOLS_DIR, Ports(free_port(), free_port(), free_port()))
+        super().__init__(data_dir, TOOLS_DIR, Ports(free_port(), free_port(), free_port()), PARTITIONS)
         self.replays = always_replay
 
     async def register(self, url: str, *, force: bool = False) -> list[str]:

@@ -39,9 +39,7 @@ class StandaloneSettings(AskSettings):
     postgres_port: Port = Field(default=9432, description="The embedded PostgreSQL")
 
     restate_node_port: Port = Field(default=5122, description="Restate's node and metrics")
-    restate_partitions: int = Field(
-        default=2, ge=1, le=64, description="Restate's partitions; kept from the first start"
-    )
+    restate_partitions: int = Field(default=1, ge=1, le=64, description="Restate's partitions, for a new data folder")
     router_port: Port = Field(default=9081, description="The agent")
     users_port: Port = Field(default=9082, description="The user-database tool")
     tickets_port: Port = Field(default=9083, description="The ticket services")
