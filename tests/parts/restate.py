@@ -53,11 +53,17 @@ class RestateServer(Restate):
             reply = await request("PATCH", f"{self.admin_url}/services/{name}", {"inactivity_timeout": "0s"})
             assert reply.status_code == 200, reply.text
 
-    async def query(self, sql: str) -> list[dict[str, Any]]:
-        """The rows of a query over Restate's own tables."""
-        reply = await request("POST", f"{self.admin_url}/query", {"query": sql}, {"Accept": "application/json"})
-        assert reply.status_code == 200, reply.text
-        return reply.json()["rows"]
+    async def query(self, sql: str, seconds: float = 10) -> list[dict[str, Any]]:
+        """The rows of a query over Restate's own tables; after a crash it answers 500 until its leaders are settled."""
+        deadline = time.monotonic() + seconds
+        while True:
+            headers = {"Accept": "application/json"}
+            reply = await request("POST", f"{self.admin_url}/query", {"query": sql}, headers)
+            if reply.status_code == 200:
+                return reply.json()["rows"]
+            assert reply.status_code == 500, reply.text
+            assert time.monotonic() < deadline, reply.text
+            await asyncio.sleep(0.1)
 
     async def call(
         self,
