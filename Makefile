@@ -17,7 +17,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 	$(MEMBERS) --group pyproject.toml:dev \
 	$(patsubst services/%/pyproject.toml,--no-emit-package switchboard-%,$(subst _,-,$(MEMBERS)))
 
-.PHONY: help run ask tickets test test-replay check lock sweep bench install clean
+.PHONY: help run ask tickets test test-replay check lock sweep planted bench install clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -59,6 +59,9 @@ lock: install ## bring requirements.lock up to date with the pyproject.toml file
 
 sweep: install ## kill everything at every position, and count what was lost
 	$(PY) -m tests.sweep $(ARGS)
+
+planted: install ## plant known bugs, one after the other, and show that a test catches each
+	$(PY) -m tests.planted $(ARGS)
 
 bench: install ## measure runs per second, latency and CPU against the plain style
 	$(PY) -m tests.bench $(ARGS)

@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import Event, PingAckReceived, ResponseReceived, StreamEnded, StreamReset
+from h2.events import ConnectionTerminated, Event, PingAckReceived, ResponseReceived, StreamEnded, StreamReset
 
 from tests.parts.service import Service
 
@@ -54,6 +54,7 @@ class Client:
                 data = await self._reader.read(65536)
                 assert data, "the server closed the connection"
                 self._seen += self._http.receive_data(data)
+                assert not any(isinstance(event, ConnectionTerminated) for event in self._seen), "the server gave up"
                 self._flush()
 
     def _flush(self) -> None:
