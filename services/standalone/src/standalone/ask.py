@@ -1,6 +1,7 @@
 """One question to the agent: durable from the moment it is sent, with its steps shown as they happen."""
 
 import asyncio
+import contextlib
 import json
 import time
 import uuid
@@ -20,6 +21,7 @@ PATH = "/restate/call/ToolRouter/route"
 ANSWER_SECONDS = 300
 UNREACHABLE_SECONDS = 15
 POLL_SECONDS = 0.1
+LOOK_SECONDS = 2
 
 Show = Callable[[Step], None]
 
@@ -41,49 +43,57 @@ async def ask_and_show(settings: AskSettings, message: str, user_id: str) -> Non
 async def ask(settings: AskSettings, message: str, user_id: str, show: Show) -> Answer:
     """Send the question with a fresh idempotency key, so that it is answered once however often it is sent."""
     key = str(uuid.uuid4())
+    over = asyncio.Event()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS)) as http:
-        watching = asyncio.create_task(_watch(Journal(http, settings.admin_url, key), show))
+        watching = asyncio.create_task(_watch(Journal(http, settings.admin_url, key), show, over))
         try:
             return await _send(http, settings.ingress_url, {"message": message, "user_id": user_id}, key)
         finally:
-            await asyncio.sleep(2 * POLL_SECONDS)  # the last steps are still to be shown
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            over.set()
+            await watching
 
 
 async def _send(http: aiohttp.ClientSession, ingress_url: str, question: dict[str, str], key: str) -> Answer:
-    deadline = time.monotonic() + UNREACHABLE_SECONDS
-    while True:
+    away_since: float | None = None
+    while away_since is None or time.monotonic() - away_since < UNREACHABLE_SECONDS:
         try:
             async with http.post(ingress_url + PATH, json=question, headers={"Idempotency-Key": key}) as reply:
                 text = await reply.text()
         except TimeoutError:
             raise NoAnswer(f"no answer after {ANSWER_SECONDS} s; the run goes on, see the Restate UI") from None
-        except aiohttp.ClientConnectionError:
-            if time.monotonic() > deadline:
-                raise NoAnswer(f"nothing answers at {ingress_url}: is `make run` up? (RESTATE_INGRESS_PORT)") from None
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):
+            away_since = away_since or time.monotonic()
             await asyncio.sleep(0.5)
             continue
         if reply.status == 200:
             return _read(text)
         raise NoAnswer(f"refused with status {reply.status}: {_reason(text)}")
+    raise NoAnswer(f"nothing answers at {ingress_url}: is `make run` up? (RESTATE_INGRESS_PORT)")
 
 
-async def _watch(journal: Journal, show: Show) -> None:
+async def _watch(journal: Journal, show: Show, over: asyncio.Event) -> None:
     """Shows each step when it has ended; on a terminal also what runs now. That it cannot look stops no answer."""
     shown: set[int] = set()
     with console.status("...", spinner="dots") as status:
-        while True:
-            try:
-                steps = await journal.steps()
-            except (aiohttp.ClientError, TimeoutError, KeyError, ValueError):
-                steps = []
+        last_look = False
+        while not last_look:
+            last_look = over.is_set()
+            steps = await _look(journal)
             for place, step in enumerate(steps):
                 if step.seconds is not None and place not in shown:
                     shown.add(place)
                     show(step)
             status.update(", ".join(step.name for step in steps if step.seconds is None) or "...")
-            await asyncio.sleep(POLL_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), POLL_SECONDS)
+
+
+async def _look(journal: Journal) -> list[Step]:
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            return await journal.steps()
+    except (aiohttp.ClientError, TimeoutError, KeyError, ValueError):
+        return []
 
 
 def show_step(step: Step) -> None:

@@ -25,7 +25,7 @@ from standalone.status_page import serve_status_page
 from standalone.supervisor import Supervisor
 from standalone.terminal import Progress, complain, say
 
-END_SECONDS = 4.2
+END_SECONDS = 4.6
 REGISTRATION_SECONDS = 60
 
 
@@ -62,7 +62,7 @@ class Machine:
     async def _start(self) -> None:
         settings = self._settings
         say("every user_id is believed here (TRUST_USER_ID=true): keep this machine's ports to yourself", "yellow")
-        await asyncio.gather(
+        await _together(
             self._start_model(),
             self._start_restate(),
             self._start_database_and_its_services(),
@@ -97,7 +97,7 @@ class Machine:
         await database.prepare()
         self._progress.done("database migrated, demo customers in it")
         programs = [services.users(self._settings, database), services.tickets(self._settings, database)]
-        await asyncio.gather(*(self._keep(program) for program in programs))
+        await _together(*(self._keep(program) for program in programs))
 
     async def _start_postgres(self) -> None:
         postgres = Postgres(self._settings.data_dir, self._settings.postgres_port, self._passwords[SUPERUSER])
@@ -166,8 +166,12 @@ async def _machine(settings: StandaloneSettings) -> AsyncGenerator[Machine]:
 @contextmanager
 def _alone_in(data_dir: Path) -> Generator[None]:
     """Two supervisors in one folder would fight over it."""
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (data_dir / "lock").open("w") as lock:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (data_dir / "lock").open("w")
+    except OSError as error:
+        raise StartError(f"setting DATA_DIR: {data_dir} cannot be used: {error.strerror}") from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -187,6 +191,17 @@ async def _clear_the_way(settings: StandaloneSettings) -> None:
             raise StartError(f"port {port} is taken: end the program that uses it, or set {name} to another port")
     for log in (settings.data_dir / "logs").glob("*.log"):
         log.replace(log.with_suffix(".log.before"))
+
+
+async def _together(*works: Coroutine[Any, Any, None]) -> None:
+    """Waits for all; when one fails none of the others goes on, so that nothing is started after the end."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _first_of(*works: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> None:

@@ -10,6 +10,7 @@ from standalone.process import Process, StartError
 ATTEMPTS = 5
 STAYS_UP_SECONDS = 2
 FIRST_PAUSE_SECONDS = 0.2
+RESERVED_SECONDS = 0.4
 
 Tell = Callable[[str], None]
 Prepare = Callable[[], Awaitable[None]]
@@ -46,9 +47,10 @@ class Supervisor:
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
-        for names in order:
+        for place, names in enumerate(order, start=1):
             group = [self._kept[name] for name in names if name in self._kept]
-            left = max(0.5, deadline - time.monotonic())
+            for_later = RESERVED_SECONDS * (len(order) - place)
+            left = max(RESERVED_SECONDS, deadline - time.monotonic() - for_later)
             await asyncio.gather(*(process.stop(left) for process in group))
 
     async def _keep(self, process: Process, prepare: Prepare, ready: asyncio.Event) -> None:
