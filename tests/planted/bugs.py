@@ -86,8 +86,8 @@ BUGS = [
     Bug(
         "the client's own retries on",
         "router/model.py",
-        "max_retries=0",
-        "max_retries=2",
+        "self._post(json.dumps(request).encode())",
+        'self._client.post("/chat/completions", cast_to=httpx2.Response, body=request)',
         DURABLE + "test_model_faults.py::test_a_fault_that_stays_ends_the_run_after_three_calls[server_error]",
     ),
     Bug(
