@@ -1,7 +1,7 @@
 """`python -m tests.bench`: our runs against the plain style and against the floor, in one interleaved run.
 
 Every round measures each variant once at each concurrency, one after the other, so that whatever else this machine
-does meets all alike. Bars: see `BARS`.
+does meets all alike.
 """
 
 import argparse
@@ -17,12 +17,11 @@ from pathlib import Path
 
 from tests.bench.cpu import used
 from tests.bench.load import Client, Load, client_session
-from tests.bench.parts import Variant, World, journal, model_calls, set_latency, world
-from tests.bench.report import Figures, Report, Slice
+from tests.bench.parts import CUSTOMERS, Variant, World, journal, model_calls, set_latency, world
+from tests.bench.report import BASELINE, BASELINE_AS_MADE, OURS, OURS_AS_MADE, OURS_GRANIAN, Figures, Report, Slice
 
 LATENCY = 0.5
 CALLS_PER_RUN = 3
-WARM_UP_RUNS = 40
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Plan:
     felt_seconds: float
 
 
-FULL = Plan((1, 16, 64), rounds=4, seconds=5, felt_seconds=12)
+FULL = Plan((1, 16, 64), rounds=3, seconds=4, felt_seconds=8)
 QUICK = Plan((64,), rounds=2, seconds=4, felt_seconds=0)
 
 
@@ -81,31 +80,34 @@ async def bench(plan: Plan, only: str) -> Report:
 
 
 async def _variants(here: World, client: Client, report: Report, only: str) -> list[Variant]:
-    """Starts them, warms them up, and weighs their journals."""
-    wanted = set(only.split(",")) if only else {"floor", "ours", "ours-shipped", "ours-granian"}
-    on_defaults = await here.restate("defaults", defaults=True)
-    variants = [await here.baseline(on_defaults)]
-    if "ours" in wanted:
-        variants.append(await here.ours("ours", on_defaults))
-    if "ours-shipped" in wanted:
-        variants.append(await here.ours("ours-shipped", await here.restate("shipped")))
-    if "ours-granian" in wanted:
-        variants.append(await here.ours("ours-granian", await here.restate("granian"), SERVER="granian"))
-    for variant in variants:
+    """Starts them, warms them up, and weighs their journals. "as made" is Restate on its own defaults."""
+    wanted = set(only.split(",")) if only else {"floor", OURS_AS_MADE, OURS_GRANIAN}
+    shipped, as_made = await here.restate("shipped"), await here.restate("as-made", as_made=True)
+    variants = [await here.ours(OURS, shipped)]
+    await _warm_up(client, variants[0], report)
+    if OURS_GRANIAN in wanted:
+        variants.append(await here.ours(OURS_GRANIAN, await here.restate("granian"), SERVER="granian"))
+    if OURS_AS_MADE in wanted:
+        variants.append(await here.ours(OURS_AS_MADE, as_made))
+    variants += [await here.baseline(BASELINE, shipped), await here.baseline(BASELINE_AS_MADE, as_made)]
+    if "floor" in wanted:
+        variants.append(await here.floor(shipped, round(report.journal[OURS][0])))
+    for variant in variants[1:]:
         await _warm_up(client, variant, report)
-    if "floor" in wanted and "ours" in wanted:
-        variants.append(await here.floor(on_defaults, round(report.journal["ours"][0])))
-        await _warm_up(client, variants[-1], report)
     return variants
 
 
 async def _warm_up(client: Client, variant: Variant, report: Report) -> None:
-    for start in range(0, WARM_UP_RUNS, 4):
-        wrong = await asyncio.gather(*(client.ask(variant.target) for _ in range(start, start + 4)))
-        if any(wrong):
-            raise SystemExit(f"{variant.name}: wrong answer: {next(filter(None, wrong))}")
-    entries, size = await journal(variant)
-    report.journal[variant.name] = entries / WARM_UP_RUNS, size / WARM_UP_RUNS
+    """The first time each customer asks, more is journaled; so a second time around is weighed."""
+    weighed: list[tuple[float, float]] = []
+    for _ in range(2):
+        for _ in range(0, len(CUSTOMERS), 7):
+            wrong = await asyncio.gather(*(client.ask(variant.target) for _ in range(7)))
+            if any(wrong):
+                raise SystemExit(f"{variant.name}: wrong answer: {next(filter(None, wrong))}")
+        weighed.append(await journal(variant))
+    (before, bytes_before), (after, bytes_after) = weighed
+    report.journal[variant.name] = (after - before) / len(CUSTOMERS), (bytes_after - bytes_before) / len(CUSTOMERS)
 
 
 async def _measure(here: World, client: Client, variant: Variant, concurrency: int, seconds: float) -> Slice:

@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 import hypercorn.asyncio
@@ -18,16 +19,14 @@ from openai.types.chat import ChatCompletionMessage
 from pydantic import BaseModel
 from restate import RunOptions
 
-from users.account import QueryUserDatabase
+from router.transcript import SYSTEM_PROMPT
 from users.store import _ACCOUNT as ACCOUNT_QUERY  # pyright: ignore[reportPrivateUsage]
 
 client = AsyncOpenAI()
-pool: asyncpg.Pool
+pool: Any
 
 agent = restate.Service("PlainAgent")
 tickets = restate.Service("PlainTickets")
-
-SYSTEM_PROMPT = "You are a support agent. Use the tools to look up the customer's account and to create tickets."
 
 
 class Prompt(BaseModel):
@@ -53,29 +52,13 @@ class Ticket(BaseModel):
     created_at: datetime
 
 
-TOOLS = [
-    {
-        "type": "function",
-        "function": {
-            "name": "query_user_database",
-            "description": "Look up the customer's own account data: profile, plan, usage, invoices, recent errors.",
-            "parameters": QueryUserDatabase.model_json_schema(),
-        },
-    },
-    {
-        "type": "function",
-        "function": {
-            "name": "create_support_ticket",
-            "description": "Create a support ticket, so that a person looks into a problem of the customer.",
-            "parameters": NewTicket.model_json_schema(),
-        },
-    },
-]
+TOOLS = json.loads(os.environ["TOOLS"])
+"""The tools that our router offers, so that both send the model the same request."""
 
 
 @agent.handler()
 async def run(ctx: restate.Context, prompt: Prompt) -> Answer:
-    messages: list[dict] = [
+    messages: list[Any] = [
         {"role": "system", "content": SYSTEM_PROMPT},
         {"role": "user", "content": prompt.message},
     ]
@@ -85,7 +68,8 @@ async def run(ctx: restate.Context, prompt: Prompt) -> Answer:
         messages.append(message.model_dump(exclude_none=True))
         if not message.tool_calls:
             return Answer(text=message.content or "", tickets=ticket_ids)
-        for call in message.tool_calls:
+        tool_calls: list[Any] = message.tool_calls
+        for call in tool_calls:
             arguments = json.loads(call.function.arguments)
             if call.function.name == "query_user_database":
                 result = await ctx.run_typed("query_user_database", query_user_database, user_id=prompt.user_id)
@@ -97,7 +81,7 @@ async def run(ctx: restate.Context, prompt: Prompt) -> Answer:
             messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
 
 
-async def call_llm(messages: list[dict]) -> ChatCompletionMessage:
+async def call_llm(messages: list[Any]) -> ChatCompletionMessage:
     response = await client.chat.completions.create(model="gpt-4.1-mini", messages=messages, tools=TOOLS)
     return response.choices[0].message
 

@@ -1,8 +1,8 @@
 """A stand-in model that costs next to no CPU, so that the bench measures the services and not the model.
 
 It speaks as much of HTTP/1.1 and chat completions as the OpenAI client needs: the scripted conversation has three
-turns, told apart by how many assistant messages there are. `GET /calls` tells how many calls it has served,
-`PUT /latency` (seconds in the body) how long it waits before each reply.
+turns, told apart by how many assistant messages there are. `GET` tells how many calls it has served and which tools
+it was offered last, `PUT /latency` (seconds in the body) sets how long it waits before each reply.
 """
 
 import asyncio
@@ -70,16 +70,19 @@ class Model:
     def __init__(self) -> None:
         self.calls = 0
         self.latency = 0.0
+        self.tools: list[Any] = []
         self.replies = replies()
 
     def reply(self, head: bytes, body: bytes) -> bytes:
         if head.startswith(b"POST"):
             self.calls += 1
-            roles = [message["role"] for message in json.loads(body)["messages"]]
+            request = json.loads(body)
+            self.tools = request["tools"]
+            roles = [message["role"] for message in request["messages"]]
             return self.replies[roles.count("assistant")]
         if head.startswith(b"PUT /latency"):
             self.latency = float(body)
-        return _response({"calls": self.calls})
+        return _response({"calls": self.calls, "tools": self.tools})
 
 
 class Connection(asyncio.Protocol):

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ import tickets.__main__ as tickets_service
 import users.__main__ as users_service
 from runtime.postgres import migrate, provision
 from standalone.ports import free_port
-from standalone.process import Process, Program
-from standalone.restate import Ports, environment
+from standalone.process import Process
+from standalone.settings import StandaloneSettings
 from tests.bench.cpu import Pids
 from tests.bench.load import Target
 from tests.parts.postgres import PostgresServer
@@ -25,37 +25,32 @@ from users.store import replace_customers
 
 PASSWORD = "bench"
 QUESTION = "My API calls are failing, what's wrong with my account? Please create a ticket."
+Names = tuple[str, ...]
+KEPT = {"RESTATE_LISTEN_MODE", "RESTATE_DISABLE_TELEMETRY", "DO_NOT_TRACK"}
 CUSTOMERS = [f"user_{number}" for number in range(10001, 10050)]
-SMALL = {name for name in environment(Ports(), 1) if name.endswith(("SIZE", "LIMIT", "PARTITIONS"))}
-"""What the one-machine shape sets besides addresses; left out for Restate's own defaults."""
+PARTITIONS: int = StandaloneSettings.model_fields["restate_partitions"].default
 
 
-class RestateOnDefaults(RestateServer):
-    """As its makers ship it; only the addresses are ours."""
+class BenchRestate(RestateServer):
+    """With the settings that our one-machine shape ships or, but for addresses, as its makers ship it."""
 
-    def __init__(self, data_dir: Path) -> None:
-        super().__init__(data_dir)
-        program = self.process.program
-        env = {name: value for name, value in program.env.items() if name not in SMALL}
-        self.process = Process(Program(program.name, program.command, env, program.ready), data_dir)
+    def __init__(self, data_dir: Path, *, as_made: bool) -> None:
+        super().__init__(data_dir, partitions=PARTITIONS)
+        if as_made:
+            program = self.process.program
+            env = {name: value for name, value in program.env.items() if "ADDRESS" in name or name in KEPT}
+            self.process = Process(replace(program, env=env), data_dir)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Variant:
-    """One column of the report."""
+    """One of those that are compared: where it is asked, what it consists of, and whose journals are its own."""
 
     name: str
     restate: RestateServer
     target: Target
-    services: dict[str, Service]
     pids: Pids
-
-    @property
-    def names(self) -> str:
-        """The services whose journals belong to it, as a list in SQL."""
-        return ", ".join(f"'{name}'" for name in self._names)
-
-    _names: tuple[str, ...] = ()
+    journals: Names
 
 
 class World:
@@ -91,24 +86,29 @@ class World:
         self._stack.push_async_callback(service.stop, 5)
         return service
 
-    async def restate(self, name: str, *, defaults: bool = False) -> RestateServer:
-        server = (RestateOnDefaults if defaults else RestateServer)(self._folder / name)
+    async def restate(self, name: str, *, as_made: bool = False) -> RestateServer:
+        server = BenchRestate(self._folder / name, as_made=as_made)
         await server.start()
         self._stack.push_async_callback(server.kill)
         return server
 
-    async def baseline(self, restate: RestateServer) -> Variant:
+    async def baseline(self, name: str, restate: RestateServer) -> Variant:
+        """Offers the model the same tools as ours, so one of ours has to have run before."""
         service = await self._run(
             Service(
                 "tests.bench.baseline",
                 self._folder,
-                {"DATABASE_URL": self.postgres.admin_url} | self._openai(),
-                name="baseline",
+                {"DATABASE_URL": self.postgres.admin_url, "TOOLS": json.dumps(await self.offered())} | self._openai(),
+                name=name,
             )
         )
         await restate.register(service.url)
         target = Target(f"{restate.ingress_url}/PlainAgent/run", _question, "I created a ticket")
-        return self._variant("baseline", restate, target, {"agent": service}, ("PlainAgent", "PlainTickets"))
+        return self._variant(name, restate, target, {"agent": service}, ("PlainAgent", "PlainTickets"))
+
+    async def offered(self) -> list[Any]:
+        """The tools of the latest model call."""
+        return (await request("GET", self.model.address)).json()["tools"]
 
     async def floor(self, restate: RestateServer, entries: int) -> Variant:
         """`entries` is how many a run of ours journals; a step makes two, input and output two more."""
@@ -155,10 +155,15 @@ class World:
         return {"OPENAI_BASE_URL": f"{self.model.address}/v1", "OPENAI_API_KEY": "bench"}
 
     def _variant(
-        self, name: str, restate: RestateServer, target: Target, services: dict[str, Service], names: tuple[str, ...]
+        self,
+        name: str,
+        restate: RestateServer,
+        target: Target,
+        services: Mapping[str, Service],
+        journals: tuple[str, ...],
     ) -> Variant:
         parts = {"restate": restate.process, **services, "postgres": self.postgres.process, "model": self.model}
-        return Variant(name, restate, target, services, {part: process.pid or 0 for part, process in parts.items()}, names)
+        return Variant(name, restate, target, {part: process.pid or 0 for part, process in parts.items()}, journals)
 
 
 def _question(number: int) -> dict[str, Any]:
@@ -175,7 +180,7 @@ async def _offered(registry: str, *tools: str) -> None:
 
 
 @asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[World]:
+async def world(folder: Path) -> AsyncGenerator[World]:
     async with AsyncExitStack() as stack:
         made = World(folder, stack)
         await made.start()
@@ -184,15 +189,16 @@ async def world(folder: Path) -> AsyncIterator[World]:
 
 async def journal(variant: Variant) -> tuple[float, float]:
     """Entries and bytes that all journals of this variant hold."""
+    names = ", ".join(f"'{name}'" for name in variant.journals)
     rows = await variant.restate.query(
         "SELECT count(1) AS entries, sum(raw_length) AS bytes FROM sys_journal WHERE id IN "
-        f"(SELECT id FROM sys_invocation_status WHERE target_service_name IN ({variant.names}))"
+        f"(SELECT id FROM sys_invocation_status WHERE target_service_name IN ({names}))"
     )
     return float(rows[0]["entries"]), float(rows[0]["bytes"] or 0)
 
 
 async def model_calls(world: World) -> int:
-    return json.loads((await request("GET", f"{world.model.address}/calls")).text)["calls"]
+    return (await request("GET", world.model.address)).json()["calls"]
 
 
 async def set_latency(world: World, seconds: float) -> None:

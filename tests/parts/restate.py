@@ -34,8 +34,8 @@ class Reply:
 class RestateServer(Restate):
     """`always_replay`: every registered service is replayed at each await, as after a crash."""
 
-    def __init__(self, data_dir: Path, *, always_replay: bool = False) -> None:
-        super().__init__(data_dir, TOOLS_DIR, Ports(free_port(), free_port(), free_port()), PARTITIONS)
+    def __init__(self, data_dir: Path, *, always_replay: bool = False, partitions: int = PARTITIONS) -> None:
+        super().__init__(data_dir, TOOLS_DIR, Ports(free_port(), free_port(), free_port()), partitions)
         self.replays = always_replay
 
     async def register(self, url: str, *, force: bool = False) -> list[str]:
