@@ -80,9 +80,9 @@ async def test_the_older_path_answers_alike(board: Board) -> None:
     assert reply.json()["text"] == "yes"
 
 
-@pytest.mark.parametrize(("service", "handler"), [("RouterTasks/u", "check"), ("Examples", "echo")])
-async def test_only_the_agent_is_reachable_from_outside(board: Board, service: str, handler: str) -> None:
-    reply = await board.restate.call(service, handler, {"text": "a"})
+@pytest.mark.parametrize(("target", "handler"), [("RouterTasks/u", "check"), ("Examples", "echo")])
+async def test_only_the_agent_is_reachable_from_outside(board: Board, target: str, handler: str) -> None:
+    reply = await board.restate.call(target, handler, {"text": "a"})
     assert reply.status_code == 400
     assert "not public" in reply.text
 
