@@ -71,7 +71,7 @@ async def test_make_ask_and_make_tickets_use_what_runs(running: Standalone) -> N
 async def test_after_a_change_of_code_runs_of_the_former_code_are_ended_and_counted(tmp_path: Path) -> None:
     copy = tmp_path / "src" / "router"
     shutil.copytree(source_of("router"), copy)
-    machine = Standalone(tmp_path / "data", LATENCY_SECONDS="1", PYTHONPATH=str(copy.parent))
+    machine = Standalone(tmp_path / "data", LATENCY_SECONDS="2", PYTHONPATH=str(copy.parent))
     try:
         await machine.start()
         question = {"message": "Is there an outage affecting the payment service?", "user_id": "user_12345"}

@@ -1,7 +1,6 @@
 """`python -m standalone run` starts everything on this machine; `ask` and `tickets` use what runs."""
 
 import asyncio
-import os
 import subprocess
 import sys
 from typing import Annotated
@@ -10,7 +9,7 @@ import typer
 
 from standalone.ask import NoAnswer, ask_and_show
 from standalone.database import staff_url
-from standalone.process import StartError
+from standalone.process import StartError, inherited
 from standalone.run import run
 from standalone.settings import DEFAULT_QUESTION, AskSettings, StandaloneSettings
 from standalone.terminal import complain
@@ -49,7 +48,7 @@ def tickets(arguments: Annotated[list[str] | None, typer.Argument(metavar="COMMA
         complain(str(error))
         raise typer.Exit(1) from None
     command = [sys.executable, "-m", "tickets", "staff", *(arguments or ["list"])]
-    environment = {**os.environ, "STAFF_DATABASE_URL": url}  # noqa: TID251
+    environment = {**inherited(), "STAFF_DATABASE_URL": url}
     raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603
 
 

@@ -16,7 +16,6 @@ import psutil
 MARK = "SWITCHBOARD_DATA_DIR"
 """Every child carries this variable, so that a later start recognises what a killed supervisor left behind."""
 
-
 NOT_INHERITED = {"DATABASE_URL", "OPENAI_API_KEY", "WEBHOOK_SECRET"}
 """Secrets that only the program which needs them gets, by its own `env`."""
 
@@ -34,6 +33,11 @@ class Program:
     env: Mapping[str, str]
     ready: Callable[[], Awaitable[bool]]
     stop_signal: signal.Signals = signal.SIGTERM
+
+
+def inherited() -> dict[str, str]:
+    """What children get of the user's environment: PATH, proxies, certificates, and settings of their own."""
+    return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}  # noqa: TID251
 
 
 class Process:
@@ -56,12 +60,10 @@ class Process:
     async def start(self) -> None:
         """Starts the program; its output goes to the end of its log file."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        # Children inherit the user's environment: PATH, proxies, certificates, and settings of their own.
-        inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}  # noqa: TID251
         with self.log.open("ab") as log:
             self._child = await asyncio.create_subprocess_exec(
                 *self.program.command,
-                env={**inherited, MARK: str(self._data_dir.resolve()), **self.program.env},
+                env={**inherited(), MARK: str(self._data_dir.resolve()), **self.program.env},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
