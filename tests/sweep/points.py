@@ -5,6 +5,7 @@ handler stands, by name and by how often it passed there in this attempt; a faul
 """
 
 import asyncio
+import contextlib
 import functools
 import json
 import os
@@ -107,13 +108,19 @@ class Orders:
 
 def _act(fault: Fault) -> None:
     """Send the signal; go on only once the other process is dead, so that all that follows really follows."""
-    victim = psutil.Process(fault.pid or os.getpid())
-    victim.send_signal(fault.signal)
+    os.kill(fault.pid or os.getpid(), fault.signal)
+    if fault.pid:
+        _wait_until_dead(fault.pid)
+
+
+def _wait_until_dead(pid: int) -> None:
     deadline = time.monotonic() + DEATH_SECONDS
-    while fault.pid and victim.is_running() and victim.status() != psutil.STATUS_ZOMBIE:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"process {fault.pid} survived signal {fault.signal}")
-        time.sleep(0.002)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        victim = psutil.Process(pid)
+        while victim.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"process {pid} survived its signal")
+            time.sleep(0.002)
 
 
 class _Attempt:
@@ -162,11 +169,13 @@ def install(service: str, orders: Orders) -> None:
 
 def _replace(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
     """`wrapper` gets the original as its first argument."""
-    setattr(owner, name, functools.partialmethod(functools.partial(_swap, wrapper, getattr(owner, name))))
+    original = getattr(owner, name)
 
+    @functools.wraps(original)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return wrapper(original, *args, **kwargs)
 
-def _swap(wrapper: Callable[..., Any], original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    return wrapper(original, *args, **kwargs)
+    setattr(owner, name, wrapped)
 
 
 # --- Restate: attempts and their journal entries ---
