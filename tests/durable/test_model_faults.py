@@ -148,4 +148,4 @@ async def test_a_thousand_malformed_replies_leave_nothing_stuck_and_show_nothing
     assert sum(outcomes.values()) == CASES
     not_answered = {key: count for key, count in outcomes.items() if key[1] != "answered"}
     assert {outcome for _, outcome in not_answered} <= {"calls_exhausted", "errors_exhausted"}, not_answered
-    assert sum(not_answered.values()) < CASES * 0.05, not_answered
+    assert sum(not_answered.values()) <= CASES * 0.05, not_answered
