@@ -178,7 +178,7 @@ async def test_a_token_proves_the_caller_and_the_roles(board: Board) -> None:
         (token(roles="staff"), "caller_token_invalid"),
         (jwt.encode({"sub": "user_t", "aud": "switchboard"}, KEY, "HS256"), "caller_token_invalid"),
         (jwt.encode(CLAIMS, "another-secret-of-32-bytes-or-more", "HS256"), "caller_token_invalid"),
-        (jwt.encode(CLAIMS, None, "none"), "caller_token_invalid"),
+        (jwt.encode(CLAIMS, "", "none"), "caller_token_invalid"),
         ("not a token", "caller_token_invalid"),
     ],
 )

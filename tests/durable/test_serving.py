@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -62,7 +62,7 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(service: Service) -> AsyncIterator[Client]:
+async def connected(service: Service) -> AsyncGenerator[Client]:
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     yield Client(reader, writer)
     writer.close()

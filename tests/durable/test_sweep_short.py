@@ -39,7 +39,6 @@ async def test_the_sweep_stands_at_every_effect_and_in_the_journal(positions: li
 
 @pytest.mark.timeout(300)
 async def test_a_kill_loses_nothing_and_doubles_nothing(sweep: Sweep, positions: list[Position]) -> None:
-    struck = [(position, VICTIMS[index % len(VICTIMS)]) for index, position in enumerate(positions)][::2]
-    for position, victim in struck:
-        await sweep.strike(position, victim)
+    for index, position in list(enumerate(positions))[::2]:
+        await sweep.strike(position, VICTIMS[index % len(VICTIMS)])
     assert not {str(case): case.violations for case in sweep.audit()}

@@ -5,6 +5,7 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.sweep.points import Position
@@ -40,8 +41,9 @@ async def _run(folder: Path, arguments: argparse.Namespace) -> list[Case]:
         if arguments.list:
             print(*positions, f"{len(positions)} positions", sep="\n")
             return []
-        print(f"{len(positions)} positions, killing in turn: {', '.join(arguments.victim or VICTIMS)}")
-        plan = [(position, victim) for victim in arguments.victim or VICTIMS for position in positions]
+        victims: Sequence[Victim] = arguments.victim or VICTIMS
+        print(f"{len(positions)} positions, killing in turn: {', '.join(victims)}")
+        plan: list[tuple[Position, Victim]] = [(position, victim) for victim in victims for position in positions]
         cases = [await _strike(sweep, position, victim) for position, victim in plan]
         for case in sweep.audit():
             print(f"FAILED in the end: {case}: {case.violations}")

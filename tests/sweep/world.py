@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,7 +58,7 @@ class Outside:
 
 
 @asynccontextmanager
-async def outside() -> AsyncIterator[Outside]:
+async def outside() -> AsyncGenerator[Outside]:
     world = Outside()
     app = web.Application()
     app.add_routes([web.get("/summary.json", world.status), web.post("/webhook", world.webhook)])
@@ -243,7 +243,7 @@ async def _tried(condition: Callable[[], Awaitable[bool]]) -> bool:
 
 
 @asynccontextmanager
-async def world(folder: Path, *, always_replay: bool = False, server: str = "") -> AsyncIterator[World]:
+async def world(folder: Path, *, always_replay: bool = False, server: str = "") -> AsyncGenerator[World]:
     async with outside() as out, AsyncExitStack() as stack:
         made = World(folder, out, stack, always_replay=always_replay, server=server)
         await made.start()
