@@ -54,7 +54,7 @@ check: .tools/.checkers install ## lint, format, strict types, lock freshness, i
 lock: install ## bring requirements.lock up to date with the pyproject.toml files
 	$(COMPILE) --output-file requirements.lock
 	@cp $(TOOLS)/package.json $(TOOLS)/package-lock.json .tools/
-	cd .tools && $(NPM) install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+	$(NPM) install --prefix .tools --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --loglevel=error
 	@cp .tools/package-lock.json $(TOOLS)/
 
 sweep: install ## kill everything at every position, and count what was lost
