@@ -28,9 +28,9 @@ run: install ## start everything on this machine, ask one question, stay up unti
 	@$(PY) -m standalone run
 
 ask: install ## ask a question: make ask Q="..." [USER_ID=user_12345]
-	@$(PY) -m standalone ask --user "$(USER_ID)" -- "$$Q"
+	@$(PY) -m standalone ask --user "$(USER_ID)" -- "$$ASKED"
 
-ask: export Q := $(value Q)
+ask: export ASKED := $(value Q)
 
 tickets: install ## the staff's view of the tickets: make tickets [ARGS="show <id>"]
 	@$(PY) -m standalone tickets $(ARGS)
