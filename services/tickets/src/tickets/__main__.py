@@ -10,6 +10,7 @@ import typer
 
 from runtime.logs import configure_logs
 from runtime.postgres import migrate, open_pool
+from runtime.serving import run as run_service
 from runtime.serving import serve
 from tickets.notifier import Post, notifier, webhook_post
 from tickets.reading import ticket_tools
@@ -28,7 +29,7 @@ commands.add_typer(staff, name="staff")
 def services(context: typer.Context) -> None:
     """Without a command: serve SupportTicketWorkflow, Tickets and Notifier until SIGTERM."""
     if context.invoked_subcommand is None:
-        asyncio.run(_serve(TicketSettings.read()))
+        run_service(_serve(TicketSettings.read()))
 
 
 @commands.command("migrate")

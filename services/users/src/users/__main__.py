@@ -11,6 +11,7 @@ import asyncpg
 
 from runtime.logs import configure_logs
 from runtime.postgres import migrate, open_pool
+from runtime.serving import run as run_service
 from runtime.serving import serve
 from users import store
 from users.demo import demo_customers
@@ -23,7 +24,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def main() -> None:
     match sys.argv[1:]:
         case []:
-            asyncio.run(run(UserSettings.read()))
+            run_service(run(UserSettings.read()))
         case ["migrate"]:
             by_owner(migrate(owner_url(), store.SCHEMA, MIGRATIONS))
         case ["seed"]:
