@@ -14,13 +14,26 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from tests.bench.cpu import used
 from tests.bench.load import Client, Load, client_session
 from tests.bench.parts import CUSTOMERS, Variant, World, journal, model_calls, set_latency, world
-from tests.bench.report import BASELINE, BASELINE_AS_MADE, OURS, OURS_AS_MADE, OURS_GRANIAN, Figures, Report, Slice
+from tests.bench.report import (
+    BASELINE,
+    BASELINE_AS_MADE,
+    FLOOR,
+    OURS,
+    OURS_AS_MADE,
+    OURS_GRANIAN,
+    Figures,
+    Report,
+    Slice,
+)
 
 LATENCY = 0.5
+FELT_SECONDS = 3
+FELT_CONCURRENCIES = (1, 16)
 CALLS_PER_RUN = 3
 
 
@@ -31,11 +44,11 @@ class Plan:
     concurrencies: Sequence[int]
     rounds: int
     seconds: float
-    felt_seconds: float
+    felt_rounds: int
 
 
-FULL = Plan((1, 16, 64), rounds=3, seconds=4, felt_seconds=8)
-QUICK = Plan((64,), rounds=2, seconds=4, felt_seconds=0)
+FULL = Plan((1, 16, 64), rounds=3, seconds=4, felt_rounds=3)
+QUICK = Plan((64,), rounds=2, seconds=4, felt_rounds=0)
 
 
 def main() -> None:
@@ -72,16 +85,16 @@ async def bench(plan: Plan, only: str) -> Report:
                         )
                 print(f"round {number + 1} of {plan.rounds} done", flush=True)
             for (name, concurrency), measured in slices.items():
-                calls = 0 if name == "floor" else CALLS_PER_RUN
+                calls = 0 if name == FLOOR else CALLS_PER_RUN
                 report.figures.setdefault(name, {})[concurrency] = Figures.of(measured, calls)
-            if plan.felt_seconds:
-                await _feel(here, client, variants, report, plan.felt_seconds)
+            if plan.felt_rounds:
+                await _feel(here, client, variants, report, plan.felt_rounds)
     return report
 
 
 async def _variants(here: World, client: Client, report: Report, only: str) -> list[Variant]:
     """Starts them, warms them up, and weighs their journals. "as made" is Restate on its own defaults."""
-    wanted = set(only.split(",")) if only else {"floor", OURS_AS_MADE, OURS_GRANIAN}
+    wanted = set(only.split(",")) if only else {FLOOR, OURS_AS_MADE, OURS_GRANIAN}
     shipped, as_made = await here.restate("shipped"), await here.restate("as-made", as_made=True)
     variants = [await here.ours(OURS, shipped)]
     await _warm_up(client, variants[0], report)
@@ -90,7 +103,7 @@ async def _variants(here: World, client: Client, report: Report, only: str) -> l
     if OURS_AS_MADE in wanted:
         variants.append(await here.ours(OURS_AS_MADE, as_made))
     variants += [await here.baseline(BASELINE, shipped), await here.baseline(BASELINE_AS_MADE, as_made)]
-    if "floor" in wanted:
+    if FLOOR in wanted:
         variants.append(await here.floor(shipped, round(report.journal[OURS][0])))
     for variant in variants[1:]:
         await _warm_up(client, variant, report)
@@ -111,12 +124,12 @@ async def _warm_up(client: Client, variant: Variant, report: Report) -> None:
 
 
 async def _measure(here: World, client: Client, variant: Variant, concurrency: int, seconds: float) -> Slice:
-    calls, before = await model_calls(here), used(variant.pids)
+    (calls, _), before = await model_calls(here), used(variant.pids)
     load = await client.load(variant.target, concurrency, seconds)
     after = used(variant.pids)
     _accept(variant, load)
     spent = {name: after[name] - before[name] for name in after}
-    return Slice.of(load, spent, await model_calls(here) - calls)
+    return Slice.of(load, spent, (await model_calls(here))[0] - calls)
 
 
 def _accept(variant: Variant, load: Load) -> None:
@@ -124,16 +137,26 @@ def _accept(variant: Variant, load: Load) -> None:
         raise SystemExit(f"{variant.name}: {len(load.wrong)} wrong answers, such as: {load.wrong[0]}")
 
 
-async def _feel(here: World, client: Client, variants: list[Variant], report: Report, seconds: float) -> None:
+async def _feel(here: World, client: Client, variants: list[Variant], report: Report, rounds: int) -> None:
+    """What a run takes beyond the seconds that the model itself took for its calls."""
     await set_latency(here, LATENCY)
-    for variant in variants:
-        if variant.name == "floor":
-            continue
-        for concurrency in (1, 16):
-            load = await client.load(variant.target, concurrency, seconds)
-            _accept(variant, load)
-            beyond = load.percentile(0.5) - 1000 * LATENCY * CALLS_PER_RUN
-            report.felt.setdefault(variant.name, {})[concurrency] = beyond
+    for concurrency in FELT_CONCURRENCIES:
+        beyond: dict[str, list[float]] = {}
+        for _ in range(rounds):
+            for variant in variants:
+                if variant.name != FLOOR:
+                    beyond.setdefault(variant.name, []).extend(await _beyond(here, client, variant, concurrency))
+        for name, seconds in beyond.items():
+            report.felt.setdefault(name, {})[concurrency] = 1000 * median(seconds)
+
+
+async def _beyond(here: World, client: Client, variant: Variant, concurrency: int) -> list[float]:
+    calls, seconds = await model_calls(here)
+    load = await client.load(variant.target, concurrency, FELT_SECONDS)
+    _accept(variant, load)
+    calls_after, seconds_after = await model_calls(here)
+    models_own = CALLS_PER_RUN * (seconds_after - seconds) / (calls_after - calls)
+    return [latency - models_own for latency in load.latencies]
 
 
 if __name__ == "__main__":

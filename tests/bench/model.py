@@ -1,14 +1,16 @@
 """A stand-in model that costs next to no CPU, so that the bench measures the services and not the model.
 
 It speaks as much of HTTP/1.1 and chat completions as the OpenAI client needs: the scripted conversation has three
-turns, told apart by how many assistant messages there are. `GET` tells how many calls it has served and which tools
-it was offered last, `PUT /latency` (seconds in the body) sets how long it waits before each reply.
+turns, told apart by how many assistant messages there are. `GET` tells how many calls it has served, how many seconds
+it took for all of them, and which tools it was offered last; `PUT /latency` (seconds in the body) sets how long it
+waits before each reply.
 """
 
 import asyncio
 import json
 import os
 import re
+import time
 from typing import Any
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -69,6 +71,7 @@ def _response(value: Any) -> bytes:
 class Model:
     def __init__(self) -> None:
         self.calls = 0
+        self.seconds = 0.0
         self.latency = 0.0
         self.tools: list[Any] = []
         self.replies = replies()
@@ -82,7 +85,7 @@ class Model:
             return self.replies[roles.count("assistant")]
         if head.startswith(b"PUT /latency"):
             self.latency = float(body)
-        return _response({"calls": self.calls, "tools": self.tools})
+        return _response({"calls": self.calls, "seconds": self.seconds, "tools": self.tools})
 
 
 class Connection(asyncio.Protocol):
@@ -103,12 +106,17 @@ class Connection(asyncio.Protocol):
         if not gap or len(rest) < size:
             return
         self._received = rest[size:]
-        latency = self._model.latency if head.startswith(b"POST") else 0
-        asyncio.get_running_loop().call_later(latency, self._send, self._model.reply(head, rest[:size]))
+        asyncio.get_running_loop().create_task(self._answer(head, rest[:size]))
 
-    def _send(self, reply: bytes) -> None:
+    async def _answer(self, head: bytes, body: bytes) -> None:
+        came = time.perf_counter()
+        reply = self._model.reply(head, body)
+        if head.startswith(b"POST") and self._model.latency:
+            await asyncio.sleep(self._model.latency)
         if self._transport and not self._transport.is_closing():
             self._transport.write(reply)
+        if head.startswith(b"POST"):
+            self._model.seconds += time.perf_counter() - came
 
 
 async def main() -> None:

@@ -1,13 +1,17 @@
 """What is measured: the variants with all their processes, started from nothing in a folder of their own."""
 
 import asyncio
+import functools
 import json
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import jwt
 
 import tickets.__main__ as tickets_service
 import users.__main__ as users_service
@@ -17,6 +21,7 @@ from standalone.process import Process
 from standalone.settings import StandaloneSettings
 from tests.bench.cpu import Pids
 from tests.bench.load import Target
+from tests.bench.report import FLOOR
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import RestateServer, request
 from tests.parts.service import Service
@@ -24,6 +29,7 @@ from users.demo import demo_customers
 from users.store import replace_customers
 
 PASSWORD = "bench"
+CALLER_KEY = "the-key-of-the-bench-long-enough-for-HS256"
 QUESTION = "My API calls are failing, what's wrong with my account? Please create a ticket."
 Names = tuple[str, ...]
 KEPT = {"RESTATE_LISTEN_MODE", "RESTATE_DISABLE_TELEMETRY", "DO_NOT_TRACK"}
@@ -116,7 +122,7 @@ class World:
         await restate.register(service.url)
         body = {"steps": round((entries - 2) / 2)}
         target = Target(f"{restate.ingress_url}/Floor/run", lambda _: body, "done")
-        return self._variant("floor", restate, target, {"agent": service}, ("Floor",))
+        return self._variant(FLOOR, restate, target, {"agent": service}, ("Floor",))
 
     async def ours(self, name: str, restate: RestateServer, **env: str) -> Variant:
         """The real topology: router, users, tickets and registry, each a process."""
@@ -125,8 +131,7 @@ class World:
             "users": {"DATABASE_URL": self._url("users_app")},
             "tickets": {"DATABASE_URL": self._url("tickets_app")},
             "router": {
-                "TRUST_USER_ID": "true",
-                "CUSTOMER_CHECK": "UserDatabase/is_customer",
+                "CALLER_KEYS": CALLER_KEY,
                 "CATALOGUE_URL": f"http://127.0.0.1:{registry_port}/tools",
             }
             | self._openai(),
@@ -147,7 +152,7 @@ class World:
         )
         await _offered(services["registry"].address, "query_user_database", "create_support_ticket")
         await asyncio.sleep(2.5)  # the router polls every two seconds
-        target = Target(f"{restate.ingress_url}/ToolRouter/route", _question, '"outcome":"answered"')
+        target = Target(f"{restate.ingress_url}/ToolRouter/route", _proven_question, '"outcome":"answered"')
         names = ("ToolRouter", "UserDatabase", "SupportTicketWorkflow")
         return self._variant(name, restate, target, services, names)
 
@@ -164,6 +169,17 @@ class World:
     ) -> Variant:
         parts = {"restate": restate.process, **services, "postgres": self.postgres.process, "model": self.model}
         return Variant(name, restate, target, {part: process.pid or 0 for part, process in parts.items()}, journals)
+
+
+@functools.cache
+def _token(customer: str) -> str:
+    claims = {"sub": customer, "aud": "switchboard", "exp": int(time.time()) + 3600}
+    return jwt.encode(claims, CALLER_KEY)
+
+
+def _proven_question(number: int) -> dict[str, Any]:
+    """As in production: the caller is proven by a token, which the baseline does not ask for."""
+    return {"message": QUESTION, "caller_token": _token(CUSTOMERS[number % len(CUSTOMERS)])}
 
 
 def _question(number: int) -> dict[str, Any]:
@@ -197,8 +213,10 @@ async def journal(variant: Variant) -> tuple[float, float]:
     return float(rows[0]["entries"]), float(rows[0]["bytes"] or 0)
 
 
-async def model_calls(world: World) -> int:
-    return (await request("GET", world.model.address)).json()["calls"]
+async def model_calls(world: World) -> tuple[int, float]:
+    """How many calls the model has served so far, and how many seconds it took for all of them."""
+    told = (await request("GET", world.model.address)).json()
+    return told["calls"], told["seconds"]
 
 
 async def set_latency(world: World, seconds: float) -> None:

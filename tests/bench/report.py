@@ -7,6 +7,7 @@ from typing import Any
 from tests.bench.load import Load
 
 BASELINE, BASELINE_AS_MADE = "baseline", "baseline, Restate as made"
+FLOOR = "floor"
 OURS, OURS_AS_MADE, OURS_GRANIAN = "ours", "ours, Restate as made", "ours, granian"
 
 BARS = [
