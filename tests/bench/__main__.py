@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from tests.bench.parts import CUSTOMERS, Variant, World, journal, model_calls, s
 from tests.bench.report import (
     BASELINE,
     BASELINE_AS_MADE,
+    FELT_BARS,
     FLOOR,
     OURS,
     OURS_AS_MADE,
@@ -33,7 +35,6 @@ from tests.bench.report import (
 
 LATENCY = 0.5
 FELT_SECONDS = 3
-FELT_CONCURRENCIES = (1, 16)
 CALLS_PER_RUN = 3
 
 
@@ -59,6 +60,8 @@ def main() -> None:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "bench.md").write_text(report.as_markdown() + "\n")
         (options.out / "bench.json").write_text(json.dumps(report.as_json(), indent=1) + "\n")
+    if report.calls_twice:
+        sys.exit(f"{report.calls_twice} model calls were made twice")
 
 
 def _options() -> argparse.Namespace:
@@ -140,7 +143,7 @@ def _accept(variant: Variant, load: Load) -> None:
 async def _feel(here: World, client: Client, variants: list[Variant], report: Report, rounds: int) -> None:
     """What a run takes beyond the seconds that the model itself took for its calls."""
     await set_latency(here, LATENCY)
-    for concurrency in FELT_CONCURRENCIES:
+    for concurrency in FELT_BARS:
         beyond: dict[str, list[float]] = {}
         for _ in range(rounds):
             for variant in variants:

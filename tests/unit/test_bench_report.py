@@ -1,0 +1,40 @@
+"""The bench's arithmetic."""
+
+from tests.bench.load import Load
+from tests.bench.report import BASELINE, BASELINE_AS_MADE, OURS, Figures, Report, Slice
+
+
+def measured(runs_per_second: float, cpu: float, model_calls: int = 300) -> Slice:
+    return Slice(runs_per_second, 10, 20, {"router": cpu, "model": 9, "load": 9}, runs=100, model_calls=model_calls)
+
+
+def figures(*slices: Slice) -> dict[int, Figures]:
+    return {64: Figures.of(list(slices), calls_per_run=3)}
+
+
+def test_the_cpu_of_the_model_and_of_the_load_is_not_counted() -> None:
+    assert measured(1, cpu=12).server_cpu == 12
+
+
+def test_one_noisy_round_does_not_move_the_figures() -> None:
+    found = figures(measured(50, 10), measured(52, 11), measured(5, 90))[64]
+    assert (found.runs_per_second, found.server_cpu) == (50, 11)
+
+
+def test_model_calls_beyond_three_a_run_were_made_twice() -> None:
+    assert figures(measured(50, 10, model_calls=302))[64].calls_twice == 2
+
+
+def test_percentiles_are_of_what_was_seen() -> None:
+    load = Load(latencies=[number / 1000 for number in range(1, 101)])
+    assert (load.percentile(0.5), load.percentile(0.99)) == (51, 100)
+
+
+def test_a_missed_bar_is_told() -> None:
+    report = Report("a machine")
+    report.figures = {OURS: figures(measured(60, 14)), BASELINE: figures(measured(50, 20))}
+    report.figures[BASELINE_AS_MADE] = figures(measured(20, 40))
+    report.journal = dict.fromkeys(report.figures, (25, 5000))
+    told = report.as_markdown()
+    assert "| same Restate settings, ours: runs/s | 1.20 x | at least 1.5 x | **no** |" in told
+    assert "| shipped settings against Restate as made: CPU | 0.35 x | at most 0.5 x | yes |" in told
