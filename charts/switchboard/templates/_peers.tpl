@@ -1,0 +1,116 @@
+{{/*
+(dict "root" $ "name" "router"): a party of flows.yaml as NetworkPolicy peers (YAML under `peers`), or nothing when the
+values leave it out. A room of this chart also has `room: true`, and gets a policy of its own.
+*/}}
+{{- define "switchboard.party" -}}
+{{- $values := .root.Values -}}
+{{- $egress := $values.networkPolicy.egress -}}
+{{- if has .name (list "router" "users" "tickets" "registry" "test") }}
+{{- include "switchboard.ownParty" . }}
+{{- else if eq .name "demo-model" }}
+{{- if not $values.model.name }}{{ include "switchboard.ownParty" . }}{{ end }}
+{{- else if eq .name "versions" }}
+{{- if $values.versions.enabled }}
+room: true
+peers:
+  - podSelector:
+      matchLabels:
+        {{- include "switchboard.selector" (dict "root" .root "component" "registry") | nindent 8 }}
+        switchboard/deletes-versions: "true"
+{{- end }}
+{{- else if eq .name "postgres" }}
+{{- if eq $values.postgres.mode "bundled" }}{{ include "switchboard.ownParty" . }}{{ else }}
+port: {{ $values.postgres.external.port }}
+peers:
+  {{- include "switchboard.addresses" (dict "cidrs" $egress.postgres.cidrs "all" (list "0.0.0.0/0" "::/0")) | nindent 2 }}
+{{- end }}
+{{- else if eq .name "restate" }}
+{{- if $values.restate.enabled }}
+room: true
+peers:
+  - podSelector:
+      matchLabels:
+        app.kubernetes.io/name: restate
+        app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- else }}
+{{- include "switchboard.peerList" $values.networkPolicy.restate }}
+{{- end }}
+{{- else if eq .name "clients" }}
+{{- include "switchboard.peerList" $values.networkPolicy.clients }}
+{{- else if eq .name "prometheus" }}
+{{- include "switchboard.peerList" $values.networkPolicy.prometheus }}
+{{- else if eq .name "dns" }}
+{{- include "switchboard.peerList" $values.networkPolicy.dns }}
+{{- else if eq .name "model" }}
+{{- if $values.model.name }}
+port: {{ $egress.model.port }}
+peers:
+  {{- if or $egress.model.cidrs (not $egress.model.pods) }}
+  {{- include "switchboard.addresses" $egress.model | nindent 2 }}
+  {{- end }}
+  {{- with $egress.model.pods }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- else if eq .name "status-page" }}
+{{- if $values.statusPage.url }}
+port: {{ $egress.statusPage.port }}
+peers:
+  {{- include "switchboard.addresses" $egress.statusPage | nindent 2 }}
+{{- end }}
+{{- else if eq .name "webhooks" }}
+{{- if $values.tickets.webhook.url }}
+port: {{ $egress.webhooks.port }}
+peers:
+  {{- include "switchboard.addresses" $egress.webhooks | nindent 2 }}
+{{- end }}
+{{- else if eq .name "otlp" }}
+{{- if and $values.restate.enabled (dig "tracing" "endpoint" "" $values.restate) }}
+peers:
+  {{- if $egress.otlp.cidrs }}
+  {{- include "switchboard.addresses" $egress.otlp | nindent 2 }}
+  {{- else }}
+  - namespaceSelector: {}
+  {{- end }}
+{{- end }}
+{{- else if eq .name "object-storage" }}
+{{- if and $values.restate.enabled (dig "snapshots" "destination" "" $values.restate) }}
+peers:
+  {{- include "switchboard.addresses" $egress.snapshots | nindent 2 }}
+{{- end }}
+{{- else if eq .name "kubernetes" }}
+peers:
+  {{- include "switchboard.addresses" (dict "cidrs" $egress.kubernetes.cidrs "all" (list "0.0.0.0/0" "::/0")) | nindent 2 }}
+{{- else }}
+{{- fail (printf "flows.yaml names %q, which this chart does not know" .name) }}
+{{- end }}
+{{- end }}
+
+{{- define "switchboard.ownParty" }}
+room: true
+peers:
+  - podSelector:
+      matchLabels:
+        {{- include "switchboard.selector" (dict "root" .root "component" .name) | nindent 8 }}
+{{- end }}
+
+{{- define "switchboard.peerList" }}
+{{- with . }}
+peers:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* (dict "cidrs" [...] "all" [...]): address blocks; without any, every public address. */}}
+{{- define "switchboard.addresses" -}}
+{{- range (.cidrs | default .all) }}
+- ipBlock: {cidr: {{ . | quote }}}
+{{- else }}
+- ipBlock:
+    cidr: 0.0.0.0/0
+    except: [10.0.0.0/8, 100.64.0.0/10, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16]
+- ipBlock:
+    cidr: "::/0"
+    except: ["fc00::/7", "fe80::/10"]
+{{- end }}
+{{- end }}

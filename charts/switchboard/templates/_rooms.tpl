@@ -1,0 +1,136 @@
+{{/* What each room's pod is told: settings, init containers, volumes. */}}
+
+{{/* (dict "root" $ "room" "router"): the pod template of a room. Its hash is the version. */}}
+{{- define "switchboard.roomPod" -}}
+{{- $room := get (include "switchboard.rooms" .root | fromYaml) .room -}}
+{{- $values := get .root.Values $room.values -}}
+{{- $env := list (include "switchboard.env.listen" .) (include (printf "switchboard.env.%s" .room) .root) -}}
+{{- with $values.extraEnv }}{{ $env = append $env (toYaml .) }}{{ end -}}
+{{- $pod := dict "serves" true "env" (join "\n" $env) -}}
+{{- if has .room (list "users" "tickets") }}{{ $_ := set $pod "init" (include "switchboard.init" .) }}{{ end -}}
+{{- if eq .room "registry" -}}
+{{- $_ := set $pod "volumes" (include "switchboard.policyVolume" .root) -}}
+{{- $_ := set $pod "mounts" "- {name: policy, mountPath: /etc/switchboard, readOnly: true}" -}}
+{{- end -}}
+{{- include "switchboard.pod" (merge $pod .) -}}
+{{- end }}
+
+{{- define "switchboard.env.listen" -}}
+- {name: HOST, value: "0.0.0.0"}
+- {name: METRICS_PORT, value: "9100"}
+{{- if eq (get (include "switchboard.rooms" .root | fromYaml) .room).portName "restate" }}
+- {name: DRAIN_SECONDS, value: {{ .root.Values.drainSeconds | quote }}}
+{{- with include "switchboard.identityKeys" .root }}
+- {name: IDENTITY_KEYS, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "switchboard.env.router" -}}
+- {name: CATALOGUE_URL, value: "http://{{ include "switchboard.fullname" . }}-registry:9084/tools"}
+{{- with include "switchboard.statusUrl" . }}
+- {name: STATUS_URL, value: {{ . | quote }}}
+{{- end }}
+{{- if .Values.model.name }}
+- {name: OPENAI_MODEL, value: {{ .Values.model.name | quote }}}
+{{- with .Values.model.baseUrl }}
+- {name: OPENAI_BASE_URL, value: {{ . | quote }}}
+{{- end }}
+{{- with .Values.model.existingSecret }}
+{{ include "switchboard.secretEnv" (dict "name" "OPENAI_API_KEY" "secret" . "key" $.Values.model.secretKey) }}
+{{- end }}
+{{- else }}
+- {name: OPENAI_MODEL, value: demo}
+- {name: OPENAI_BASE_URL, value: "http://{{ include "switchboard.fullname" . }}-demo-model:9085/v1"}
+{{- end }}
+{{- if .Values.trustUserId }}
+- {name: TRUST_USER_ID, value: "true"}
+- {name: CUSTOMER_CHECK, value: UserDatabase/is_customer}
+{{- end }}
+{{ include "switchboard.secretEnv" (dict "name" "CALLER_KEYS" "secret" (include "switchboard.callersSecret" .) "key" .Values.callers.secretKey) }}
+- {name: CALLER_ALGORITHM, value: {{ .Values.callers.algorithm }}}
+- {name: CALLER_AUDIENCE, value: {{ .Values.callers.audience | quote }}}
+{{- with .Values.callers.issuer }}
+- {name: CALLER_ISSUER, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
+
+{{- define "switchboard.env.users" -}}
+{{ include "switchboard.databaseEnv" (dict "root" . "prefix" "" "role" "users-app") }}
+{{- end }}
+
+{{- define "switchboard.env.tickets" -}}
+{{ include "switchboard.databaseEnv" (dict "root" . "prefix" "" "role" "tickets-app") }}
+{{ include "switchboard.databaseEnv" (dict "root" . "prefix" "STAFF_" "role" "tickets-staff") }}
+{{- with .Values.tickets.webhook }}
+{{- if .url }}
+- {name: WEBHOOK_URL, value: {{ .url | quote }}}
+{{ include "switchboard.secretEnv" (dict "name" "WEBHOOK_SECRET" "secret" (include "switchboard.webhookSecret" $) "key" .secretKey) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "switchboard.env.registry" -}}
+- {name: RESTATE_ADMIN_URL, value: {{ include "switchboard.adminUrl" . | quote }}}
+- {name: AWAIT_SERVICES, value: "UserDatabase,SupportTicketWorkflow"}
+- {name: POLICY_FILE, value: /etc/switchboard/policy.toml}
+{{- end }}
+
+{{- define "switchboard.env.demo-model" -}}
+- {name: ADMIN_ENDPOINTS, value: "false"}
+{{- end }}
+
+{{- define "switchboard.policyVolume" -}}
+- name: policy
+  configMap: {name: {{ include "switchboard.fullname" . }}-policy}
+{{- end }}
+
+{{/* (dict "root" $ "prefix" "MIGRATION_" "role" "users-owner"): URL and password of a role. */}}
+{{- define "switchboard.databaseEnv" -}}
+- {name: {{ .prefix }}DATABASE_URL, value: {{ include "switchboard.databaseUrl" (dict "root" .root "role" (replace "-" "_" .role)) | quote }}}
+{{ include "switchboard.secretEnv" (dict "name" (printf "%sDATABASE_PASSWORD" .prefix) "secret" (include "switchboard.databaseSecret" .root) "key" .role) }}
+{{- end }}
+
+{{/* (dict "root" $): URL and password of the role that makes the others. */}}
+{{- define "switchboard.adminEnv" -}}
+{{- $postgres := .root.Values.postgres -}}
+{{- if eq $postgres.mode "bundled" -}}
+{{ include "switchboard.databaseEnv" (dict "root" .root "prefix" "ADMIN_" "role" "postgres") }}
+{{- else -}}
+- {name: ADMIN_DATABASE_URL, value: {{ include "switchboard.databaseUrl" (dict "root" .root "role" $postgres.external.admin.user) | quote }}}
+{{ include "switchboard.secretEnv" (dict "name" "ADMIN_DATABASE_PASSWORD" "secret" $postgres.external.admin.existingSecret "key" $postgres.external.admin.secretKey) }}
+{{- end -}}
+{{- end }}
+
+{{/* (dict "root" $ "room" "users"): roles, migrations and example customers, each repeatable. */}}
+{{- define "switchboard.init" -}}
+{{- if include "switchboard.provisions" .root }}
+- name: provision
+  {{- include "switchboard.initContainer" (merge (dict "args" (list "provision")) .) | nindent 2 }}
+  env:
+    {{- include "switchboard.adminEnv" . | nindent 4 }}
+    {{- range $kind := ternary (list "owner" "app") (list "owner" "app" "staff") (eq .room "users") }}
+    {{- include "switchboard.secretEnv" (dict "name" (printf "%s_%s_PASSWORD" $.room $kind | upper) "secret" (include "switchboard.databaseSecret" $.root) "key" (printf "%s-%s" $.room $kind)) | nindent 4 }}
+    {{- end }}
+{{- end }}
+{{- if eq .root.Values.migrations.mode "init" }}
+{{ include "switchboard.ownerInit" (merge (dict "command" "migrate") .) }}
+{{- end }}
+{{- if and (eq .room "users") (include "switchboard.demoCustomers" .root) }}
+{{ include "switchboard.ownerInit" (merge (dict "command" "seed") .) }}
+{{- end }}
+{{- end }}
+
+{{- define "switchboard.ownerInit" -}}
+- name: {{ .command }}
+  {{- include "switchboard.initContainer" (merge (dict "args" (list .command)) (omit . "command")) | nindent 2 }}
+  env:
+    {{- include "switchboard.databaseEnv" (dict "root" .root "prefix" "MIGRATION_" "role" (printf "%s-owner" .room)) | nindent 4 }}
+{{- end }}
+
+{{- define "switchboard.initContainer" -}}
+{{ include "switchboard.container" . }}
+resources:
+  requests: {cpu: 20m, memory: 64Mi}
+  limits: {memory: 256Mi}
+{{- end }}
