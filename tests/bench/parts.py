@@ -13,8 +13,6 @@ from typing import Any
 
 import jwt
 
-import tickets.__main__ as tickets_service
-import users.__main__ as users_service
 from runtime.postgres import migrate, provision
 from standalone.ports import free_port
 from standalone.process import Process
@@ -25,7 +23,9 @@ from tests.bench.report import FLOOR
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import RestateServer, request
 from tests.parts.service import Service
+from tickets.store import MIGRATIONS as TICKETS_MIGRATIONS
 from users.demo import demo_customers
+from users.store import MIGRATIONS as USERS_MIGRATIONS
 from users.store import replace_customers
 
 PASSWORD = "bench"
@@ -73,8 +73,8 @@ class World:
         self._stack.push_async_callback(self.postgres.stop, "immediate")
         await provision(self.postgres.admin_url, "users", {"owner": PASSWORD, "app": PASSWORD})
         await provision(self.postgres.admin_url, "tickets", {"owner": PASSWORD, "app": PASSWORD, "staff": PASSWORD})
-        await migrate(self._url("users_owner"), "users", users_service.MIGRATIONS)
-        await migrate(self._url("tickets_owner"), "tickets", tickets_service.MIGRATIONS)
+        await migrate(self._url("users_owner"), "users", USERS_MIGRATIONS)
+        await migrate(self._url("tickets_owner"), "tickets", TICKETS_MIGRATIONS)
         await replace_customers(self._url("users_owner"), demo_customers(datetime.now(UTC)))
         self.postgres.psql(
             "CREATE SCHEMA bench",

@@ -13,7 +13,7 @@ from restate.exceptions import RetryableError
 
 from runtime.postgres import caller_transaction, migrate, open_pool, provision
 from tests.parts.postgres import PostgresServer
-from users.__main__ import MIGRATIONS
+from users.store import MIGRATIONS
 
 PASSWORDS = {"owner": "owner-password", "app": "app-password"}
 
@@ -74,7 +74,8 @@ async def test_a_migration_that_fails_leaves_nothing_behind(admin_url: str, tmp_
 async def test_the_commands_migrate_and_seed_can_be_repeated(admin_url: str) -> None:
     for _ in range(2):
         for name in ("migrate", "seed"):
-            assert await command(name, MIGRATION_DATABASE_URL=url_of("owner", admin_url)) == (0, "")
+            code, said = await command(name, MIGRATION_DATABASE_URL=url_of("owner", admin_url))
+            assert code == 0, said
     connection = await asyncpg.connect(admin_url)
     assert await connection.fetchval("SELECT count(*) FROM users.customers") == 50
     await connection.close()

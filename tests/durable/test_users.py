@@ -16,8 +16,8 @@ from tests.parts.postgres import PostgresServer
 from tests.parts.restate import Reply, RestateServer, request
 from tests.parts.service import Service
 from users import store
-from users.__main__ import MIGRATIONS
 from users.demo import demo_customers
+from users.store import MIGRATIONS
 
 NOW = datetime.now(UTC)
 IN_TROUBLE, FINE, BY_CONTRACT = "user_12345", "user_10001", "user_10017"

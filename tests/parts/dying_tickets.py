@@ -31,7 +31,7 @@ def deadly(what: str, effect: Callable[..., Awaitable[Any]]) -> Callable[..., Aw
 
 
 def run_with_deadly_effects() -> None:
-    modules: list[Any] = [import_module(f"tickets.{name}") for name in ("__main__", "store", "workflow")]
+    modules: list[Any] = [import_module(f"tickets.{name}") for name in ("service", "store", "workflow")]
     program, store, workflow = modules
     send, webhook_post = workflow.send, program.webhook_post
 

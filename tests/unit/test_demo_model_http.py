@@ -89,6 +89,13 @@ async def test_it_says_what_it_is(demo: Running) -> None:
         await demo.client.models.retrieve("gpt")
 
 
+async def test_it_shows_an_example_status_page_whatever_is_scripted(demo: Running) -> None:
+    await demo.arm("server_error")
+    async with demo.session.get(f"{demo.address}/api/v2/summary.json") as response:
+        page = await response.json()
+    assert {component["name"]: component["status"] for component in page["components"]}["Payments"] == "operational"
+
+
 async def test_a_question_is_answered_from_a_tool(demo: Running) -> None:
     first = (await demo.ask(QUESTION, tools=[TOOL])).choices[0]
     assert first.finish_reason == "tool_calls"

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "users": {"users", "contracts", "runtime"},
     "tickets": {"tickets", "contracts", "runtime"},
     "registry": {"registry", "contracts", "runtime"},
-    "demo_model": {"demo_model", "runtime.settings", "runtime.logs"},
+    "demo_model": {"demo_model", "runtime.settings", "runtime.logs", "runtime.metrics", "runtime.sigterm"},
     "standalone": {"standalone", "contracts", "runtime", "router", "users", "tickets", "registry", "demo_model"},
 }
 """A room, and what it may import of ours."""

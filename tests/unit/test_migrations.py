@@ -1,4 +1,4 @@
-"""Migration files: numbered without gaps, in every service."""
+"""Migration files: numbered without gaps, in every service, and unchanged once merged."""
 
 from pathlib import Path
 
@@ -7,6 +7,21 @@ import pytest
 from runtime.postgres import read_migrations
 
 FOLDERS = sorted((Path(__file__).parents[2] / "services").glob("*/src/*/migrations"))
+
+MERGED = {
+    "tickets/0001_tickets.sql": "5c07f59c3a5d42af22af56a31e54cfabd404087a5a9f563c034148fefb2caef6",
+    "users/0001_accounts.sql": "48938873753f87f5fb0318f076f2d376813e3818dcd62c334364ca2ac7b3bb07",
+}
+"""A new file gets a line here; no line ever changes, since databases out there have applied it."""
+
+
+def test_merged_migrations_are_immutable() -> None:
+    files = {
+        f"{folder.parent.name}/{migration.name}": migration.checksum
+        for folder in FOLDERS
+        for migration in read_migrations(folder)
+    }
+    assert files == MERGED
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.parent.name)

@@ -1,7 +1,6 @@
 """The small parts of the one-machine shape."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from standalone.process import StartError
 from standalone.restate import Ports, binary, environment
 from standalone.revision import revision_of
 from standalone.settings import StandaloneSettings
-from standalone.status_page import summary
 from standalone.steps import Step, read_steps
 
 TOOLS = {("UserDatabase", "query_user_database"): "query_user_database"}
@@ -92,16 +90,6 @@ def test_restate_listens_on_loopback_alone() -> None:
 def test_a_missing_restate_server_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="make install"):
         binary(tmp_path)
-
-
-def test_the_status_page_has_the_published_shape() -> None:
-    page = summary(datetime(2026, 5, 1, 12, 0, tzinfo=UTC))
-
-    assert page.keys() == {"page", "components", "incidents", "scheduled_maintenances", "status"}
-    states = {component["name"]: component["status"] for component in page["components"]}
-    assert states["API"] == "degraded_performance"
-    assert states["Payments"] == "operational"
-    assert page["incidents"][0]["incident_updates"][0]["created_at"] == "2026-05-01T11:40:00.000Z"
 
 
 def test_a_refused_model_request_names_the_setting_that_the_router_logged(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP server: chat completions, models, health; and the admin endpoints by which tests steer it."""
+"""The HTTP server: chat completions, models, health, a status page; and the admin endpoints by which tests steer it."""
 
 import asyncio
 import json
@@ -13,6 +13,7 @@ from demo_model.ledger import Ledger, digest
 from demo_model.replies import Completion, chunks, completion, encode
 from demo_model.script import BadScript, Script, Step, read_fault, read_script, read_step
 from demo_model.shapes import as_object
+from demo_model.status_page import STATUS_PATH, show_status
 from demo_model.turn import MODEL, Reply, next_turn
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -152,6 +153,7 @@ def build(model: DemoModel, *, admin_endpoints: bool = True) -> web.Application:
     app.router.add_get("/v1/models", _models)
     app.router.add_get("/v1/models/{id}", _model)
     app.router.add_get("/health", _health)
+    app.router.add_get(STATUS_PATH, show_status)
     if admin_endpoints:
         app.router.add_post("/admin/script", model.add_script)
         app.router.add_post("/admin/fault", model.arm_fault)

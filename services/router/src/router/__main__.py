@@ -1,39 +1,10 @@
-"""`python -m router`: serve the agent."""
+"""`python -m router` serves the agent."""
 
-import aiohttp
-
-from router.agent import Desk, tool_router
-from router.catalogue import Offers, polling
-from router.customers import Customers
-from router.model import Model
-from router.plan import Offer
-from router.settings import RouterSettings
-from router.tasks import CHECK_TASK, tasks
-from router.tools.articles import ArticleIndex
-from router.tools.local import local_tools
-from router.tools.status import StatusPage
-from runtime.logs import configure_logs, get_logger
-from runtime.serving import run as run_service
-from runtime.serving import serve
-
-
-async def run(settings: RouterSettings) -> None:
-    if settings.trust_user_id:
-        get_logger("router").warning("trust_user_id_is_on", extra={"advice": "any client may claim to be any user"})
-    async with aiohttp.ClientSession() as session:
-        local = local_tools(ArticleIndex.of_folder(settings.articles_dir), StatusPage(session, settings.status_url))
-        own = {tool.name: Offer(tool) for tool in [CHECK_TASK, *(entry.tool for entry in local.values())]}
-        desk = Desk(settings, Model(settings), Offers(own), local, Customers(settings.customer_check))
-        async with polling(desk.offers, session, settings.catalogue_url, settings.catalogue_seconds):
-            await serve(settings, [tool_router(desk), tasks])
-        await desk.model.close()
-
-
-def main() -> None:
-    settings = RouterSettings.read()
-    configure_logs("router", settings.log_level)
-    run_service(run(settings))
-
+from runtime.sigterm import end_on_sigterm
 
 if __name__ == "__main__":
+    end_on_sigterm()  # before the import, which takes its time
+
+    from router.service import main
+
     main()

@@ -8,13 +8,14 @@ import asyncio
 import hashlib
 import logging
 import re
+import ssl
 import sys
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 from restate import TerminalError
@@ -33,21 +34,45 @@ ACQUIRE_SECONDS = 2.0
 COMMAND_SECONDS = 5.0
 RETRY_AFTER = timedelta(milliseconds=500)
 START_DEADLINE_SECONDS = 60.0
+START_POLL_SECONDS = 0.5
+
+Result = TypeVar("Result")
 
 _RETRYABLE_CLASSES = {"08", "28", "40", "53", "55", "57", "58"}
+_STARTING = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+"""What a database says, or its absence, while it is coming up: refused, unknown host, no reply, not yet, too many."""
 _MIGRATION = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 
 log = logging.getLogger(__name__)
 
 
+async def connect(url: str, password: str = "", *, command_seconds: float | None = None, **server_settings: str) -> Any:
+    """One connection. The password never goes into the URL, where its characters would have a meaning."""
+    return await asyncpg.connect(
+        url,
+        password=password or None,
+        timeout=COMMAND_SECONDS,
+        command_timeout=command_seconds,
+        server_settings=server_settings,
+    )
+
+
 @asynccontextmanager
-async def open_pool(url: str, schema: str, size: int = POOL_SIZE) -> AsyncGenerator[Pool]:
+async def open_pool(url: str, schema: str, size: int = POOL_SIZE, password: str = "") -> AsyncGenerator[Pool]:
     """A pool whose connections see `schema`; waits for a database that is starting.
 
     Ends the process with one line when the role could bypass row-level security.
     """
     pool = asyncpg.create_pool(
         url,
+        password=password or None,
         min_size=0,
         max_size=size,
         timeout=COMMAND_SECONDS,
@@ -63,7 +88,11 @@ async def open_pool(url: str, schema: str, size: int = POOL_SIZE) -> AsyncGenera
         },
     )
     async with pool:
-        await _check_role(pool, schema)
+        if await when_up("DATABASE_URL", lambda: pool.fetchval(_TOO_STRONG, schema)):
+            sys.exit(
+                f"setting DATABASE_URL: its role owns schema {schema} or bypasses row-level security; "
+                "use the login role"
+            )
         yield pool
 
 
@@ -71,28 +100,44 @@ async def _no_reset(_: Any) -> None:
     """Nothing outlives a transaction here, so a connection goes back as it is, without a round trip."""
 
 
-async def _check_role(pool: Pool, schema: str) -> None:
-    strong = await _when_up(pool, "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
-    owner = await _when_up(
-        pool, "SELECT pg_get_userbyid(nspowner) = current_user FROM pg_namespace WHERE nspname = $1", schema
-    )
-    if strong or owner:
-        sys.exit(
-            f"setting DATABASE_URL: its role owns schema {schema} or bypasses row-level security; use the login role"
-        )
+_TOO_STRONG = """
+SELECT rolsuper OR rolbypassrls
+    OR EXISTS (SELECT FROM pg_namespace WHERE nspname = $1 AND pg_get_userbyid(nspowner) = current_user)
+FROM pg_roles WHERE rolname = current_user
+"""
 
 
-async def _when_up(pool: Pool, query: str, *arguments: Any) -> Any:
-    deadline = asyncio.get_running_loop().time() + START_DEADLINE_SECONDS
+def run_command(setting: str, work: Callable[[], Awaitable[Any]]) -> None:
+    """Run a command on the database that `setting` names to its end; it may be begun again, until the database is up.
+
+    Ends the process with one line about what an operator can mend.
+    """
+    try:
+        asyncio.run(when_up(setting, work))
+    except ValueError as error:
+        sys.exit(str(error))
+
+
+async def when_up(setting: str, work: Callable[[], Awaitable[Result]]) -> Result:
+    """What `work` returns. While the database is starting it is tried again; any other refusal ends the process."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + START_DEADLINE_SECONDS
+    waiting = False
     while True:
         try:
-            return await pool.fetchval(query, *arguments)
-        except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
-            if asyncio.get_running_loop().time() > deadline:
-                sys.exit(f"setting DATABASE_URL: cannot connect to the database: {type(error).__name__}")
-            await asyncio.sleep(0.2)
-        except asyncpg.PostgresError as error:
-            sys.exit(f"setting DATABASE_URL: the database refused: {error}")
+            return await work()
+        except ssl.SSLCertVerificationError as error:
+            sys.exit(f"setting {setting}: the database's certificate is not trusted: {error.verify_message}")
+        except _STARTING as error:
+            reason = f"{type(error).__name__}: {error}".rstrip(": ")
+            if clock() > deadline:
+                sys.exit(f"setting {setting}: no database after {START_DEADLINE_SECONDS:.0f} s: {reason}")
+            if not waiting:
+                log.warning("waiting_for_database", extra={"setting": setting, "reason": reason})
+            waiting = True
+            await asyncio.sleep(START_POLL_SECONDS)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            sys.exit(f"setting {setting}: the database refused: {error}")
 
 
 @asynccontextmanager
@@ -151,12 +196,12 @@ def read_migrations(directory: Path) -> list[Migration]:
     return migrations
 
 
-async def migrate(owner_url: str, schema: str, directory: Path) -> int:
+async def migrate(owner_url: str, schema: str, directory: Path, password: str = "") -> int:
     """Apply what is missing, each file in a transaction of its own, one process at a time; returns how many.
 
-    Raises ValueError when a file that was applied has changed since.
+    What a newer version has applied is left alone. Raises ValueError when a file that was applied has changed since.
     """
-    connection: Any = await asyncpg.connect(owner_url, timeout=COMMAND_SECONDS, server_settings={"search_path": schema})
+    connection = await connect(owner_url, password, search_path=schema)
     try:
         await connection.execute("SELECT pg_advisory_lock(hashtext('switchboard:' || $1))", schema)
         await connection.execute(
@@ -180,29 +225,34 @@ async def migrate(owner_url: str, schema: str, directory: Path) -> int:
                     migration.name,
                     migration.checksum,
                 )
+        log.info("migrated", extra={"schema": schema, "applied": [migration.name for migration in todo]})
         return len(todo)
     finally:
         await connection.close()
 
 
-async def provision(admin_url: str, schema: str, passwords: Mapping[str, str]) -> None:
+async def provision(admin_url: str, schema: str, passwords: Mapping[str, str], password: str = "") -> None:
     """Create a schema and its login roles `<schema>_<kind>`, one for each kind in `passwords`; repeatable.
 
     `owner` owns the schema and runs migrations; the others may only use it: migrations grant them what they need.
-    None is a superuser, none bypasses row-level security.
+    None is a superuser, none bypasses row-level security. The administrator itself needs to be neither: CREATEROLE,
+    and CREATE on the database, are enough.
     """
-    connection: Any = await asyncpg.connect(admin_url, timeout=COMMAND_SECONDS)
+    connection = await connect(admin_url, password)
+    owner = f"{schema}_owner"
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('switchboard:provision'))")
-            for kind, password in passwords.items():
-                await _create_role(connection, f"{schema}_{kind}", password)
             database = await connection.fetchval("SELECT current_database()")
-            await _execute(connection, "GRANT CONNECT ON DATABASE %I TO %I", database, f"{schema}_owner")
-            await _execute(connection, "GRANT %I TO CURRENT_USER", f"{schema}_owner")
-            await _execute(connection, "CREATE SCHEMA IF NOT EXISTS %I AUTHORIZATION %I", schema, f"{schema}_owner")
+            for kind, role_password in passwords.items():
+                await _create_role(connection, f"{schema}_{kind}", role_password)
+                await _execute(connection, "GRANT CONNECT ON DATABASE %I TO %I", database, f"{schema}_{kind}")
+            await _execute(connection, "GRANT %I TO CURRENT_USER", owner)
+            await _execute(connection, "CREATE SCHEMA IF NOT EXISTS %I AUTHORIZATION %I", schema, owner)
+            await _execute(connection, "SET LOCAL ROLE %I", owner)  # an administrator may own, and inherit, nothing
             for kind in passwords:
                 await _execute(connection, "GRANT USAGE ON SCHEMA %I TO %I", schema, f"{schema}_{kind}")
+        log.info("provisioned", extra={"schema": schema, "roles": [f"{schema}_{kind}" for kind in passwords]})
     finally:
         await connection.close()
 
@@ -210,12 +260,20 @@ async def provision(admin_url: str, schema: str, passwords: Mapping[str, str]) -
 async def _create_role(connection: Any, role: str, password: str) -> None:
     if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
         await _execute(connection, "CREATE ROLE %I", role)
-    await _execute(
-        connection,
-        "ALTER ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS NOREPLICATION PASSWORD %L",
-        role,
-        password,
-    )
+    for attribute in await connection.fetchval(_STRONG_ATTRIBUTES, role):
+        await _execute(connection, f"ALTER ROLE %I NO{attribute}", role)
+    await _execute(connection, "ALTER ROLE %I LOGIN PASSWORD %L", role, password)
+
+
+_STRONG_ATTRIBUTES = """
+SELECT array_remove(ARRAY[
+    CASE WHEN rolsuper THEN 'SUPERUSER' END, CASE WHEN rolcreatedb THEN 'CREATEDB' END,
+    CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolbypassrls THEN 'BYPASSRLS' END,
+    CASE WHEN rolreplication THEN 'REPLICATION' END
+], NULL)
+FROM pg_roles WHERE rolname = $1
+"""
+"""Only those that a role has are taken away: a mere administrator may not so much as name the others."""
 
 
 async def _execute(connection: Any, template: str, *arguments: str) -> None:

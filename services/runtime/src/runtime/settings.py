@@ -1,9 +1,10 @@
 """Settings: read once from the environment, at the edge; passed down as arguments."""
 
+import re
 import sys
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -33,13 +34,31 @@ def _split(value: object) -> object:
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """A comma-separated list in one environment variable."""
 
+_HOST = r"(\[[0-9A-Fa-f:.]+\]|[^\s@:/?#\[\],]*)(:\d+)?"
+_POSTGRES = re.compile(rf"postgres(ql)?://([^\s@/?#]*@)?{_HOST}(,{_HOST})*(/[^\s/?#]*)?(\?[^\s#]*)?")
+
+
+def _postgres(url: SecretStr, info: ValidationInfo) -> SecretStr:
+    if not _POSTGRES.fullmatch(url.get_secret_value()):
+        beside = (info.field_name or "").replace("_url", "_password").upper()
+        raise ValueError(f"expected postgresql://user@host:5432/database; the password may stand in {beside}")
+    return url
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgres)]
+"""PostgreSQL and the role to be there; the password stands in it, escaped, or as it is in a setting beside it."""
+
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
 
 class ServiceSettings(Settings):
     """What every service has: where it listens, how it logs, how long it drains."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on")
     port: int = Field(ge=1, le=65535, description="Port to listen on")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged")
+    log_level: LogLevel = Field(default="INFO", description="Least level logged")
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of the metrics for Prometheus; 0: none")
 
 
 class RestateServiceSettings(ServiceSettings):

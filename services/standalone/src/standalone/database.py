@@ -9,8 +9,7 @@ from pathlib import Path
 import asyncpg
 from yarl import URL
 
-import tickets.__main__
-import users.__main__
+import tickets.store
 import users.demo
 import users.store
 from runtime.postgres import migrate, provision
@@ -38,8 +37,8 @@ class Database:
         try:
             for schema, kinds in ROLES.items():
                 await provision(self._admin_url, schema, {kind: self._passwords[f"{schema}_{kind}"] for kind in kinds})
-            await migrate(self.url("users", "owner"), "users", users.__main__.MIGRATIONS)
-            await migrate(self.url("tickets", "owner"), "tickets", tickets.__main__.MIGRATIONS)
+            await migrate(self.url("users", "owner"), "users", users.store.MIGRATIONS)
+            await migrate(self.url("tickets", "owner"), "tickets", tickets.store.MIGRATIONS)
             customers = users.demo.demo_customers(datetime.now(UTC))
             await users.store.replace_customers(self.url("users", "owner"), customers)
         except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

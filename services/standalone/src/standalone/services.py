@@ -66,6 +66,6 @@ def _program(name: str, port: int, env: Mapping[str, str]) -> Program:
     return Program(
         name=name,
         command=[sys.executable, "-m", name],
-        env={"HOST": "127.0.0.1", "PORT": str(port), "PYTHONUNBUFFERED": "1", **env},
+        env={"HOST": "127.0.0.1", "PORT": str(port), "METRICS_PORT": "0", "PYTHONUNBUFFERED": "1", **env},
         ready=partial(answers, f"http://127.0.0.1:{port}/health"),
     )

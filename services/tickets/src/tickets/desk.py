@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-import asyncpg
 from pydantic import BaseModel
 
+from runtime.postgres import connect
 from tickets.model import TicketDetails
-from tickets.store import args_hash
+from tickets.store import SCHEMA, args_hash
 
 _TIMEOUT_SECONDS = 5.0
 
@@ -131,13 +131,14 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(url: str) -> AsyncGenerator[Desk]:
+async def open_desk(url: str, password: str = "") -> AsyncGenerator[Desk]:
     """A desk on a connection of its own; fails at once where a service would wait."""
-    connection: Any = await asyncpg.connect(
+    connection = await connect(
         url,
-        timeout=_TIMEOUT_SECONDS,
-        command_timeout=_TIMEOUT_SECONDS,
-        server_settings={"search_path": "tickets", "application_name": "switchboard-tickets-staff"},
+        password,
+        command_seconds=_TIMEOUT_SECONDS,
+        search_path=SCHEMA,
+        application_name="switchboard-tickets-staff",
     )
     try:
         yield Desk(connection)

@@ -5,14 +5,15 @@ import binascii
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 
-from runtime.settings import RestateServiceSettings, Settings
+from runtime.settings import DatabaseUrl, RestateServiceSettings, Settings
 
 _SECRET_BYTES = range(24, 65)
 
 
 class TicketSettings(RestateServiceSettings):
     port: int = Field(default=9083, ge=1, le=65535, description="Port to listen on")
-    database_url: SecretStr = Field(description="PostgreSQL, as the login role `tickets_app`")
+    database_url: DatabaseUrl = Field(description="PostgreSQL, as the login role `tickets_app`")
+    database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")
     webhook_url: AnyHttpUrl | None = Field(
         default=None, description="Where each new ticket is announced; empty: nobody is told"
     )
@@ -40,9 +41,27 @@ def _is_signing_secret(secret: str) -> bool:
     return secret.startswith("whsec_") and len(key) in _SECRET_BYTES
 
 
-class MigrationSettings(Settings):
-    migration_database_url: SecretStr = Field(description="PostgreSQL, as the schema's owner `tickets_owner`")
+class OwnerSettings(Settings):
+    """What `migrate` needs."""
+
+    migration_database_url: DatabaseUrl = Field(description="PostgreSQL, as the owner role `tickets_owner`")
+    migration_database_password: SecretStr = Field(
+        default=SecretStr(""), description="Its password; empty: the URL's own"
+    )
+
+
+class AdminSettings(Settings):
+    """What `provision` needs."""
+
+    admin_database_url: DatabaseUrl = Field(description="PostgreSQL, as a role that may create roles and schemas")
+    admin_database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")
+    tickets_owner_password: SecretStr = Field(min_length=1, description="What `tickets_owner` gets for a password")
+    tickets_app_password: SecretStr = Field(min_length=1, description="What `tickets_app` gets for a password")
+    tickets_staff_password: SecretStr = Field(min_length=1, description="What `tickets_staff` gets for a password")
 
 
 class StaffSettings(Settings):
-    staff_database_url: SecretStr = Field(description="PostgreSQL, as the staff's login role `tickets_staff`")
+    """What `staff` needs."""
+
+    staff_database_url: DatabaseUrl = Field(description="PostgreSQL, as the staff's login role `tickets_staff`")
+    staff_database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")

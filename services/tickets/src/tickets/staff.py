@@ -149,10 +149,11 @@ def _printable(text: str) -> str:
 
 
 def _at_desk(work: Callable[[Desk], Awaitable[Result]]) -> Result:
-    url = StaffSettings.read().staff_database_url.get_secret_value()
+    settings = StaffSettings.read()
+    url, password = settings.staff_database_url.get_secret_value(), settings.staff_database_password.get_secret_value()
 
     async def run() -> Result:
-        async with open_desk(url) as desk:
+        async with open_desk(url, password) as desk:
             return await work(desk)
 
     try:

@@ -1,11 +1,15 @@
 """The tickets of one caller in PostgreSQL: the only SQL of the services (the staff's stands in staff.py)."""
 
 import hashlib
+from pathlib import Path
 
 from runtime.errors import Refused
 from runtime.postgres import Pool, caller_transaction
 from tickets.model import CreateSupportTicket, Ticket, TicketDetails
 from tickets.rules import SLA, categorize, prioritize
+
+SCHEMA = "tickets"
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 _TICKET = "ticket_id, subject, category, priority, status, created_at, sla_due_at"
 

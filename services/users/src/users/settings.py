@@ -1,19 +1,32 @@
-"""Settings of the users service."""
+"""Settings of the users service and of its commands."""
 
 from pydantic import Field, SecretStr
 
-from runtime.settings import RestateServiceSettings, Settings
+from runtime.settings import DatabaseUrl, RestateServiceSettings, Settings
 
 
 class UserSettings(RestateServiceSettings):
     """What serving needs."""
 
     port: int = Field(default=9082, ge=1, le=65535, description="Port to listen on")
-    database_url: SecretStr = Field(description="PostgreSQL, as the login role `users_app`")
+    database_url: DatabaseUrl = Field(description="PostgreSQL, as the login role `users_app`")
+    database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")
     export_seconds: float = Field(default=20, ge=0, description="How long `export_account` takes")
 
 
 class OwnerSettings(Settings):
     """What `migrate` and `seed` need."""
 
-    migration_database_url: SecretStr = Field(description="PostgreSQL, as the owner role `users_owner`")
+    migration_database_url: DatabaseUrl = Field(description="PostgreSQL, as the owner role `users_owner`")
+    migration_database_password: SecretStr = Field(
+        default=SecretStr(""), description="Its password; empty: the URL's own"
+    )
+
+
+class AdminSettings(Settings):
+    """What `provision` needs."""
+
+    admin_database_url: DatabaseUrl = Field(description="PostgreSQL, as a role that may create roles and schemas")
+    admin_database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")
+    users_owner_password: SecretStr = Field(min_length=1, description="What `users_owner` gets for a password")
+    users_app_password: SecretStr = Field(min_length=1, description="What `users_app` gets for a password")

@@ -1,15 +1,18 @@
 """The only SQL of this service. Each read is one statement, and sees the rows of one customer alone."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import asyncpg
-
-from runtime.postgres import Pool, caller_transaction
+from runtime.postgres import Pool, caller_transaction, connect
 from users.account import Account
 
 SCHEMA = "users"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+log = logging.getLogger(__name__)
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 """One customer's rows by table; `customers` has one."""
@@ -95,24 +98,28 @@ async def read_everything(pool: Pool, caller: str, user_id: str) -> str | None:
         return await db.fetchval(_EVERYTHING, user_id)
 
 
-async def replace_customers(owner_url: str, customers: Mapping[str, Rows]) -> None:
-    """Put these customers, by id, in the place of whatever is stored about them: all or nothing.
+async def replace_customers(owner_url: str, customers: Mapping[str, Rows], password: str = "") -> None:
+    """Put these customers, by id, in the place of whatever is stored about them: all or nothing, one process at a time.
 
     The owner is under row-level security too, so it becomes one customer after the other.
     """
-    connection: Any = await asyncpg.connect(owner_url, timeout=5, server_settings={"search_path": SCHEMA})
+    connection = await connect(owner_url, password, search_path=SCHEMA)
     try:
         async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('switchboard:seed'))")
             for user_id, rows in customers.items():
                 await connection.execute("SELECT set_config('app.user_id', $1, true)", user_id)
                 await connection.execute("DELETE FROM customers WHERE user_id = $1", user_id)
                 for table in _TABLES:
-                    await connection.execute(_INSERT[table], json.dumps(rows.get(table, []), default=str))
+                    await _insert(connection, table, rows.get(table, []))
+        log.info("seeded", extra={"customers": len(customers)})
     finally:
         await connection.close()
 
 
-_INSERT = {
-    table: f"INSERT INTO {table} SELECT * FROM jsonb_populate_recordset(NULL::{table}, $1::jsonb)"  # noqa: S608
-    for table in _TABLES
-}
+async def _insert(connection: Any, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Names the columns that the rows have, so that those of a newer schema keep their defaults."""
+    if rows:
+        columns = ", ".join(rows[0])
+        insert = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, $1)"  # noqa: S608
+        await connection.execute(insert, json.dumps(rows, default=str))

@@ -1,0 +1,69 @@
+"""Runs the ticket services, or one of their commands: `provision`, `migrate`, `staff`."""
+
+import aiohttp
+import typer
+
+from runtime.logs import configure_logs
+from runtime.metrics import serve_metrics
+from runtime.postgres import migrate, open_pool, provision, run_command
+from runtime.serving import run as run_service
+from runtime.serving import serve
+from tickets.notifier import Post, notifier, webhook_post
+from tickets.reading import ticket_tools
+from tickets.settings import AdminSettings, OwnerSettings, TicketSettings
+from tickets.staff import staff
+from tickets.store import MIGRATIONS, SCHEMA, TicketStore
+from tickets.workflow import ticket_workflow
+
+commands = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+commands.add_typer(staff, name="staff")
+
+
+@commands.callback(invoke_without_command=True)
+def services(context: typer.Context) -> None:
+    """Without a command: serve SupportTicketWorkflow, Tickets and Notifier until SIGTERM."""
+    configure_logs("tickets")
+    if context.invoked_subcommand is None:
+        run_service(_serve(TicketSettings.read()))
+
+
+@commands.command("provision")
+def make_schema() -> None:
+    """Make the schema `tickets` and its roles."""
+    settings = AdminSettings.read()
+    url, password = settings.admin_database_url.get_secret_value(), settings.admin_database_password.get_secret_value()
+    roles = {
+        "owner": settings.tickets_owner_password.get_secret_value(),
+        "app": settings.tickets_app_password.get_secret_value(),
+        "staff": settings.tickets_staff_password.get_secret_value(),
+    }
+    run_command("ADMIN_DATABASE_URL", lambda: provision(url, SCHEMA, roles, password))
+
+
+@commands.command("migrate")
+def update_schema() -> None:
+    """Bring the schema `tickets` up to date."""
+    settings = OwnerSettings.read()
+    url = settings.migration_database_url.get_secret_value()
+    password = settings.migration_database_password.get_secret_value()
+    run_command("MIGRATION_DATABASE_URL", lambda: migrate(url, SCHEMA, MIGRATIONS, password))
+
+
+async def _serve(settings: TicketSettings) -> None:
+    configure_logs("tickets", settings.log_level)
+    serve_metrics(settings, "tickets")
+    url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
+    async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
+        store = TicketStore(pool)
+        post = _post(settings, http)
+        await serve(settings, [ticket_workflow(store, notify=post is not None), ticket_tools(store), notifier(post)])
+
+
+def _post(settings: TicketSettings, http: aiohttp.ClientSession) -> Post | None:
+    if settings.webhook_url is None or settings.webhook_secret is None:
+        return None
+    return webhook_post(http, str(settings.webhook_url), settings.webhook_secret.get_secret_value())
+
+
+def main() -> None:
+    commands()

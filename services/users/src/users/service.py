@@ -1,0 +1,61 @@
+"""The users service, and the commands that prepare its database: `provision`, `migrate`, `seed`."""
+
+import sys
+from datetime import UTC, datetime
+
+from runtime.logs import configure_logs
+from runtime.metrics import serve_metrics
+from runtime.postgres import migrate, open_pool, provision, run_command
+from runtime.serving import run as run_service
+from runtime.serving import serve
+from users import store
+from users.demo import demo_customers
+from users.handlers import account_export, user_database
+from users.settings import AdminSettings, OwnerSettings, UserSettings
+
+
+def main() -> None:
+    configure_logs("users")
+    match sys.argv[1:]:
+        case []:
+            run_service(serve_users(UserSettings.read()))
+        case ["provision"]:
+            make_schema(AdminSettings.read())
+        case ["migrate"]:
+            update_schema(OwnerSettings.read())
+        case ["seed"]:
+            put_demo_customers_in(OwnerSettings.read())
+        case _:
+            sys.exit("usage: python -m users [provision | migrate | seed]")
+
+
+async def serve_users(settings: UserSettings) -> None:
+    configure_logs("users", settings.log_level)
+    serve_metrics(settings, "users")
+    url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
+    async with open_pool(url, store.SCHEMA, password=password) as pool:
+        await serve(settings, [user_database(pool), account_export(pool, settings.export_seconds)])
+
+
+def make_schema(settings: AdminSettings) -> None:
+    url, password = settings.admin_database_url.get_secret_value(), settings.admin_database_password.get_secret_value()
+    roles = {
+        "owner": settings.users_owner_password.get_secret_value(),
+        "app": settings.users_app_password.get_secret_value(),
+    }
+    run_command("ADMIN_DATABASE_URL", lambda: provision(url, store.SCHEMA, roles, password))
+
+
+def update_schema(settings: OwnerSettings) -> None:
+    url, password = owner(settings)
+    run_command("MIGRATION_DATABASE_URL", lambda: migrate(url, store.SCHEMA, store.MIGRATIONS, password))
+
+
+def put_demo_customers_in(settings: OwnerSettings) -> None:
+    url, password = owner(settings)
+    customers = demo_customers(datetime.now(UTC))
+    run_command("MIGRATION_DATABASE_URL", lambda: store.replace_customers(url, customers, password))
+
+
+def owner(settings: OwnerSettings) -> tuple[str, str]:
+    return settings.migration_database_url.get_secret_value(), settings.migration_database_password.get_secret_value()
