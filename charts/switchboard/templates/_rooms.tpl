@@ -4,9 +4,13 @@
 {{- define "switchboard.roomPod" -}}
 {{- $room := get (include "switchboard.rooms" .root | fromYaml) .room -}}
 {{- $values := get .root.Values $room.values -}}
-{{- $env := list (include "switchboard.env.listen" .) (include (printf "switchboard.env.%s" .room) .root) -}}
-{{- with $values.extraEnv }}{{ $env = append $env (toYaml .) }}{{ end -}}
-{{- $pod := dict "serves" true "env" (join "\n" $env) -}}
+{{- $own := list (include "switchboard.env.listen" .) (include (printf "switchboard.env.%s" .room) .root) -}}
+{{- $extra := dict -}}
+{{- range $values.extraEnv }}{{ $_ := set $extra .name . }}{{ end -}}
+{{- /* The API server refuses a name that stands there twice; extraEnv wins. */}}
+{{- $env := list -}}
+{{- range join "\n" $own | fromYamlArray }}{{ if not (hasKey $extra .name) }}{{ $env = append $env . }}{{ end }}{{ end -}}
+{{- $pod := dict "serves" true "env" (concat $env $values.extraEnv | toYaml) -}}
 {{- if has .room (list "users" "tickets") }}{{ $_ := set $pod "init" (include "switchboard.init" .) }}{{ end -}}
 {{- if eq .room "registry" -}}
 {{- $_ := set $pod "volumes" (include "switchboard.policyVolume" .root) -}}
