@@ -1,0 +1,21 @@
+#!/bin/sh
+# images.sh ROOM...: build the image of each room, and write their names to .tools/images and, as Helm values,
+# to .tools/images.yaml. A tag is the image's own id: a room that did not change keeps its name, so its pods stay.
+set -eu
+export DOCKER_BUILDKIT=1 BUILDX_NO_DEFAULT_ATTESTATIONS=1  # an attestation holds times, and would change the id
+
+: > .tools/images.new
+: > .tools/images.yaml.new
+for room in "$@"; do
+    echo "image of $room ..." >&2
+    id=$(docker build --quiet --build-arg "SERVICE=$room" \
+        --build-arg PYTHON_IMAGE --build-arg PIP_INDEX_URL --build-arg UV_DEFAULT_INDEX .)
+    tag=$(echo "${id#sha256:}" | cut -c 1-12)
+    docker tag "$id" "switchboard/$room:$tag"
+    echo "switchboard/$room:$tag" >> .tools/images.new
+    value=$(echo "$room" | sed 's/_model/Model/')
+    echo "$value: {image: {tag: \"$tag\"}}" >> .tools/images.yaml.new
+done
+mv .tools/images.new .tools/images
+mv .tools/images.yaml.new .tools/images.yaml
+cat .tools/images
