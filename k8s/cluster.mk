@@ -24,7 +24,8 @@ need = @command -v $(1) >/dev/null || { echo "$(1) is missing; see $(2)" >&2; ex
 
 images: ## build the container image of every service
 	$(call need,docker,https://docs.docker.com/get-started/get-docker/)
-	@docker info >/dev/null 2>&1 || { echo "docker is installed, but its engine does not answer: start it" >&2; exit 1; }
+	@docker info >/dev/null 2>&1 || { echo "the docker engine does not answer: start it" >&2; exit 1; }
+	@docker buildx version >/dev/null 2>&1 || { echo "docker lacks buildx; see https://docs.docker.com/build/" >&2; exit 1; }
 	@mkdir -p .tools
 	@k8s/images.sh $(ROOMS)
 

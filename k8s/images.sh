@@ -2,13 +2,12 @@
 # images.sh ROOM...: build the image of each room, and write their names to .tools/images and, as Helm values,
 # to .tools/images.yaml. A tag is the image's own id: a room that did not change keeps its name, so its pods stay.
 set -eu
-export DOCKER_BUILDKIT=1 BUILDX_NO_DEFAULT_ATTESTATIONS=1  # an attestation holds times, and would change the id
 
-: > .tools/images.new
-: > .tools/images.yaml.new
+rm -f .tools/images.new .tools/images.yaml.new
 for room in "$@"; do
     echo "image of $room ..." >&2
-    id=$(docker build --quiet --build-arg "SERVICE=$room" \
+    # Provenance holds times, and would give the same image another id.
+    id=$(docker buildx build --load --quiet --provenance=false --build-arg "SERVICE=$room" \
         --build-arg PYTHON_IMAGE --build-arg PIP_INDEX_URL --build-arg UV_DEFAULT_INDEX .)
     tag=$(echo "${id#sha256:}" | cut -c 1-12)
     docker tag "$id" "switchboard/$room:$tag"
