@@ -1,0 +1,112 @@
+{{- define "restate.fullname" -}}
+{{- $name := ternary .Release.Name (printf "%s-restate" .Release.Name) (contains "restate" .Release.Name) -}}
+{{- .Values.fullnameOverride | default $name | trunc 40 | trimSuffix "-" -}}
+{{- end }}
+
+{{/* What selects the nodes' pods. */}}
+{{- define "restate.selector" -}}
+app.kubernetes.io/name: restate
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: restate
+{{- end }}
+
+{{- define "restate.labels" -}}
+{{ include "restate.selector" . }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "restate.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "restate.fullname" .) "default" .Values.serviceAccount.create) -}}
+{{- end }}
+
+{{- define "restate.image" -}}
+{{- with .Values.image -}}
+{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end -}}
+{{- end }}
+
+{{- define "restate.partitions" -}}
+{{- .Values.partitions | default (ternary 24 4 (gt (int .Values.replicas) 1)) -}}
+{{- end }}
+
+{{/* (dict "root" $ "pod" NAME): where the other nodes reach a node. */}}
+{{- define "restate.nodeUrl" -}}
+http://{{ .pod }}.{{ include "restate.fullname" .root }}-nodes.{{ .root.Release.Namespace }}.svc:5122/
+{{- end }}
+
+{{/* Every node's URL, as a JSON list. */}}
+{{- define "restate.nodeUrls" -}}
+{{- $urls := list -}}
+{{- range $i := until (int .Values.replicas) -}}
+{{- $pod := printf "%s-%d" (include "restate.fullname" $) $i -}}
+{{- $urls = append $urls (include "restate.nodeUrl" (dict "root" $ "pod" $pod)) -}}
+{{- end -}}
+{{- toJson $urls -}}
+{{- end }}
+
+{{/* The settings of restate-server as a map, the chart's own under `config`; what extraEnv names is left to it. */}}
+{{- define "restate.settings" -}}
+{{- $own := dict
+  "RESTATE_CLUSTER_NAME" (.Values.clusterName | default (include "restate.fullname" .))
+  "RESTATE_NODE_NAME" "$(POD_NAME)"
+  "RESTATE_BASE_DIR" "/restate-data"
+  "RESTATE_LISTEN_MODE" "tcp"
+  "RESTATE_ADVERTISED_ADDRESS" (include "restate.nodeUrl" (dict "root" . "pod" "$(POD_NAME)"))
+  "RESTATE_METADATA_CLIENT__ADDRESSES" (include "restate.nodeUrls" .)
+  "RESTATE_AUTO_PROVISION" (eq (int .Values.replicas) 1)
+  "RESTATE_DEFAULT_NUM_PARTITIONS" (include "restate.partitions" .)
+  "RESTATE_DEFAULT_REPLICATION" (ternary 2 1 (gt (int .Values.replicas) 1))
+  "RESTATE_INGRESS__ADVERTISED_ADDRESS" .Values.advertisedIngressUrl
+  "RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE" .Values.memory.rocksdb
+  "RESTATE_WORKER__INVOKER__MEMORY_LIMIT" .Values.memory.invoker
+  "RESTATE_ADMIN__QUERY_ENGINE__MEMORY_SIZE" .Values.memory.queryEngine
+  "RESTATE_BIFROST__RECORD_CACHE_MEMORY_SIZE" .Values.memory.logCache
+  "RESTATE_LOG_FORMAT" .Values.log.format
+  "RESTATE_LOG_FILTER" .Values.log.filter
+  "RESTATE_SHUTDOWN_TIMEOUT" (printf "%ds" (sub .Values.terminationGracePeriodSeconds 10))
+  "RESTATE_DISABLE_TELEMETRY" true
+-}}
+{{- if .Values.identity.enabled -}}
+{{- $_ := set $own "RESTATE_WORKER__INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE" (printf "/restate-identity/%s" (include "restate.identityKey" .)) -}}
+{{- end -}}
+{{- with .Values.tracing.endpoint -}}
+{{- $_ := set $own "RESTATE_TRACING_ENDPOINT" . -}}
+{{- end -}}
+{{- with .Values.snapshots -}}
+{{- if .destination -}}
+{{- $_ := set $own "RESTATE_WORKER__SNAPSHOTS__DESTINATION" .destination -}}
+{{- $_ := set $own "RESTATE_WORKER__SNAPSHOTS__SNAPSHOT_INTERVAL" .interval -}}
+{{- with .region }}{{ $_ := set $own "RESTATE_WORKER__SNAPSHOTS__AWS_REGION" . }}{{ end -}}
+{{- with .endpoint -}}
+{{- $_ := set $own "RESTATE_WORKER__SNAPSHOTS__AWS_ENDPOINT_URL" . -}}
+{{- $_ := set $own "RESTATE_WORKER__SNAPSHOTS__AWS_ALLOW_HTTP" (hasPrefix "http://" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $settings := merge (deepCopy .Values.config) $own -}}
+{{- range .Values.extraEnv -}}
+{{- $_ := unset $settings .name -}}
+{{- end -}}
+{{- toYaml $settings -}}
+{{- end }}
+
+{{/* The port of a URL. */}}
+{{- define "restate.urlPort" -}}
+{{- $url := urlParse . -}}
+{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (hasSuffix "https" $url.scheme)) -}}
+{{- end }}
+
+{{- define "restate.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10002
+runAsGroup: 10002
+fsGroup: 10002
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "restate.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
