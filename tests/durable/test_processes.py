@@ -17,8 +17,8 @@ from tests.parts.polling import eventually
 ROOMS = ("router", "users", "tickets", "registry", "demo_model")
 ENDED_BY_SIGTERM = 128 + signal.SIGTERM
 NO_DATABASE = "postgresql://nobody@127.0.0.1:1/nothing"
-PASSWORDS = dict.fromkeys((f"{room}_PASSWORD" for room in ("USERS_OWNER", "USERS_APP", "TICKETS_OWNER")), "secret")
-PASSWORDS |= dict.fromkeys(("TICKETS_APP_PASSWORD", "TICKETS_STAFF_PASSWORD"), "secret")
+ROLES = ("USERS_OWNER", "USERS_APP", "TICKETS_OWNER", "TICKETS_APP", "TICKETS_STAFF")
+PASSWORDS = {f"{role}_PASSWORD": "secret" for role in ROLES}
 DATABASES = dict.fromkeys(("DATABASE_URL", "MIGRATION_DATABASE_URL", "ADMIN_DATABASE_URL"), NO_DATABASE)
 
 

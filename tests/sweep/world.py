@@ -14,10 +14,10 @@ from urllib.parse import quote
 import aiohttp
 from aiohttp import web
 
+from demo_model.status_page import summary
 from standalone.database import Database, read_passwords
 from standalone.ports import free_port
 from standalone.process import Process
-from standalone.status_page import summary
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import Reply, RestateServer, request
 from tests.parts.service import Service
