@@ -71,7 +71,7 @@ spec:
         timeoutSeconds: 3
       {{- end }}
       resources:
-        {{- toYaml $values.resources | nindent 8 }}
+        {{- include "switchboard.resources" (ternary $values.resources nil (.serves | default false)) | nindent 8 }}
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: 64Mi}
@@ -132,6 +132,16 @@ volumeMounts:
   {{- with $values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end }}
+
+{{/* What runs once and ends needs little. */}}
+{{- define "switchboard.resources" -}}
+{{- if . -}}
+{{- toYaml . }}
+{{- else -}}
+requests: {cpu: 20m, memory: 64Mi}
+limits: {memory: 256Mi}
+{{- end -}}
 {{- end }}
 
 {{- define "switchboard.podSecurity" -}}

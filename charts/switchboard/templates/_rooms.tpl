@@ -135,6 +135,5 @@
 {{- define "switchboard.initContainer" -}}
 {{ include "switchboard.container" . }}
 resources:
-  requests: {cpu: 20m, memory: 64Mi}
-  limits: {memory: 256Mi}
+  {{- include "switchboard.resources" nil | nindent 2 }}
 {{- end }}
