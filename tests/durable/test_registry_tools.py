@@ -139,3 +139,63 @@ def run_registry(env: dict[str, str]) -> tuple[int, str]:
     command = [sys.executable, "-m", "registry"]
     done = subprocess.run(command, env=dict(os.environ) | env, capture_output=True, text=True, timeout=30, check=False)
     return done.returncode, done.stderr
+
+
+# The first catalogue
+
+
+async def test_the_first_catalogue_waits_for_the_services_that_were_promised(
+    restate: RestateServer, service: Launch
+) -> None:
+    registry = await Registry.start(service, restate, AWAIT_SERVICES="PromisedTool,PromisedTicket")
+
+    async def waits_for() -> str | None:
+        reply = await request("GET", f"{registry.process.url}/tools")
+        return reply.json().get("error") if "PromisedT" in reply.text else None
+
+    assert await eventually(waits_for) == "Restate does not know PromisedTicket, PromisedTool yet"
+    assert (await request("GET", f"{registry.process.url}/ready")).status_code == 200
+
+    for name, tool in {"PromisedTool": "first_promised", "PromisedTicket": "second_promised"}.items():
+        assert await registry.tools() == {}
+        await restate.register((await service("tests.parts.probe", SERVICE_NAME=name, TOOL=tool)).url)
+    await registry.tool("first_promised")
+    assert "second_promised" in await registry.tools()
+    await registry.process.stop()
+
+
+async def test_a_promise_that_is_not_kept_is_named_and_no_longer_waited_for(
+    restate: RestateServer, service: Launch
+) -> None:
+    registry = await Registry.start(
+        service, restate, AWAIT_SERVICES="Nowhere", HEALTH_SECONDS="0.1", CATALOGUE_POLL_SECONDS="0.1"
+    )
+
+    async def on_offer() -> bool:
+        return (await request("GET", f"{registry.process.url}/tools")).status_code == 200
+
+    await eventually(on_offer)
+    assert "services_missing" in registry.process.tail()
+    assert "Nowhere" in registry.process.tail()
+    await registry.process.stop()
+
+
+async def test_a_later_catalogue_never_waits(tmp_path: Path, service: Launch) -> None:
+    server = RestateServer(tmp_path)
+    await server.start()
+    stays, goes = [
+        await service("tests.parts.probe", SERVICE_NAME=name, TOOL=name.lower()) for name in ("Stays", "Goes")
+    ]
+    for deployed in (stays, goes):
+        await server.register(deployed.url)
+    registry = await Registry.start(service, server, AWAIT_SERVICES="Stays,Goes")
+    await registry.tool("goes")
+    (row,) = await server.query(f"select id from sys_deployment where endpoint like '{goes.url}%'")
+    await request("DELETE", f"{server.admin_url}/deployments/{row['id']}?force=true")
+
+    async def offered() -> bool:
+        return list(await registry.tools()) == ["stays"]
+
+    await eventually(offered)
+    await registry.process.stop()
+    await server.kill()

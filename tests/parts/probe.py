@@ -16,6 +16,7 @@ GIVES_UP = InvocationRetryPolicy(initial_interval=timedelta(milliseconds=50), ma
 class ProbeSettings(RestateServiceSettings):
     service_name: str
     tool: str = "look"
+    keyed: bool = False
 
 
 class Words(BaseModel):
@@ -50,9 +51,21 @@ def probe(name: str, tool: str) -> restate.Service:
     return service
 
 
+def keyed_probe(name: str) -> restate.VirtualObject:
+    """The same name, but another type of service."""
+    service = restate.VirtualObject(name)
+
+    @service.handler()
+    async def look(ctx: restate.ObjectContext, words: Words) -> Words:
+        return words
+
+    return service
+
+
 async def main() -> None:
     settings = ProbeSettings.read()
-    await serve(settings, [probe(settings.service_name, settings.tool)])
+    name = settings.service_name
+    await serve(settings, [keyed_probe(name) if settings.keyed else probe(name, settings.tool)])
 
 
 if __name__ == "__main__":

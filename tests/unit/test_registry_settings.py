@@ -6,9 +6,16 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from registry.settings import RegistrySettings
+from registry.settings import (
+    PruneSettings,
+    RegisterSettings,
+    RegistrySettings,
+    RemoveSettings,
+    deployments_in,
+)
+from runtime.settings import Settings
 
-README = Path(__file__).parents[2] / "services" / "registry" / "README.md"
+README = (Path(__file__).parents[2] / "services" / "registry" / "README.md").read_text()
 
 
 def test_deployments_are_names_and_urls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,16 +32,35 @@ def test_a_deployment_that_restate_could_not_call_is_refused(monkeypatch: pytest
         RegistrySettings()
 
 
-def test_the_readme_lists_every_setting_with_its_default() -> None:
-    table = dict(re.findall(r"^\| `([A-Z_]+)` \| ?`?(.*?)`? ?\|", README.read_text(), re.MULTILINE))
-    assert table == {name.upper(): told(field.get_default(call_default_factory=True)) for name, field in fields()}
+def test_deployments_keep_their_order() -> None:
+    assert list(deployments_in("users=http://u,tickets=http://t,router=http://r")) == ["users", "tickets", "router"]
 
 
-def fields():
-    return RegistrySettings.model_fields.items()
+def test_deployments_that_cannot_be_read_are_told_in_one_line() -> None:
+    with pytest.raises(ValueError, match=r"^expected name=url,name=url with http URLs, at 'users'$"):
+        deployments_in("users")
+
+
+@pytest.mark.parametrize(
+    ("heading", "settings"),
+    [
+        ("Configuration", RegistrySettings),
+        ("`register`", RegisterSettings),
+        ("`prune`", PruneSettings),
+        ("`remove`", RemoveSettings),
+    ],
+)
+def test_the_readme_lists_every_setting_with_its_default(heading: str, settings: type[Settings]) -> None:
+    section = README.split(f"# {heading}\n")[1].split("\n#")[0]
+    table = dict(re.findall(r"^\| `([A-Z_]+)` \| ?`?(.*?)`? ?\|", section, re.MULTILINE))
+    fields = settings.model_fields.items()
+    assert table == {
+        name.upper(): "required" if field.is_required() else told(field.get_default(call_default_factory=True))
+        for name, field in fields
+    }
 
 
 def told(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()
-    return ",".join(default) if isinstance(default, tuple) else str(default or "")
+    return ",".join(default) if isinstance(default, tuple) else "" if default in (None, {}) else str(default)

@@ -32,6 +32,11 @@ _UNFINISHED_PINNED = """
     SELECT id FROM sys_invocation_status WHERE status <> 'completed' AND pinned_deployment_id = '{id}'
 """
 
+_UNFINISHED_BY_DEPLOYMENT = """
+    SELECT coalesce(pinned_deployment_id, last_attempt_deployment_id) AS id, count(1) AS unfinished
+    FROM sys_invocation WHERE status <> 'completed' GROUP BY 1
+"""
+
 _T = TypeVar("_T")
 
 
@@ -117,9 +122,12 @@ class Admin:
     async def deployments(self) -> list[Deployment]:
         return _parse(_DEPLOYMENTS, (await self._call("GET", "/deployments"))["deployments"])
 
-    async def register(self, url: str, force: bool) -> Registered:
-        """Let Restate discover what this URL serves. Without force, a URL that it knows already is left as it is."""
-        body = {"uri": url, "force": force}
+    async def register(self, url: str, force: bool, dry_run: bool = False) -> Registered:
+        """Let Restate discover what this URL serves. Without force, a URL that it knows already is left as it is.
+
+        Force also overrides Restate's refusals, such as that of a changed service type.
+        """
+        body = {"uri": url, "force": force, "dry_run": dry_run}
         return _parse(TypeAdapter(Registered), await self._call("POST", "/deployments", body, REGISTER_SECONDS))
 
     async def delete(self, deployment_id: str) -> None:
@@ -153,6 +161,16 @@ class Admin:
         """The unfinished invocations that only this deployment's code can go on with."""
         rows = await self.query(_UNFINISHED_PINNED.format(id=_checked(_DEPLOYMENT_ID, deployment_id)))
         return [row["id"] for row in rows]
+
+    async def unfinished_by_deployment(self) -> dict[str, int]:
+        """How many invocations each deployment may still be needed for, whatever they do: run, wait, or stand paused.
+
+        What has made progress is pinned to its deployment, and only that one's code can go on with it. What has not is
+        queued, scheduled, or paused without a pin: Restate sends it to whatever has its service when it is tried next,
+        and that is never a deployment without routes. It counts for the deployment that tries it now, if one does,
+        since that attempt may be about to pin it.
+        """
+        return {row["id"]: row["unfinished"] for row in await self.query(_UNFINISHED_BY_DEPLOYMENT) if "id" in row}
 
     async def _call(self, method: str, path: str, body: object = None, seconds: float = CALL_SECONDS) -> Any:
         try:

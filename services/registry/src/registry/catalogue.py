@@ -1,6 +1,7 @@
 """The catalogue: which tools are on offer now, and under whose policy."""
 
 import hashlib
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -17,28 +18,58 @@ Ages = Mapping[str, datetime]
 """When Restate first heard of each service."""
 
 
+class Awaited:
+    """The services without which there is no first catalogue. Time counts from when Restate first answered."""
+
+    def __init__(self, services: Collection[str] = (), seconds: float = 0) -> None:
+        self._services = set(services)
+        self._seconds = seconds
+        self._overdue: float | None = None
+        self.missing: list[str] = []
+
+    def must_wait(self, services: Iterable[Service]) -> bool:
+        """Whether some that may still come are missing; after the time is up it warns, and waits no longer."""
+        self._overdue = self._overdue or time.monotonic() + self._seconds
+        before, self.missing = self.missing, sorted(self._services - {service.name for service in services})
+        if self.missing and time.monotonic() > self._overdue:
+            log.warning("services_missing", extra={"missing": self.missing, "after_seconds": self._seconds})
+            return False
+        if self.missing and self.missing != before:
+            log.info("services_awaited", extra={"missing": self.missing})
+        return bool(self.missing)
+
+
 class Offer:
     """What `GET /tools` answers. While Restate is away the last good catalogue stays on offer."""
 
-    def __init__(self, admin: Admin, policy: PolicyFile, reserved: Collection[str]) -> None:
+    def __init__(
+        self, admin: Admin, policy: PolicyFile, reserved: Collection[str], awaited: Awaited | None = None
+    ) -> None:
         self._admin = admin
         self._policy = policy
         self._reserved = reserved
+        self._awaited = awaited or Awaited()
         self._odd_policies: set[str] = set()
         self.catalogue: Catalogue | None = None
         self.body = b""
         self.etag = ""
 
-    async def refresh(self) -> Catalogue:
-        """Ask Restate for its services and offer what they say now."""
+    @property
+    def waits_for(self) -> list[str]:
+        """The services without which there is no catalogue yet."""
+        return [] if self.catalogue else self._awaited.missing
+
+    async def refresh(self) -> None:
+        """Ask Restate for its services and offer what they say now, unless the first offer would lack awaited ones."""
         services = await self._admin.services()
+        if self.catalogue is None and self._awaited.must_wait(services):
+            return
         ages = first_registered(await self._admin.deployments())
         self._policy.refresh()
         owners = {tool.name: handler_of(tool) for tool in self.catalogue.tools} if self.catalogue else {}
         catalogue = build_catalogue(services, ages, self._policy.policy, self._reserved, owners)
         self._take_over(catalogue)
         self._warn_of_odd_policies(services)
-        return catalogue
 
     def _take_over(self, catalogue: Catalogue) -> None:
         if catalogue == self.catalogue:

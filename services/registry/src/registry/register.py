@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-import os
 import time
 
-import aiohttp
 from yarl import URL
 
-from registry.admin import Admin, AdminError, Registered
-from registry.status import RegisteredDeployment, Status
+from registry.admin import Admin, AdminError
+from registry.routing import NotReady, NotRegistered, register, require_health, require_routed
+from registry.status import Status
 from runtime.logs import get_logger
 
 log = get_logger("registry")
@@ -17,16 +16,7 @@ log = get_logger("registry")
 WAITING_SECONDS = 0.5
 RETRY_SECONDS = 2
 CHECK_SECONDS = 5
-PROBE_SECONDS = 5
 END_SECONDS = 30
-
-
-class NotReady(Exception):
-    """The deployment does not answer yet; the message says how."""
-
-
-class NotRegistered(Exception):
-    """Restate has not done what was asked for; the message says what."""
 
 
 class Registrar:
@@ -64,36 +54,16 @@ class Registrar:
     async def _ensure(self, name: str) -> None:
         known = self._status.registered.get(name)
         if known and known.deployment_id in {deployment.id for deployment in await self._admin.deployments()}:
-            await self._require_routed(known)
+            await require_routed(self._admin, known)
             return
         self._status.registered.pop(name, None)
-        found = await self._register(self._urls[name])
+        await require_health(self._urls[name])
+        found = await register(self._admin, self._urls[name])
         if self._end_former:
             await self._end_former_code(self._urls[name])
         self._status.registered[name] = found
         self.changed.set()
         log.info("deployment_registered", extra={"deployment": name, "url": self._urls[name], **found.model_dump()})
-
-    async def _register(self, url: str) -> RegisteredDeployment:
-        """A URL that Restate knows already stays as it is without force, and also stays behind newer ones."""
-        await require_health(url)
-        found = _what_was(await self._admin.register(url, force=False))
-        if await self._routed_elsewhere(found):
-            log.info("deployment_forced", extra={"url": url, "why": "newer deployments had its services"})
-            found = _what_was(await self._admin.register(url, force=True))
-        await self._require_routed(found)
-        return found
-
-    async def _require_routed(self, expected: RegisteredDeployment) -> None:
-        """Whoever registers last wins; two registries that both insist would take turns for ever."""
-        if elsewhere := await self._routed_elsewhere(expected):
-            told = ", ".join(f"{service} to {deployment_id}" for service, deployment_id in sorted(elsewhere.items()))
-            raise NotRegistered(f"Restate routes {told}, not to {expected.deployment_id}")
-
-    async def _routed_elsewhere(self, expected: RegisteredDeployment) -> dict[str, str]:
-        routes = {service.name: service.deployment_id for service in await self._admin.services()}
-        found = {service: routes.get(service, "nowhere") for service in expected.services}
-        return {service: route for service, route in found.items() if route != expected.deployment_id}
 
     async def _end_former_code(self, url: str) -> None:
         """End what only former code at this host and port could finish: nobody serves that path any more."""
@@ -136,34 +106,6 @@ class Registrar:
             )
             self.changed.set()
         self._said[name] = (level, reason)
-
-
-async def require_health(url: str) -> None:
-    """Raise `NotReady` unless the deployment says that it is up.
-
-    A server that speaks HTTP/2 alone cannot answer this probe: what it serves is then for Restate to find out.
-    """
-    timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
-    try:
-        async with aiohttp.ClientSession(timeout=timeout) as http, http.get(f"{url.rstrip('/')}/health") as reply:
-            if reply.status != 200:
-                raise NotReady(f"{url}/health answers {reply.status}")
-    except aiohttp.ClientConnectorError as error:
-        raise NotReady(f"{url} cannot be reached: {_why(error.os_error)}") from error
-    except TimeoutError as error:
-        raise NotReady(f"{url}/health gives no answer within {PROBE_SECONDS} s") from error
-    except aiohttp.ClientError:
-        return
-
-
-def _why(error: OSError) -> str:
-    """asyncio puts its own words in place of the system's; those of a failed name lookup are fine."""
-    code = error.errno or 0
-    return os.strerror(code) if code > 0 else str(error.strerror)
-
-
-def _what_was(found: Registered) -> RegisteredDeployment:
-    return RegisteredDeployment(deployment_id=found.id, services=sorted(service.name for service in found.services))
 
 
 def _may_come_by_itself(error: Exception) -> bool:

@@ -1,13 +1,13 @@
 """The registry's settings."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic_settings import NoDecode
 from yarl import URL
 
-from runtime.settings import ServiceSettings, Words
+from runtime.settings import ServiceSettings, Settings, Words
 
 
 def _pairs(value: Any) -> Any:
@@ -32,21 +32,41 @@ Deployments = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs), After
 """`name=url,name=url` in one environment variable."""
 
 
-class RegistrySettings(ServiceSettings):
-    port: int = Field(default=9084, ge=1, le=65535, description="Port to listen on")
+def deployments_in(text: str) -> dict[str, str]:
+    """Names and URLs in such a text; raises `ValueError`."""
+    try:
+        return TypeAdapter(Deployments).validate_python(text)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+
+
+class AdminSettings(Settings):
     restate_admin_url: str = Field(default="http://127.0.0.1:9070", description="Restate's admin API")
+
+
+class RegistrySettings(AdminSettings, ServiceSettings):
+    """The registry that serves."""
+
+    port: int = Field(default=9084, ge=1, le=65535, description="Port to listen on")
     deployments: Deployments = Field(
         default_factory=dict[str, str],
         description="What to register: `name=url,name=url`; each URL as Restate reaches it",
     )
     health_seconds: float = Field(
-        default=60, gt=0, description="After this long without health, a deployment is reported; it is still tried"
+        default=60,
+        gt=0,
+        description="How long a deployment may be without health before it is reported, and how long the first"
+        " catalogue waits for `AWAIT_SERVICES`",
     )
     end_former: bool = Field(
         default=False,
         description="End the runs of deployments at the same host and port as a named one, but with another path",
     )
     catalogue_poll_seconds: float = Field(default=2, gt=0, description="How often Restate is asked for tools")
+    await_services: Words = Field(
+        default=(),
+        description="Services that Restate must know before the first catalogue is on offer; comma-separated",
+    )
     reserved_tools: Words = Field(
         default=("check_service_status", "search_help_articles", "check_task"),
         description="Names of the router's local tools, which no handler may take; comma-separated",
@@ -56,4 +76,47 @@ class RegistrySettings(ServiceSettings):
     paused_grace_seconds: int = Field(default=30, ge=0, description="How long a run that gave up may stay paused")
     run_deadline_seconds: int = Field(
         default=600, gt=0, description="How long a run may fail without progress, unless its handler says otherwise"
+    )
+
+
+class CommandSettings(Settings):
+    """What runs once and ends."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged")
+
+
+class RegisterSettings(AdminSettings, CommandSettings):
+    """`python -m registry register`"""
+
+    deployments: Deployments = Field(
+        min_length=1,
+        description="What to register, in this order: `name=url,name=url`; each URL as Restate reaches it",
+    )
+    register_seconds: float = Field(default=300, gt=0, description="How long it tries")
+    force: bool = Field(
+        default=False,
+        description="Discover again what a known URL serves: for one URL whose code changes, in development",
+    )
+
+
+class RemoveSettings(CommandSettings):
+    """`python -m registry remove`"""
+
+    namespace: str = Field(min_length=1, description="Namespace of the release")
+    release: str = Field(min_length=1, description="Name of the release: the label `app.kubernetes.io/instance`")
+    kubernetes_url: str = Field(default="https://kubernetes.default.svc", description="The Kubernetes API")
+    service_account: Path = Field(
+        default=Path("/var/run/secrets/kubernetes.io/serviceaccount"),
+        description="Folder with its `token` and `ca.crt`",
+    )
+
+
+class PruneSettings(AdminSettings, RemoveSettings):
+    """`python -m registry prune`"""
+
+    versions_configmap: str = Field(
+        min_length=1, description="ConfigMap whose key `deployments` names what the release wants: `name=url,name=url`"
+    )
+    prune_after_seconds: float = Field(
+        default=600, ge=0, description="How old a version must be that Restate does not know, before it is deleted"
     )

@@ -9,7 +9,9 @@ from registry.status import Status
 def app(offer: Offer, status: Status) -> web.Application:
     async def tools(request: web.Request) -> web.Response:
         if offer.catalogue is None:
-            return web.json_response({"error": "Restate has not been asked yet"}, status=503)
+            missing = ", ".join(offer.waits_for)
+            reason = f"Restate does not know {missing} yet" if missing else "Restate has not been asked yet"
+            return web.json_response({"error": reason}, status=503)
         wanted = {tag.value for tag in request.if_none_match or ()}
         not_modified = bool(wanted & {offer.etag, "*"})
         reply = web.Response(status=304) if not_modified else _json(offer.body)
@@ -23,8 +25,8 @@ def app(offer: Offer, status: Status) -> web.Application:
         return web.Response(text="up")
 
     async def ready(_: web.Request) -> web.Response:
-        """Ready means a catalogue on offer. What is registered plays no part: it may itself wait for this service."""
-        return web.Response(status=200 if offer.catalogue else 503)
+        """Ready means a catalogue on offer, or one held back for services that may themselves wait for this one."""
+        return web.Response(status=200 if offer.catalogue or offer.waits_for else 503)
 
     application = web.Application()
     application.add_routes(

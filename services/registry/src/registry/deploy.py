@@ -1,0 +1,29 @@
+"""The command `register`: all the named deployments are served by Restate, or none of them is touched."""
+
+from functools import partial
+
+from registry.admin import Admin
+from registry.once import Patience
+from registry.routing import register, rehearse, require_health, require_routed
+from registry.settings import RegisterSettings
+from runtime.logs import get_logger
+
+log = get_logger("registry")
+
+
+async def register_all(settings: RegisterSettings) -> None:
+    """In the order of the settings, so that an agent comes after its tools."""
+    patience = Patience(settings.register_seconds)
+    urls = settings.deployments
+    async with Admin(settings.restate_admin_url) as admin:
+        for name, url in urls.items():
+            await patience.until_done(name, partial(require_health, url))
+        for name, url in urls.items():
+            await patience.until_done(name, partial(rehearse, admin, url, settings.force))
+        found = {
+            name: await patience.until_done(name, partial(register, admin, url, settings.force))
+            for name, url in urls.items()
+        }
+        for name, deployment in found.items():
+            await patience.until_done(name, partial(require_routed, admin, deployment))
+            log.info("deployment_registered", extra={"deployment": name, "url": urls[name], **deployment.model_dump()})

@@ -1,0 +1,122 @@
+"""The registry and its commands. Serving is three kinds of loop around Restate's admin API, and a small web server."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from aiohttp import web
+
+from registry.admin import Admin, AdminError
+from registry.catalogue import Awaited, Offer
+from registry.deploy import register_all
+from registry.once import run_once
+from registry.policy import PolicyError, PolicyFile
+from registry.prune import prune, remove
+from registry.register import Registrar
+from registry.settings import PruneSettings, RegisterSettings, RegistrySettings, RemoveSettings
+from registry.status import Status
+from registry.stuck import StuckRuns
+from registry.web import app
+from runtime.logs import configure_logs, get_logger
+from runtime.metrics import serve_metrics
+
+SHUTDOWN_SECONDS = 0.5
+
+log = get_logger("registry")
+
+
+def main() -> None:
+    match sys.argv[1:]:
+        case []:
+            serve(RegistrySettings.read())
+        case ["register"]:
+            run_once("register", register_all, RegisterSettings.read())
+        case ["prune"]:
+            run_once("prune", prune, PruneSettings.read())
+        case ["remove"]:
+            run_once("remove", remove, RemoveSettings.read())
+        case _:
+            sys.exit("usage: python -m registry [register | prune | remove]")
+
+
+def serve(settings: RegistrySettings) -> None:
+    configure_logs("registry", settings.log_level)
+    serve_metrics(settings, "registry")
+    try:
+        policy = PolicyFile(settings.policy_file, settings.reserved_tools)
+    except PolicyError as error:
+        sys.exit(f"setting POLICY_FILE: {error}")
+    asyncio.run(run(settings, policy))
+
+
+async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
+    """Work until SIGTERM or SIGINT."""
+    stop = _stop_on_signals()
+    status = Status()
+    async with Admin(settings.restate_admin_url) as admin:
+        offer = Offer(admin, policy, settings.reserved_tools, Awaited(settings.await_services, settings.health_seconds))
+        stuck = StuckRuns(admin, status, settings.paused_grace_seconds, settings.run_deadline_seconds)
+        registrar = Registrar(admin, settings.deployments, status, settings.end_former)
+
+        async def refresh() -> None:
+            """The first catalogue is a whole one, so that no question is answered with half of the tools."""
+            if offer.catalogue or registrar.all_had_their_chance:
+                await offer.refresh()
+            if offer.catalogue:
+                status.tools = len(offer.catalogue.tools)
+
+        runner = await _serve(settings, app(offer, status))
+        async with asyncio.TaskGroup() as group:
+            loops = [
+                group.create_task(repeat("catalogue", refresh, settings.catalogue_poll_seconds, registrar.changed)),
+                group.create_task(repeat("stuck runs", stuck.end, settings.stuck_poll_seconds)),
+                *(
+                    group.create_task(registrar.keep_registered(name, settings.health_seconds))
+                    for name in settings.deployments
+                ),
+            ]
+            await stop.wait()
+            for loop in loops:
+                loop.cancel()
+        await runner.cleanup()
+
+
+async def repeat(
+    what: str, step: Callable[[], Awaitable[None]], seconds: float, wake: asyncio.Event | None = None
+) -> None:
+    """Do it again and again, at once when woken. That Restate is away is logged once, and so is its return."""
+    fault: str | None = None
+    wake = wake or asyncio.Event()
+    while True:
+        wake.clear()
+        try:
+            await step()
+            if fault is not None:
+                log.info("restate_answers_again", extra={"loop": what})
+            fault = None
+        except AdminError as error:
+            if str(error) != fault:
+                log.warning("restate_does_not_answer", extra={"loop": what, "reason": str(error)})
+            fault = str(error)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(wake.wait(), seconds)
+
+
+async def _serve(settings: RegistrySettings, application: web.Application) -> web.AppRunner:
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+    except OSError as error:
+        sys.exit(f"setting PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+    log.info("serving", extra={"port": settings.port})
+    return runner
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    return stop

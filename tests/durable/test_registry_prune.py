@@ -1,0 +1,216 @@
+"""`python -m registry prune` and `remove`, with the real Restate and what they may call of the Kubernetes API."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from registry.admin import Admin
+from registry.cluster import Cluster
+from registry.prune import SETTLING, Pruner, prune
+from registry.settings import PruneSettings
+from tests.parts.kubernetes import CONFIGMAP, Kubernetes
+from tests.parts.polling import eventually
+from tests.parts.registry import Launch
+from tests.parts.registry_command import Ended, run
+from tests.parts.restate import RestateServer, request
+from tests.parts.service import Service
+
+NAMESPACE, FORMER = "0.1", "127.0"
+"""A version's host is `<name>.<namespace>`, and here the former one must be this machine."""
+
+OBJECTS = {f"deployments/{FORMER}", f"services/{FORMER}"}
+
+
+@dataclass
+class World:
+    """A release in the middle of an upgrade: the former version at 127.0.0.1, the current one at localhost."""
+
+    kubernetes: Kubernetes
+    restate: RestateServer
+    former: Service
+    current: Service
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {
+            "NAMESPACE": NAMESPACE,
+            "RELEASE": "board",
+            "VERSIONS_CONFIGMAP": CONFIGMAP,
+            "KUBERNETES_URL": self.kubernetes.url,
+            "SERVICE_ACCOUNT": str(self.kubernetes.folder),
+            "RESTATE_ADMIN_URL": self.restate.admin_url,
+        }
+
+    async def upgrade(self) -> None:
+        self.kubernetes.wanted = [f"users=http://localhost:{self.current.port}"]
+        await self.restate.register(f"http://localhost:{self.current.port}")
+
+    async def prune(self) -> None:
+        """A round, some time later."""
+        settings = prune_settings(self)
+        cluster = Cluster(settings.kubernetes_url, settings.namespace, settings.service_account)
+        async with cluster, Admin(settings.restate_admin_url) as admin:
+            await Pruner(cluster, admin, settings, lambda: datetime.now(UTC) + SETTLING).round()
+
+    async def command(self, name: str) -> Ended:
+        return await run(name, **self.settings)
+
+    async def run(self, where: str) -> str | None:
+        """The id of such an invocation."""
+        rows = await self.restate.query(f"select id from sys_invocation where {where}")
+        return rows[0]["id"] if rows else None
+
+    async def registered(self) -> set[str]:
+        rows = await self.restate.query("select endpoint from sys_deployment")
+        return {"former" if "127.0.0.1" in row["endpoint"] else "current" for row in rows}
+
+
+def prune_settings(world: World) -> PruneSettings:
+    return PruneSettings.model_validate({name.lower(): value for name, value in world.settings.items()})
+
+
+@pytest.fixture
+async def world(tmp_path: Path, service: Launch) -> AsyncIterator[World]:
+    kubernetes = Kubernetes(NAMESPACE, tmp_path)
+    api = await kubernetes.start()
+    restate = RestateServer(tmp_path)
+    await restate.start()
+    former, current = [await service("tests.parts.probe", SERVICE_NAME="Pruned", DRAIN_SECONDS="0") for _ in range(2)]
+    kubernetes.add(FORMER)
+    await restate.register(former.url)
+    yield World(kubernetes, restate, former, current)
+    await restate.kill()
+    for process in (former, current):
+        await process.stop()
+    await api.cleanup()
+
+
+async def test_a_version_is_kept_until_it_is_drained_and_then_deleted_everywhere(world: World) -> None:
+    world.kubernetes.add("other", release="another")
+    world.kubernetes.add("board-registry", version="")
+    others = world.kubernetes.names() - OBJECTS
+    await world.restate.call("Pruned", "wait", send=True)
+    run_id = await eventually(lambda: world.run("pinned_deployment_id is not null"))
+    await world.upgrade()
+
+    await world.prune()
+    assert world.kubernetes.names() >= OBJECTS
+    assert await world.registered() == {"former", "current"}
+
+    await request("PATCH", f"{world.restate.admin_url}/invocations/{run_id}/kill")
+    await world.restate.wait_idle()
+    await world.prune()
+    assert world.kubernetes.names() == others
+    assert await world.registered() == {"current"}
+
+
+@pytest.mark.parametrize("command", ["pause", None])
+async def test_work_that_does_not_run_is_not_lost(world: World, command: str | None) -> None:
+    """Suspended or paused, it needs its version; whatever has no pin is finished by the next one."""
+    await world.restate.call("Pruned", "wait", send=True)
+    await world.restate.call("Pruned", "give_up", {"words": "x"}, send=True)
+    await world.restate.call("Pruned", "fail_patiently", {"words": "x"}, send=True)
+    run_id = await eventually(lambda: world.run("pinned_deployment_id is not null"))
+    if command:
+        await request("PATCH", f"{world.restate.admin_url}/invocations/{run_id}/{command}")
+        await eventually(lambda: world.run(f"id = '{run_id}' and status = 'paused'"))
+    await world.upgrade()
+    await world.prune()
+    assert world.kubernetes.names() == OBJECTS
+
+    await request("PATCH", f"{world.restate.admin_url}/invocations/{run_id}/kill")
+
+    async def gone() -> bool:
+        await world.prune()
+        return not world.kubernetes.names()
+
+    await eventually(gone)
+    assert len(await world.restate.open_invocations()) == 2
+    assert await world.registered() == {"current"}
+
+
+async def test_a_version_that_restate_still_routes_to_stays(world: World) -> None:
+    world.kubernetes.wanted = [f"users=http://localhost:{world.current.port}"]
+    await world.prune()
+    assert world.kubernetes.names() == OBJECTS
+    assert await world.registered() == {"former"}
+
+
+async def test_right_after_an_upgrade_the_former_version_stays_for_a_moment(world: World) -> None:
+    await world.upgrade()
+    ended = await world.command("prune")
+    assert ended.code == 0
+    kept = {line["version"]: line["why"] for line in ended.events("version_kept")}
+    assert kept == {"127.0.0.1": "routes have just changed", "localhost": "the release wants it"}
+    assert world.kubernetes.names() == OBJECTS
+
+
+async def test_a_rollback_that_touches_an_object_in_between_wins(world: World) -> None:
+    await world.upgrade()
+    world.kubernetes.before_delete = lambda: world.kubernetes.touch("deployments", FORMER)
+    await world.prune()
+    assert world.kubernetes.names() == OBJECTS
+    assert await world.registered() == {"former", "current"}
+
+
+async def test_a_rollback_that_wants_it_again_wins(world: World) -> None:
+    await world.upgrade()
+    world.kubernetes.wanted.append(f"users=http://127.0.0.1:{world.former.port}")
+    await world.prune()
+    assert world.kubernetes.names() == OBJECTS
+    assert await world.registered() == {"former", "current"}
+
+
+async def test_what_was_deleted_halfway_is_finished(world: World) -> None:
+    await world.upgrade()
+    del world.kubernetes.objects["deployments", FORMER]
+    await world.prune()
+    assert not world.kubernetes.names()
+    assert await world.registered() == {"current"}
+
+
+async def test_a_version_whose_registration_failed_goes_when_it_is_old(world: World) -> None:
+    await world.upgrade()
+    world.kubernetes.add("board-users-young")
+    world.kubernetes.add("board-users-old", created_at=datetime.now(UTC) - timedelta(hours=1))
+    ended = await world.command("prune")
+    assert ended.code == 0
+    assert [line["version"] for line in ended.events("version_deleted")] == [f"board-users-old.{NAMESPACE}"]
+    assert "deployments/board-users-young" in world.kubernetes.names()
+
+
+async def test_without_a_word_of_what_is_wanted_nothing_is_deleted(world: World) -> None:
+    await world.upgrade()
+    for said, told in (([], "not found"), ([""], "names nothing"), (["users"], "expected name=url")):
+        world.kubernetes.wanted = said
+        ended = await world.command("prune")
+        assert ended.code == 1
+        assert ended.last_line.startswith("prune: ")
+        assert told in ended.last_line
+    assert world.kubernetes.names() == OBJECTS
+
+
+async def test_while_restate_is_away_nothing_is_deleted_and_nothing_fails(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    await world.upgrade()
+    await world.restate.kill()
+    await prune(prune_settings(world), patience=0)
+    assert [record.getMessage() for record in caplog.records if record.name == "registry"] == ["nothing_pruned"]
+    assert world.kubernetes.names() == OBJECTS
+
+
+async def test_remove_deletes_every_version_of_the_release_and_nothing_else(world: World) -> None:
+    await world.upgrade()
+    world.kubernetes.add("board-users-current")
+    world.kubernetes.add("other", release="another")
+    world.kubernetes.add("board-registry", version="")
+    before = await world.registered()
+    ended = await world.command("remove")
+    assert ended.code == 0, ended.stderr
+    assert {name.partition("/")[2] for name in world.kubernetes.names()} == {"other", "board-registry"}
+    assert await world.registered() == before
+    assert (await world.command("remove")).code == 0
