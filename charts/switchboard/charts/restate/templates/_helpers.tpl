@@ -29,17 +29,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- .Values.partitions | default (ternary 24 4 (gt (int .Values.replicas) 1)) -}}
 {{- end }}
 
-{{/* (dict "root" $ "pod" NAME): where the other nodes reach a node. */}}
-{{- define "restate.nodeUrl" -}}
-http://{{ .pod }}.{{ include "restate.fullname" .root }}-nodes.{{ .root.Release.Namespace }}.svc:5122/
+{{/* (dict "root" $ "node" 0): the name by which a node is found. */}}
+{{- define "restate.nodeHost" -}}
+{{- $name := include "restate.fullname" .root -}}
+{{ $name }}-{{ .node }}.{{ $name }}-nodes.{{ .root.Release.Namespace }}.svc
 {{- end }}
 
 {{/* Every node's URL, as a JSON list. */}}
 {{- define "restate.nodeUrls" -}}
 {{- $urls := list -}}
-{{- range $i := until (int .Values.replicas) -}}
-{{- $pod := printf "%s-%d" (include "restate.fullname" $) $i -}}
-{{- $urls = append $urls (include "restate.nodeUrl" (dict "root" $ "pod" $pod)) -}}
+{{- range $node := until (int .Values.replicas) -}}
+{{- $urls = append $urls (printf "http://%s:5122/" (include "restate.nodeHost" (dict "root" $ "node" $node))) -}}
 {{- end -}}
 {{- toJson $urls -}}
 {{- end }}
@@ -51,7 +51,7 @@ http://{{ .pod }}.{{ include "restate.fullname" .root }}-nodes.{{ .root.Release.
   "RESTATE_NODE_NAME" "$(POD_NAME)"
   "RESTATE_BASE_DIR" "/restate-data"
   "RESTATE_LISTEN_MODE" "tcp"
-  "RESTATE_ADVERTISED_ADDRESS" (include "restate.nodeUrl" (dict "root" . "pod" "$(POD_NAME)"))
+  "RESTATE_ADVERTISED_ADDRESS" (printf "http://$(POD_NAME).%s-nodes.%s.svc:5122/" (include "restate.fullname" .) .Release.Namespace)
   "RESTATE_METADATA_CLIENT__ADDRESSES" (include "restate.nodeUrls" .)
   "RESTATE_AUTO_PROVISION" (eq (int .Values.replicas) 1)
   "RESTATE_DEFAULT_NUM_PARTITIONS" (include "restate.partitions" .)
