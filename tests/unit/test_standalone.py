@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from yarl import URL
 
-from standalone.database import Database, read_passwords
+from standalone.database import Database, administrator, read_passwords
 from standalone.model import advice
 from standalone.process import StartError
 from standalone.restate import Ports, binary, environment
@@ -71,6 +72,17 @@ def test_a_role_url_keeps_what_the_administrator_url_says() -> None:
     database = Database("postgresql://admin:a%40b@db.example:6432/app?sslmode=require", {"users_app": "p/w"})
 
     assert database.url("users", "app") == "postgresql://users_app:p%2Fw@db.example:6432/app?sslmode=require"
+
+
+def test_a_password_beside_the_administrator_url_is_taken_as_it_is() -> None:
+    settings = StandaloneSettings.model_validate(
+        {"database_url": "postgresql://admin@db.example/app?sslmode=require", "database_password": "p@:/?#%"}
+    )
+
+    url = URL(administrator(settings, {}))
+
+    assert (url.user, url.password, url.host) == ("admin", "p@:/?#%", "db.example")
+    assert url.query_string == "sslmode=require"
 
 
 def test_ports_of_parts_that_are_not_started_are_not_asked_for() -> None:

@@ -56,7 +56,8 @@ def staff_url(settings: StandaloneSettings) -> str:
 def administrator(settings: StandaloneSettings, passwords: dict[str, str]) -> str:
     """The URL of the role that makes all others."""
     if settings.database_url:
-        return settings.database_url.get_secret_value()
+        url, password = settings.database_url.get_secret_value(), settings.database_password
+        return str(URL(url).with_password(password.get_secret_value())) if password else url
     return superuser_url(settings.postgres_port, passwords[SUPERUSER])
 
 

@@ -36,6 +36,7 @@ class StandaloneSettings(AskSettings):
     database_url: SecretStr | None = Field(
         default=None, description="A PostgreSQL of yours, with a role that may create roles; none: the embedded one"
     )
+    database_password: SecretStr | None = Field(default=None, description="Its password; none: the URL's own")
     postgres_port: Port = Field(default=9432, description="The embedded PostgreSQL")
 
     restate_node_port: Port = Field(default=5122, description="Restate's node and metrics")
