@@ -4,7 +4,7 @@ from functools import partial
 
 from registry.admin import Admin
 from registry.once import Patience
-from registry.routing import register, rehearse, require_health, require_routed
+from registry.routing import register, rehearse, require_routed
 from registry.settings import RegisterSettings
 from runtime.logs import get_logger
 
@@ -12,12 +12,13 @@ log = get_logger("registry")
 
 
 async def register_all(settings: RegisterSettings) -> None:
-    """In the order of the settings, so that an agent comes after its tools."""
+    """In the order of the settings, so that an agent comes after its tools.
+
+    Restate alone asks the deployments whether they are there: nobody else has to be let through to them.
+    """
     patience = Patience(settings.register_seconds)
     urls = settings.deployments
     async with Admin(settings.restate_admin_url) as admin:
-        for name, url in urls.items():
-            await patience.until_done(name, partial(require_health, url))
         for name, url in urls.items():
             await patience.until_done(name, partial(rehearse, admin, url, settings.force))
         found = {
