@@ -143,7 +143,7 @@ def test_what_is_synced_or_rebuilt_from_is_part_of_the_build(tilt: Tilt) -> None
 def test_the_chart_is_rendered_without_hooks_and_with_what_the_cluster_has(tilt: Tilt) -> None:
     [command] = tilt.asked["local"]
     assert command[:4] == ["helm", "template", "switchboard", "charts/switchboard"]
-    assert {"--no-hooks", "--dry-run=server"} <= set(command)
+    assert {"--no-hooks", "--dry-run=server", "--is-upgrade"} <= set(command)
     assert "k8s/dev-values.yaml" in command
 
 
