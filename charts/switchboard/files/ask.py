@@ -15,7 +15,9 @@ PATIENCE_SECONDS = 120
 
 def main() -> None:
     question = {"message": os.environ["QUESTION"], **caller()}
-    answer = ask(json.dumps(question).encode(), {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())})
+    answer = ask(
+        json.dumps(question).encode(), {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
+    )
     for call in answer["calls"]:
         print(f"  tool {call['tool']}: {call['status']}")
     print(answer["text"])
@@ -30,7 +32,12 @@ def caller() -> dict[str, str]:
         return {"user_id": user_id}
     if token := os.environ.get("CALLER_TOKEN"):
         return {"caller_token": token}
-    claims = {"sub": user_id, "aud": os.environ["CALLER_AUDIENCE"], "iat": int(time.time()), "exp": int(time.time()) + 300}
+    claims = {
+        "sub": user_id,
+        "aud": os.environ["CALLER_AUDIENCE"],
+        "iat": int(time.time()),
+        "exp": int(time.time()) + 300,
+    }
     if issuer := os.environ.get("CALLER_ISSUER"):
         claims["iss"] = issuer
     return {"caller_token": jwt.encode(claims, os.environ["CALLER_KEYS"].split(",")[0], algorithm="HS256")}
