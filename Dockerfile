@@ -51,7 +51,7 @@ COPY --chown=10001:10001 services/${SERVICE} /app/services/${SERVICE}
 RUN uv pip install --offline --no-cache --no-deps --no-sources \
     --editable /app/services/contracts --editable /app/services/runtime --editable "/app/services/${SERVICE}"
 COPY k8s/image /app
-ENV SERVICE=${SERVICE} PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1
+ENV SERVICE=${SERVICE} PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1
 WORKDIR /app
 USER 10001:10001
 ENTRYPOINT ["/app/.venv/bin/python", "/app/reload.py"]
@@ -64,7 +64,7 @@ ARG SERVICE
 COPY --from=dependencies /app/.venv /app/.venv
 COPY --from=room /room /app/.venv
 COPY k8s/image/start.py /app/
-ENV SERVICE=${SERVICE} PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1
+ENV SERVICE=${SERVICE} PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1
 WORKDIR /app
 USER 10001:10001
 ENTRYPOINT ["/app/.venv/bin/python", "/app/start.py"]

@@ -52,7 +52,7 @@ down: ## remove what `make demo` made
 else
 down:
 	helm uninstall $(RELEASE) --namespace $(NAMESPACE) --ignore-not-found --wait
-	kubectl delete namespace $(NAMESPACE) --ignore-not-found
+	$(if $(filter switchboard,$(NAMESPACE)),kubectl delete namespace switchboard --ignore-not-found)
 endif
 
 e2e: install cluster load ## the whole cluster suite, on the current kubeconfig with CLUSTER=current
