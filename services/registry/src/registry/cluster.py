@@ -113,7 +113,8 @@ class Cluster:
         except TimeoutError as error:
             raise ClusterError(f"the Kubernetes API gave no answer within {CALL_SECONDS} s") from error
         except (aiohttp.ClientError, ValueError) as error:
-            raise ClusterError(f"the Kubernetes API at {self._url} does not answer: {error}") from error
+            why = error.strerror if isinstance(error, aiohttp.ClientConnectorError) else error
+            raise ClusterError(f"the Kubernetes API cannot be reached at {self._url}: {why}") from error
         if reply.status >= 400:
             raise ClusterError(f"the Kubernetes API refuses: {answer.get('message', reply.reason)}", reply.status)
         return answer

@@ -20,11 +20,11 @@ async def register_all(settings: RegisterSettings) -> None:
     urls = settings.deployments
     async with Admin(settings.restate_admin_url) as admin:
         for name, url in urls.items():
-            await patience.until_done(name, partial(rehearse, admin, url, settings.force))
+            await patience.until_done(partial(rehearse, admin, url, settings.force), name)
         found = {
-            name: await patience.until_done(name, partial(register, admin, url, settings.force))
+            name: await patience.until_done(partial(register, admin, url, settings.force), name)
             for name, url in urls.items()
         }
         for name, deployment in found.items():
-            await patience.until_done(name, partial(require_routed, admin, deployment))
+            await patience.until_done(partial(require_routed, admin, deployment), name)
             log.info("deployment_registered", extra={"deployment": name, "url": urls[name], **deployment.model_dump()})

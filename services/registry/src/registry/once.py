@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from registry.admin import AdminError
 from registry.cluster import ClusterError
-from registry.routing import NotReady, NotRegistered
+from registry.routing import NotRegistered
 from registry.settings import CommandSettings
 from runtime.logs import configure_logs, get_logger
 
@@ -35,7 +35,7 @@ def run_once(command: str, work: Callable[[_S], Coroutine[Any, Any, None]], sett
 
 def may_come_by_itself(error: Exception) -> bool:
     """Whoever is starting, moving or cut off for a moment may answer later; a 4xx is an answer."""
-    return isinstance(error, NotReady | NotRegistered) or (
+    return isinstance(error, NotRegistered) or (
         isinstance(error, AdminError | ClusterError) and (error.status is None or error.status >= 500)
     )
 
@@ -48,20 +48,21 @@ class Patience:
         self._overdue = time.monotonic() + seconds
         self._said = ""
 
-    async def until_done(self, what: str, step: Callable[[], Awaitable[_T]]) -> _T:
+    async def until_done(self, step: Callable[[], Awaitable[_T]], what: str = "") -> _T:
         """What `step` returns once it succeeds. A refusal ends it at once, anything else when time is up."""
+        about = f"{what}: " if what else ""
         while True:
             try:
                 return await step()
-            except (AdminError, ClusterError, NotReady, NotRegistered) as error:
+            except (AdminError, ClusterError, NotRegistered) as error:
                 if not may_come_by_itself(error):
-                    raise Failed(f"{what}: {error}") from error
+                    raise Failed(f"{about}{error}") from error
                 if time.monotonic() > self._overdue:
-                    raise Failed(f"{what}: not within {self._seconds:g} s: {error}") from error
-                self._say(what, str(error))
+                    raise Failed(f"{about}not within {self._seconds:g} s: {error}") from error
+                self._say(f"{about}{error}")
             await asyncio.sleep(RETRY_SECONDS)
 
-    def _say(self, what: str, reason: str) -> None:
+    def _say(self, reason: str) -> None:
         if reason != self._said:
-            log.info("waiting", extra={"what": what, "reason": reason})
+            log.info("waiting", extra={"reason": reason})
         self._said = reason

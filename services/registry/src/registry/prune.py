@@ -125,7 +125,7 @@ async def prune(settings: PruneSettings, patience: float = PATIENCE_SECONDS) -> 
     async with _cluster(settings) as cluster, Admin(settings.restate_admin_url) as admin:
         pruner = Pruner(cluster, admin, settings)
         try:
-            await Patience(patience).until_done("round", pruner.round)
+            await Patience(patience).until_done(pruner.round)
         except Failed as failed:
             if not (isinstance(failed.__cause__, AdminError) and may_come_by_itself(failed.__cause__)):
                 raise
@@ -142,7 +142,7 @@ async def remove(settings: RemoveSettings) -> None:
                     raise ClusterError(f"{found.kind} {found.name} has just changed")
                 log.info("object_deleted", extra={"kind": found.kind, "object": found.name})
 
-        await Patience(PATIENCE_SECONDS).until_done("versions", all_of_them)
+        await Patience(PATIENCE_SECONDS).until_done(all_of_them)
 
 
 def _cluster(settings: RemoveSettings) -> Cluster:
