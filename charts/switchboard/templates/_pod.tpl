@@ -122,6 +122,7 @@ command:
 args:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+terminationMessagePolicy: FallbackToLogsOnError
 securityContext:
   {{- include "switchboard.containerSecurity" .root.Values.readOnlyRootFilesystem | nindent 2 }}
 volumeMounts:

@@ -77,6 +77,7 @@
 {{- define "switchboard.env.registry" -}}
 - {name: RESTATE_ADMIN_URL, value: {{ include "switchboard.adminUrl" . | quote }}}
 - {name: AWAIT_SERVICES, value: "UserDatabase,SupportTicketWorkflow"}
+- {name: HEALTH_SECONDS, value: {{ .Values.versions.registerSeconds | quote }}}
 - {name: POLICY_FILE, value: /etc/switchboard/policy.toml}
 {{- end }}
 
