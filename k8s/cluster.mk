@@ -18,6 +18,9 @@ else ifneq ($(CLUSTER),current)
 $(error CLUSTER is "kind" or "current", not "$(CLUSTER)")
 endif
 
+# Tests load images of their own.
+e2e smoke: export LOAD := $(LOAD)
+
 need = @command -v $(1) >/dev/null || { echo "$(1) is missing; see $(2)" >&2; exit 1; }
 
 .PHONY: images images-test cluster load demo forward down e2e smoke
@@ -38,15 +41,16 @@ demo: cluster load ## everything on Kubernetes, in a kind cluster: make demo [CL
 	helm test $(RELEASE) --namespace $(NAMESPACE)
 	@echo
 	@echo "It runs. Open its ports in another terminal, and ask:"
-	@echo "  make forward"
+	@echo "  make forward$(if $(filter current,$(CLUSTER)), CLUSTER=current)"
 	@echo '  make ask Q="My API calls are failing, what is wrong with my account?"'
-	@echo "Restate's UI is then at http://localhost:9070. 'make down' removes it all."
+	@echo "Restate's UI is then at http://localhost:9070; 'make down' removes it all."
 
 forward: ## open the ingress (8080) and Restate's UI (9070) on this machine until Ctrl-C
 	kubectl --namespace $(NAMESPACE) port-forward service/$(RELEASE)-restate 8080 9070
 
 ifeq ($(CLUSTER),kind)
 down: ## remove what `make demo` made
+	$(call need,kind,https://kind.sigs.k8s.io/docs/user/quick-start/#installation)
 	kind delete cluster --name switchboard
 	@rm -f .tools/kind.kubeconfig
 else
