@@ -18,7 +18,7 @@ demo-model: {package: demo_model, values: demoModel, port: 9085, portName: http}
 {{/* (dict "root" $ "component" "router"): what selects the pods of a component. */}}
 {{- define "switchboard.selector" -}}
 app.kubernetes.io/name: switchboard
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 

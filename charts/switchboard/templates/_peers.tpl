@@ -31,7 +31,7 @@ peers:
   - podSelector:
       matchLabels:
         app.kubernetes.io/name: restate
-        app.kubernetes.io/instance: {{ .root.Release.Name }}
+        app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- else }}
 {{- include "switchboard.peerList" $values.networkPolicy.restate }}
 {{- end }}

@@ -6,7 +6,7 @@
 {{/* What selects the nodes' pods. */}}
 {{- define "restate.selector" -}}
 app.kubernetes.io/name: restate
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: restate
 {{- end }}
 
