@@ -1,0 +1,1 @@
+"""What the charts render, looked at without installing them: `make check`."""

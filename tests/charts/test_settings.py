@@ -1,0 +1,108 @@
+"""Every environment variable that the chart sets is a setting of the program that gets it, and it starts with them."""
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import demo_model.settings
+import registry.settings
+import router.settings
+import tickets.settings
+import users.settings
+from runtime.settings import Settings
+from tests.charts.charts import SWITCHBOARD, ci_files, name_of, package_of, pods, rendered
+
+SETTINGS: dict[tuple[str, ...], tuple[type[Settings], ...]] = {
+    ("router",): (router.settings.RouterSettings,),
+    ("users",): (users.settings.UserSettings,),
+    ("users", "provision"): (users.settings.AdminSettings,),
+    ("users", "migrate"): (users.settings.OwnerSettings,),
+    ("users", "seed"): (users.settings.OwnerSettings,),
+    ("tickets",): (tickets.settings.TicketSettings, tickets.settings.StaffSettings),
+    ("tickets", "provision"): (tickets.settings.AdminSettings,),
+    ("tickets", "migrate"): (tickets.settings.OwnerSettings,),
+    ("registry",): (registry.settings.RegistrySettings,),
+    ("registry", "register"): (registry.settings.RegisterSettings,),
+    ("registry", "prune"): (registry.settings.PruneSettings,),
+    ("registry", "remove"): (registry.settings.RemoveSettings,),
+    ("demo_model",): (demo_model.settings.DemoModelSettings,),
+}
+"""What each program reads; the staff's command runs in the pod of `tickets`."""
+
+SECRETS = {"WEBHOOK_SECRET": "whsec_" + base64.b64encode(bytes(32)).decode()}
+"""Secrets that must look like something; any other is any text."""
+
+Container = Mapping[str, Any]
+
+
+def programs(file: Path) -> Iterator[tuple[str, tuple[str, ...], Container]]:
+    """Owner, program and container of everything of ours that starts with `python -m`."""
+    for pod in pods(rendered(file)):
+        for container in pod.containers:
+            package = package_of(container)
+            if package and "command" not in container:
+                yield pod.owner, (package, *container.get("args", [])), container
+
+
+def environment(container: Container) -> dict[str, str]:
+    given = container.get("env", [])
+    return {each["name"]: each.get("value", SECRETS.get(each["name"], "secret")) for each in given}
+
+
+@pytest.mark.parametrize("file", ci_files(SWITCHBOARD), ids=name_of)
+def test_every_variable_is_a_setting(file: Path) -> None:
+    unknown = [
+        f"{owner}: {' '.join(program)} knows no {name}"
+        for owner, program, container in programs(file)
+        for name in environment(container)
+        if not any(name.lower() in settings.model_fields for settings in SETTINGS[program])
+    ]
+    assert unknown == []
+
+
+@pytest.mark.parametrize("file", ci_files(SWITCHBOARD), ids=name_of)
+def test_every_program_takes_its_settings(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for owner, program, container in programs(file):
+        with monkeypatch.context() as patch:
+            for name, value in environment(container).items():
+                patch.setenv(name, value)
+            for settings in SETTINGS[program]:
+                assert settings.read(), owner
+
+
+@pytest.mark.parametrize("file", ci_files(SWITCHBOARD), ids=name_of)
+def test_no_variable_is_set_twice(file: Path) -> None:
+    for owner, _, container in programs(file):
+        names = [each["name"] for each in container.get("env", [])]
+        assert len(names) == len(set(names)), owner
+
+
+def test_together_the_files_start_every_program() -> None:
+    started = {program for file in ci_files(SWITCHBOARD) for _, program, _ in programs(file)}
+    assert started == set(SETTINGS)
+
+
+def test_a_service_listens_where_its_ports_say() -> None:
+    for file in ci_files(SWITCHBOARD):
+        for owner, program, container in programs(file):
+            ports = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
+            if ports:
+                (settings,) = SETTINGS[program][:1]
+                assert ports.pop("metrics") == int(environment(container)["METRICS_PORT"]), owner
+                assert list(ports.values()) == [settings.model_fields["port"].default], owner
+
+
+def test_the_question_of_helm_test_reads_just_what_it_is_given() -> None:
+    read = set(re.findall(r'environ(?:\.get\(|\[)"([A-Z_]+)"', (SWITCHBOARD / "files" / "ask.py").read_text()))
+    given = {
+        each["name"]
+        for file in ci_files(SWITCHBOARD)
+        for pod in pods(rendered(file))
+        if pod.component == "test"
+        for each in pod.spec["containers"][0]["env"]
+    }
+    assert given == read
