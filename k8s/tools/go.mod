@@ -1,3 +1,4 @@
+// The tools of `make check`, `make demo` and the workflows: GOBIN="$PWD/.tools/bin" go -C k8s/tools install tool
 module switchboard/k8s/tools
 
 go 1.26.0
