@@ -31,20 +31,19 @@ whoever asks first, a parent chart too:
 {{- .Values.identity.publicKey -}}
 {{- else -}}
 {{- if not (hasKey .Values.identity "publicKeyMade") -}}
-{{- $public := include "restate.rawPublicKey" (include "restate.privateKey" .) | b64dec -}}
-{{- $_ := set .Values.identity "publicKeyMade" (printf "publickeyv1_%s" (include "restate.base58" $public)) -}}
+{{- $_ := set .Values.identity "publicKeyMade" (include "restate.publicKeyOf" (include "restate.privateKey" .)) -}}
 {{- end -}}
 {{- .Values.identity.publicKeyMade -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
 
-{{/* PEM of an ed25519 key -> the 32 bytes of its public key, in base64: they follow their type's fixed DER prefix. */}}
-{{- define "restate.rawPublicKey" -}}
+{{/* PEM of an ed25519 key -> its public key, the 32 bytes that follow a fixed prefix in DER. */}}
+{{- define "restate.publicKeyOf" -}}
 {{- $certificate := genSelfSignedCertWithKey "restate" nil nil 1 . -}}
 {{- $der := regexReplaceAll "-----[A-Z ]+-----|\\s" $certificate.Cert "" | b64dec -}}
 {{- $prefix := "\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00" -}}
-{{- splitList $prefix $der | rest | first | trunc 32 | b64enc -}}
+publickeyv1_{{ splitList $prefix $der | rest | first | trunc 32 | include "restate.base58" }}
 {{- end }}
 
 {{/* 32 bytes -> base58, by long division; `digits` are the number's, the least first. */}}
