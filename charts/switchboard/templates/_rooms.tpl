@@ -5,18 +5,26 @@
 {{- $room := get (include "switchboard.rooms" .root | fromYaml) .room -}}
 {{- $values := get .root.Values $room.values -}}
 {{- $own := list (include "switchboard.env.listen" .) (include (printf "switchboard.env.%s" .room) .root) -}}
-{{- $extra := dict -}}
-{{- range $values.extraEnv }}{{ $_ := set $extra .name . }}{{ end -}}
-{{- /* The API server refuses a name that stands there twice; extraEnv wins. */}}
-{{- $env := list -}}
-{{- range join "\n" $own | fromYamlArray }}{{ if not (hasKey $extra .name) }}{{ $env = append $env . }}{{ end }}{{ end -}}
-{{- $pod := dict "serves" true "env" (concat $env $values.extraEnv | toYaml) -}}
+{{- $pod := dict "serves" true "env" (include "switchboard.envOf" (merge (dict "own" (join "\n" $own)) .)) -}}
 {{- if has .room (list "users" "tickets") }}{{ $_ := set $pod "init" (include "switchboard.init" .) }}{{ end -}}
 {{- if eq .room "registry" -}}
 {{- $_ := set $pod "volumes" (include "switchboard.policyVolume" .root) -}}
 {{- $_ := set $pod "mounts" "- {name: policy, mountPath: /etc/switchboard, readOnly: true}" -}}
 {{- end -}}
 {{- include "switchboard.pod" (merge $pod .) -}}
+{{- end }}
+
+{{/*
+(dict "root" $ "room" "users" "own" YAML): an environment with the room's extraEnv, which wins: the API server refuses a
+name that stands there twice.
+*/}}
+{{- define "switchboard.envOf" -}}
+{{- $extra := (get .root.Values (get (include "switchboard.rooms" .root | fromYaml) .room).values).extraEnv -}}
+{{- $names := dict -}}
+{{- range $extra }}{{ $_ := set $names .name . }}{{ end -}}
+{{- $env := list -}}
+{{- range fromYamlArray .own }}{{ if not (hasKey $names .name) }}{{ $env = append $env . }}{{ end }}{{ end -}}
+{{- concat $env $extra | toYaml -}}
 {{- end }}
 
 {{- define "switchboard.env.listen" -}}
@@ -109,32 +117,35 @@
 
 {{/* (dict "root" $ "room" "users"): roles, migrations and example customers, each repeatable. */}}
 {{- define "switchboard.init" -}}
+{{- $owner := include "switchboard.ownerEnv" . -}}
 {{- if include "switchboard.provisions" .root }}
-- name: provision
-  {{- include "switchboard.initContainer" (merge (dict "args" (list "provision")) .) | nindent 2 }}
-  env:
-    {{- include "switchboard.adminEnv" . | nindent 4 }}
-    {{- range $kind := ternary (list "owner" "app") (list "owner" "app" "staff") (eq .room "users") }}
-    {{- include "switchboard.secretEnv" (dict "name" (printf "%s_%s_PASSWORD" $.room $kind | upper) "secret" (include "switchboard.databaseSecret" $.root) "key" (printf "%s-%s" $.room $kind)) | nindent 4 }}
-    {{- end }}
+{{ include "switchboard.initContainer" (merge (dict "name" "provision" "own" (include "switchboard.provisionEnv" .)) .) }}
 {{- end }}
 {{- if eq .root.Values.migrations.mode "init" }}
-{{ include "switchboard.ownerInit" (merge (dict "command" "migrate") .) }}
+{{ include "switchboard.initContainer" (merge (dict "name" "migrate" "own" $owner) .) }}
 {{- end }}
 {{- if and (eq .room "users") (include "switchboard.demoCustomers" .root) }}
-{{ include "switchboard.ownerInit" (merge (dict "command" "seed") .) }}
+{{ include "switchboard.initContainer" (merge (dict "name" "seed" "own" $owner) .) }}
 {{- end }}
 {{- end }}
 
-{{- define "switchboard.ownerInit" -}}
-- name: {{ .command }}
-  {{- include "switchboard.initContainer" (merge (dict "args" (list .command)) (omit . "command")) | nindent 2 }}
-  env:
-    {{- include "switchboard.databaseEnv" (dict "root" .root "prefix" "MIGRATION_" "role" (printf "%s-owner" .room)) | nindent 4 }}
+{{- define "switchboard.provisionEnv" -}}
+{{ include "switchboard.adminEnv" . }}
+{{- range $kind := ternary (list "owner" "app") (list "owner" "app" "staff") (eq .room "users") }}
+{{ include "switchboard.secretEnv" (dict "name" (printf "%s_%s_PASSWORD" $.room $kind | upper) "secret" (include "switchboard.databaseSecret" $.root) "key" (printf "%s-%s" $.room $kind)) }}
+{{- end }}
 {{- end }}
 
+{{- define "switchboard.ownerEnv" -}}
+{{ include "switchboard.databaseEnv" (dict "root" .root "prefix" "MIGRATION_" "role" (printf "%s-owner" .room)) }}
+{{- end }}
+
+{{/* (dict "root" $ "room" "users" "name" "migrate" "own" YAML): one command of the room, with its environment. */}}
 {{- define "switchboard.initContainer" -}}
-{{ include "switchboard.container" . }}
-resources:
-  {{- include "switchboard.resources" nil | nindent 2 }}
+- name: {{ .name }}
+  {{- include "switchboard.container" (merge (dict "args" (list .name)) .) | nindent 2 }}
+  resources:
+    {{- include "switchboard.resources" nil | nindent 4 }}
+  env:
+    {{- include "switchboard.envOf" . | nindent 4 }}
 {{- end }}
