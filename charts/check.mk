@@ -1,0 +1,36 @@
+# Checks of the charts and of the workflows. Their tools are taken from PATH, else built at the versions of k8s/tools.
+
+CHARTS := charts/switchboard charts/restate
+CHART_TOOLS := helm helm-unittest helm-docs kubeconform actionlint
+HELM_DOCS := helm-docs --log-level warning --sort-values-order alphanum
+
+export PATH := $(PATH):$(CURDIR)/.tools/bin
+
+.PHONY: docs check-charts check-workflows chart-tools
+
+docs: chart-tools ## bring the READMEs of the charts up to date with their values
+	$(HELM_DOCS) --chart-search-root charts
+
+check-charts: install chart-tools
+	helm lint --strict --quiet $(CHARTS)
+	helm-unittest --with-subchart=false $(CHARTS)
+	@for chart in $(CHARTS); do \
+		(cd -P $$chart && $(HELM_DOCS) --chart-to-generate . --dry-run | diff -u README.md -) \
+			|| { echo "$$chart/README.md is stale: run 'make docs'" >&2; exit 1; }; \
+	done
+	$(PY) -m pytest tests/charts
+
+check-workflows: install chart-tools
+	actionlint
+	.venv/bin/zizmor --offline --quiet .github
+
+chart-tools:
+	@for tool in $(CHART_TOOLS); do \
+		command -v $$tool >/dev/null || $(MAKE) --no-print-directory .tools/bin/$$tool || exit 1; \
+	done
+
+# `go tool` names what stands in go.mod, by its last element.
+.tools/bin/%: k8s/tools/go.mod
+	@command -v go >/dev/null || { echo "$* is missing: install it, or Go, which then builds it from $<" >&2; exit 1; }
+	@mkdir -p .tools/bin
+	go -C k8s/tools build -o $(CURDIR)/$@ $$(go -C k8s/tools list -f '{{.ImportPath}}' tool | grep '/$*$$')
