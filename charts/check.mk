@@ -24,12 +24,8 @@ check-workflows: install chart-tools
 	actionlint
 	.venv/bin/zizmor --offline --quiet .github
 
-chart-tools:
-	@for tool in $(CHART_TOOLS); do \
-		command -v $$tool >/dev/null || $(MAKE) --no-print-directory .tools/bin/$$tool || exit 1; \
-	done
+chart-tools: $(foreach tool,$(CHART_TOOLS),$(if $(shell command -v $(tool)),,.tools/bin/$(tool)))
 
-# `go tool` names what stands in go.mod, by its last element.
 .tools/bin/%: k8s/tools/go.mod
 	@command -v go >/dev/null || { echo "$* is missing: install it, or Go, which then builds it from $<" >&2; exit 1; }
 	@mkdir -p .tools/bin
