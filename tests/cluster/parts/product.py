@@ -1,0 +1,207 @@
+"""An installed release, and what a test asks of it."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from tests.cluster.parts.forward import Forward
+from tests.cluster.parts.namespace import Namespace
+from tests.cluster.parts.release import Release, Values, merge
+from tests.cluster.parts.settings import TOOL_ENVIRONMENT
+from tests.parts.polling import eventually
+from tests.parts.restate import Reply, request
+
+CUSTOMER = "user_12345"
+CLIENTS = {"stands-for": "clients"}
+"""Labels of pods that may ask questions."""
+
+VALUES: Values = {
+    "networkPolicy": {"clients": [{"podSelector": {"matchLabels": CLIENTS}}]},
+    "demoModel": {"extraEnv": [{"name": "ADMIN_ENDPOINTS", "value": "true"}]},
+    "versions": {"prune": {"schedule": "0 0 1 1 *", "afterSeconds": 0}},
+}
+"""Tests steer the stand-in model, and say when versions are pruned."""
+
+_AWAY = (aiohttp.ClientError, TimeoutError, OSError)
+_PSQL = ("psql", "--username=postgres", "--dbname=switchboard", "-XAtq", "--set=ON_ERROR_STOP=1")
+
+
+class Product:
+    """Its Restate and its stand-in model are reached through port-forwards, its database inside its pod."""
+
+    def __init__(self, namespace: Namespace, values: Values, *, demo: bool = True) -> None:
+        self.namespace = namespace
+        self.ingress = Forward(namespace, "switchboard-restate", 8080)
+        self.admin = Forward(namespace, "switchboard-restate", 9070)
+        self.model = Forward(namespace, "switchboard-demo-model", 9085)
+        playground = {"restate": {"advertisedIngressUrl": f"http://localhost:{self.ingress.port}/"}}
+        self.release = Release(namespace, merge(playground, values), demo=demo)
+
+    async def open(self) -> None:
+        for forward in (self.ingress, self.admin, self.model):
+            forward.start()
+        await self.query("select count(1) from sys_invocation")
+        await self._model("GET", "/health")
+
+    async def close(self) -> None:
+        for forward in (self.ingress, self.admin, self.model):
+            await forward.stop()
+
+    # --- questions ---
+
+    async def ask(self, message: str, key: str, seconds: float = 150) -> Reply:
+        """As a client should: with an idempotency key, again and again until the product itself has answered."""
+        url = f"{self.ingress.url}/restate/call/ToolRouter/route"
+        body = {"message": message, "user_id": CUSTOMER}
+
+        async def answer() -> Reply | None:
+            try:
+                reply = await request("POST", url, body, {"Idempotency-Key": key}, seconds=seconds)
+            except _AWAY:
+                return None
+            return None if reply.headers.get("x-restate-error-source") == "ingress" else reply
+
+        return await eventually(answer, seconds)
+
+    async def tickets(self) -> dict[str, str]:
+        """Every ticket's id and text."""
+        printed = await self.sql("SELECT json_object_agg(ticket_id, subject || description) FROM tickets.tickets")
+        return json.loads(printed or "{}")
+
+    @asynccontextmanager
+    async def no_new_tickets(self) -> AsyncGenerator[None]:
+        """Holds a lock, so that every run which creates a ticket has to wait; may be held twice at once."""
+        command = ("kubectl", "--namespace", self.namespace.name, "exec", "--stdin", await self._database(), "--")
+        pipe = asyncio.subprocess.PIPE
+        child = await asyncio.create_subprocess_exec(*command, *_PSQL, env=TOOL_ENVIRONMENT, stdin=pipe, stdout=pipe)
+        assert child.stdin
+        assert child.stdout
+        child.stdin.write(b"BEGIN; LOCK TABLE tickets.tickets IN SHARE MODE; SELECT 'locked';\n")
+        try:
+            assert await asyncio.wait_for(child.stdout.readline(), 30) == b"locked\n"
+            yield
+        finally:
+            await child.communicate(b"ROLLBACK;\n")
+
+    # --- the stand-in model ---
+
+    async def answer_slowly(self, match: str, seconds: float) -> None:
+        """Every model turn of the questions that contain `match` takes this long."""
+        await self._model("POST", "/admin/script", {"match": match, "replies": [_slow(seconds)]})
+
+    async def model_turns(self, match: str) -> list[int]:
+        """The turn of each model call that was made for a question."""
+        ledger = (await self._model("GET", f"/admin/ledger?match={quote(match)}")).json()
+        return [call["turns"] for call in ledger["calls"]]
+
+    async def prompt(self, match: str) -> str:
+        """The system prompt that the model read last with a question."""
+        conversation = (await self._model("GET", f"/admin/conversation?match={quote(match)}")).json()
+        return conversation["messages"][0]["content"]
+
+    async def _model(self, method: str, path: str, body: Any = None) -> Reply:
+        async def answer() -> Reply | None:
+            try:
+                return await request(method, self.model.url + path, body)
+            except _AWAY:
+                return None
+
+        reply = await eventually(answer, 30)
+        assert reply.status_code == 200, reply.text
+        return reply
+
+    # --- Restate and PostgreSQL ---
+
+    async def query(self, sql: str, seconds: float = 60) -> list[dict[str, Any]]:
+        """Rows of Restate's own tables; waits while it has no leaders or cannot be reached."""
+
+        async def answer() -> list[dict[str, Any]] | None:
+            accept = {"Accept": "application/json"}
+            try:
+                reply = await request("POST", f"{self.admin.url}/query", {"query": sql}, accept, seconds=20)
+            except _AWAY:
+                return None
+            assert reply.status_code in (200, 500, 503), reply.text
+            return reply.json()["rows"] if reply.status_code == 200 else None
+
+        return await eventually(answer, seconds)
+
+    async def open_runs(self) -> dict[str, str]:
+        """The status of each run that has not ended, by id."""
+        rows = await self.query(
+            "select id, status from sys_invocation where status <> 'completed' and target_service_name = 'ToolRouter'"
+        )
+        return {row["id"]: row["status"] for row in rows}
+
+    async def wait_idle(self, seconds: float = 90) -> None:
+        """Returns when nothing at all is left to do."""
+
+        async def idle() -> bool:
+            return not await self.query("select id from sys_invocation where status <> 'completed'")
+
+        await eventually(idle, seconds)
+
+    async def failures(self) -> list[str]:
+        """What ended in an error, and what was ever replayed by code that it was not made by."""
+        failed = "select target, completion_failure as why from sys_invocation where completion_result = 'failure'"
+        mismatched = "select id as target, event_json as why from sys_journal_events where event_json like '%RT0016%'"
+        rows = [*await self.query(failed), *await self.query(mismatched)]
+        return [f"{row['target']}: {row['why']}" for row in rows]
+
+    async def suspend_at_every_await(self) -> None:
+        """Runs of the present version hold neither a connection nor a process while they wait."""
+        reply = await request("PATCH", f"{self.admin.url}/services/ToolRouter", {"inactivity_timeout": "0s"})
+        assert reply.status_code == 200, reply.text
+
+    async def sql(self, statement: str) -> str:
+        return (await self.namespace.execute(await self._database(), *_PSQL, "--command", statement)).strip()
+
+    async def _database(self) -> str:
+        (pod,) = await eventually(lambda: self._ready("postgres"), 60)
+        return pod["metadata"]["name"]
+
+    async def _ready(self, component: str) -> list[Any] | None:
+        return await self.namespace.running(component) or None
+
+    # --- versions ---
+
+    async def version(self, component: str = "router") -> str:
+        """The version that Restate routes new work to."""
+        service = {"router": "ToolRouter", "users": "UserDatabase", "tickets": "SupportTicketWorkflow"}[component]
+        rows = await self.query(
+            "select d.endpoint from sys_service s join sys_deployment d on s.deployment_id = d.id "
+            f"where s.name = '{service}'"
+        )
+        host = rows[0]["endpoint"].partition("://")[2].partition(".")[0]
+        return host.rpartition("-")[2]
+
+    async def versions(self, component: str = "router") -> set[str]:
+        """The versions that have a Deployment."""
+        found = await self.namespace.get("deployments", component=component)
+        return {each["metadata"]["labels"]["switchboard/version"] for each in found}
+
+    async def pinned(self, version: str) -> dict[str, str]:
+        """The status of all runs that a version of the router began, by id."""
+        rows = await self.query(
+            "select i.id, i.status from sys_invocation i join sys_deployment d on i.pinned_deployment_id = d.id "
+            f"where i.target_service_name = 'ToolRouter' and d.endpoint like '%-router-{version}.%'"
+        )
+        return {row["id"]: row["status"] for row in rows}
+
+    async def prune(self, version: str) -> None:
+        """Lets the CronJob look again and again, as it does by itself, until a version of the router is gone."""
+
+        async def gone() -> bool:
+            await self.namespace.run_cronjob("switchboard-prune", f"prune-{version}")
+            return version not in await self.versions()
+
+        await eventually(gone, 120)
+
+
+def _slow(seconds: float) -> Mapping[str, Any]:
+    return {"natural": True, "latency_seconds": seconds}

@@ -1,0 +1,67 @@
+"""One Helm release of the chart, by `helm`."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tests.cluster.parts.command import run
+from tests.cluster.parts.namespace import Namespace
+from tests.cluster.parts.settings import CHART, SETTINGS
+
+TIMEOUT_SECONDS = 300
+DEMO_VALUES = "k8s/demo-values.yaml"
+
+Values = dict[str, Any]
+
+
+class Release:
+    """`values` stand above the images' values file, and above the demo's when it is a demo."""
+
+    def __init__(self, namespace: Namespace, values: Values, *, demo: bool = True, name: str = "switchboard") -> None:
+        self.namespace = namespace
+        self.name = name
+        self.values = values
+        self._files = [str(SETTINGS.images_file), *([DEMO_VALUES] if demo else [])]
+
+    async def install(self, *options: str) -> None:
+        await self._apply("install", {}, *options)
+
+    async def upgrade(self, values: Mapping[str, Any] | None = None, *options: str) -> None:
+        """Upgrades to the usual values with these on top."""
+        await self._apply("upgrade", values or {}, *options)
+
+    async def _apply(self, verb: str, values: Mapping[str, Any], *options: str) -> None:
+        files = [part for file in (*self._files, "-") for part in ("--values", file)]
+        merged = json.dumps(merge(self.values, values))
+        await self._helm(verb, self.name, str(CHART), *files, *options, "--wait", stdin=merged)
+
+    async def rollback(self, revision: int) -> None:
+        await self._helm("rollback", self.name, str(revision), "--wait")
+
+    async def test(self) -> str:
+        return await self._helm("test", self.name, "--logs")
+
+    async def uninstall(self) -> None:
+        await self._helm("uninstall", self.name, "--wait")
+
+    async def revision(self) -> int:
+        """The number of the latest revision that was deployed."""
+        history = json.loads(await run("helm", "history", self.name, *self._where, "--output", "json"))
+        return max(each["revision"] for each in history if each["status"] == "deployed")
+
+    @property
+    def _where(self) -> tuple[str, ...]:
+        return ("--namespace", self.namespace.name)
+
+    async def _helm(self, *arguments: str, stdin: str = "") -> str:
+        timeout = ("--timeout", f"{TIMEOUT_SECONDS}s")
+        return await run("helm", *arguments, *self._where, *timeout, stdin=stdin, seconds=TIMEOUT_SECONDS * 2)
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
+    """As Helm merges values: maps by key, anything else replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged

@@ -1,0 +1,60 @@
+"""One `helm install` brings up everything; questions find their tools; nothing is trusted with more than it needs."""
+
+from typing import Any
+
+import pytest
+
+from tests.cluster.parts.product import Product
+from tests.cluster.parts.questions import ACCOUNT, TICKET, Question
+
+pytestmark = pytest.mark.smoke
+
+QUESTIONS = {
+    "My API calls are failing, what's wrong with my account?": {"query_user_database", "check_service_status"},
+    ACCOUNT: {"query_user_database"},
+    "Is there an outage affecting the payment service?": {"check_service_status"},
+    TICKET: {"create_support_ticket"},
+}
+
+DELETES_VERSIONS = "switchboard/deletes-versions"
+TOKENS = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+async def test_helm_test_passes(product: Product) -> None:
+    assert "query_user_database" in await product.release.test()
+
+
+@pytest.mark.parametrize("words", QUESTIONS)
+async def test_a_question_goes_to_the_tools_that_answer_it(product: Product, words: str) -> None:
+    question = Question(product, words)
+    answer = await question.answer()
+    assert answer["outcome"] == "answered", answer
+    assert {call["tool"] for call in answer["calls"]} == QUESTIONS[words]
+    assert {call["status"] for call in answer["calls"]} == {"ok"}
+    tickets = [ticket for ticket, text in (await product.tickets()).items() if question.token in text]
+    assert answer["tickets"] == tickets
+    assert len(tickets) == (words == TICKET)
+
+
+async def test_only_pods_that_delete_versions_may_call_the_api_server(product: Product) -> None:
+    pods = await product.namespace.get("pods")
+    assert len(pods) >= 7
+    assert [pod["metadata"]["name"] for pod in pods if has_token(pod) and not deletes_versions(pod)] == []
+    (cronjob,) = await product.namespace.get("cronjobs")
+    assert deletes_versions(cronjob["spec"]["jobTemplate"]["spec"]["template"])
+
+
+async def test_every_pod_of_the_release_is_held_by_a_network_policy(product: Product) -> None:
+    policies = [each["spec"]["podSelector"]["matchLabels"] for each in await product.namespace.get("networkpolicies")]
+    for pod in await product.namespace.get("pods"):
+        labels = pod["metadata"]["labels"]
+        assert any(policy.items() <= labels.items() for policy in policies), pod["metadata"]["name"]
+
+
+def has_token(pod: Any) -> bool:
+    containers = [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
+    return any(mount["mountPath"] == TOKENS for each in containers for mount in each.get("volumeMounts", []))
+
+
+def deletes_versions(pod: Any) -> bool:
+    return DELETES_VERSIONS in pod["metadata"]["labels"]

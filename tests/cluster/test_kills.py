@@ -1,0 +1,60 @@
+"""Whatever pod dies while questions are being answered: each is answered, and no ticket is made twice."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from tests.cluster.parts.product import Product
+from tests.cluster.parts.questions import TICKET, Load, check_answers
+from tests.parts.polling import eventually
+
+SLOWLY = 1.5
+"""Seconds of a model turn, so that runs are always under way."""
+
+ANSWERED = frozenset({"answered"})
+HONEST = ANSWERED | {"model_unavailable"}
+"""Without its only model a run gives up after three attempts, and says so."""
+
+VICTIMS = {
+    "router": ANSWERED,
+    "users": ANSWERED,
+    "tickets": ANSWERED,
+    "registry": ANSWERED,
+    "restate": ANSWERED,
+    "postgres": ANSWERED,
+    "demo-model": HONEST,
+}
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+async def test_a_pod_that_dies_loses_and_doubles_nothing(product: Product, victim: str) -> None:
+    await product.answer_slowly("e2e-", SLOWLY)
+    async with Load(product, TICKET) as load:
+        await eventually(lambda: runs_under_way(product, 4), 60)
+        dead, killed_at = await kill(product, victim)
+        await eventually(lambda: another(product, victim, dead), 120)
+        await asyncio.sleep(2)
+    assert len(load.open_at(killed_at)) >= 4
+    await product.wait_idle()
+    await check_answers(product, load.questions, VICTIMS[victim])
+    assert await product.failures() == []
+    recovery = max(question.ended - killed_at for question in load.open_at(killed_at) if question.ended)
+    print(f"\n{victim}: {len(load.open_at(killed_at))} in flight, the last of them answered {recovery:.1f} s later")
+
+
+async def runs_under_way(product: Product, least: int) -> bool:
+    return len(await product.open_runs()) >= least
+
+
+async def kill(product: Product, component: str) -> tuple[str, float]:
+    """Ends one pod without the time to drain; returns its uid and when that was."""
+    pod, *_ = await product.namespace.running(component)
+    killed_at = time.monotonic()
+    await product.namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--now", "--wait=false")
+    return pod["metadata"]["uid"], killed_at
+
+
+async def another(product: Product, component: str, dead: str) -> list[Any] | None:
+    return [pod for pod in await product.namespace.running(component) if pod["metadata"]["uid"] != dead] or None

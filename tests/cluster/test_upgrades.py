@@ -1,0 +1,161 @@
+"""Upgrades and rollbacks while runs are in flight: each run ends on the version that it began on."""
+
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.cluster.parts.command import CommandFailed
+from tests.cluster.parts.product import Product
+from tests.cluster.parts.questions import ACCOUNT, TICKET, TURNS, Load, Question, check_answers, check_turns
+from tests.cluster.parts.variants import NEW_PROMPT, Variants
+from tests.parts.polling import eventually
+
+TURN_SECONDS = 20
+"""Of a run that lasts longer than an upgrade takes."""
+
+OTHER_TYPE = "META0006"
+"""Restate's code for a service that comes back as another kind of service."""
+
+
+@pytest.fixture(scope="module")
+async def variants(product: Product) -> Variants:
+    return await Variants.of(product)
+
+
+@pytest.fixture
+async def before(product: Product) -> AsyncIterator[str]:
+    """The version that a test begins with, and that it leaves behind."""
+    version = await product.version()
+    yield version
+    if await product.version() != version:
+        await product.release.upgrade()
+    await product.wait_idle(180)
+
+
+@pytest.mark.smoke
+@pytest.mark.timeout(420)
+async def test_an_upgrade_under_load_loses_and_repeats_nothing(
+    product: Product, variants: Variants, before: str
+) -> None:
+    async with Work(product) as work:
+        await product.release.upgrade(await variants.image("prompt"))
+        after = await product.version()
+        assert after != before
+        assert {before, after} <= await product.versions()
+        await work.spans(before)
+        late = Question(product, ACCOUNT)
+        await late.answer()
+        assert NEW_PROMPT in await product.prompt(late.token)
+    await work.check()
+    assert NEW_PROMPT not in await product.prompt(work.running[0].token)
+    assert await product.pinned(after)
+    await product.prune(before)
+    await eventually(lambda: left(product, before), 90)
+
+
+@pytest.mark.timeout(420)
+async def test_a_rollback_while_both_versions_have_runs_in_flight_loses_and_repeats_nothing(
+    product: Product, variants: Variants, before: str
+) -> None:
+    revision = await product.release.revision()
+    async with Work(product) as old:
+        await product.release.upgrade(await variants.image("steps"))
+        after = await product.version()
+        await old.spans(before)
+        async with Work(product) as new:
+            await product.release.rollback(revision)
+            assert await product.version() == before
+            await new.spans(after)
+    await old.check()
+    await new.check()
+
+
+@pytest.mark.timeout(420)
+async def test_a_rollback_to_a_version_that_was_pruned_brings_it_back(
+    product: Product, variants: Variants, before: str
+) -> None:
+    revision = await product.release.revision()
+    await product.release.upgrade(await variants.image("steps"))
+    after = await product.version()
+    await product.prune(before)
+    async with Work(product) as work:
+        await product.release.rollback(revision)
+        assert await product.version() == before
+        await work.spans(after)
+    await work.check()
+
+
+@pytest.mark.timeout(420)
+async def test_a_version_that_restate_refuses_fails_the_upgrade_and_changes_nothing(
+    product: Product, variants: Variants, before: str
+) -> None:
+    known = await product.versions()
+    async with Load(product, TICKET) as load:
+        with pytest.raises(CommandFailed, match=OTHER_TYPE):
+            await product.release.upgrade(await variants.image("type"))
+        assert await product.version() == before
+    await check_answers(product, load.questions)
+    (refused,) = await product.versions() - known
+    await product.release.upgrade(await variants.image("prompt"))
+    assert await product.version() not in {before, refused}
+    await check_answers(product, [Question(product, TICKET)])
+    await product.prune(refused)
+    assert await product.failures() == []
+
+
+class Work:
+    """Runs in the middle of a model call, runs suspended on a call and its timer, and a steady load on top."""
+
+    def __init__(self, product: Product) -> None:
+        self._product = product
+        self._lock = product.no_new_tickets()
+        self._load = Load(product, ACCOUNT)
+        self.running: list[Question] = []
+        self.suspended: list[Question] = []
+
+    async def __aenter__(self) -> "Work":
+        product = self._product
+        await product.suspend_at_every_await()
+        await self._lock.__aenter__()
+        self.suspended = [Question(product, TICKET) for _ in range(4)]
+        for number in range(3):
+            token = f"slow-{number}-{uuid.uuid4().hex[:12]}"
+            await product.answer_slowly(token, TURN_SECONDS)
+            self.running.append(Question(product, ACCOUNT, token=token))
+        try:
+            await eventually(self._stands, 30)
+        except BaseException:
+            await self._lock.__aexit__(None, None, None)
+            raise
+        await self._load.__aenter__()
+        return self
+
+    async def _stands(self) -> bool:
+        statuses = list((await self._product.open_runs()).values())
+        return statuses.count("suspended") >= len(self.suspended) and statuses.count("running") >= len(self.running)
+
+    async def spans(self, version: str) -> None:
+        """Fails unless the runs that were begun on a version are still under way on it."""
+        left = [status for status in (await self._product.pinned(version)).values() if status != "completed"]
+        assert left.count("suspended") >= len(self.suspended), left
+        assert len(left) >= len(self.suspended) + 1, left
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._lock.__aexit__(None, None, None)
+        await self._load.__aexit__(None, None, None)
+
+    async def check(self) -> None:
+        """Nothing was lost, failed, replayed by other code, or done again."""
+        questions = [*self.suspended, *self.running, *self._load.questions]
+        await check_answers(self._product, questions)
+        await check_turns(self._product, questions)
+        await self._product.wait_idle()
+        assert await self._product.failures() == []
+        print(f"\n{len(questions)} questions, {TURNS} model turns each: none failed, none repeated")
+
+
+async def left(product: Product, version: str) -> bool:
+    """Whether the last pod of a version of the router is gone."""
+    pods = await product.namespace.get("pods", component="router")
+    return version not in {pod["metadata"]["labels"]["switchboard/version"] for pod in pods}
