@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from tests.charts import network
 from tests.charts.charts import SWITCHBOARD, Object, Pod, Values, ci_files, name_of, of_kind, pods, read, rendered
@@ -30,9 +31,9 @@ WHEN: dict[str | None, Callable[[Values], object]] = {
 
 PORTS: dict[str, Callable[[Values], int]] = {
     "postgres": lambda values: values["postgres"]["external"]["port"],
-    "model": lambda values: values["networkPolicy"]["egress"]["model"]["port"],
-    "status-page": lambda values: values["networkPolicy"]["egress"]["statusPage"]["port"],
-    "webhooks": lambda values: values["networkPolicy"]["egress"]["webhooks"]["port"],
+    "model": lambda values: port_of(values["model"]["baseUrl"]),
+    "status-page": lambda values: port_of(values["statusPage"]["url"]),
+    "webhooks": lambda values: port_of(values["tickets"]["webhook"]["url"]),
 }
 """Ports of outside parties that values decide."""
 
@@ -43,6 +44,10 @@ PEERS: dict[str, Callable[[Values], Any]] = {
     "restate": lambda values: values["networkPolicy"]["restate"],
 }
 """Outside parties that values name as peers."""
+
+
+def port_of(url: str) -> int:
+    return URL(url).port or 443
 
 
 def parties(pod: Pod) -> set[str]:

@@ -43,7 +43,7 @@ peers:
 {{- include "switchboard.peerList" $values.networkPolicy.dns }}
 {{- else if eq .name "model" }}
 {{- if $values.model.name }}
-port: {{ $egress.model.port }}
+port: {{ include "switchboard.urlPort" $values.model.baseUrl }}
 peers:
   {{- if or $egress.model.cidrs (not $egress.model.pods) }}
   {{- include "switchboard.addresses" $egress.model | nindent 2 }}
@@ -54,18 +54,19 @@ peers:
 {{- end }}
 {{- else if eq .name "status-page" }}
 {{- if $values.statusPage.url }}
-port: {{ $egress.statusPage.port }}
+port: {{ include "switchboard.urlPort" $values.statusPage.url }}
 peers:
   {{- include "switchboard.addresses" $egress.statusPage | nindent 2 }}
 {{- end }}
 {{- else if eq .name "webhooks" }}
 {{- if $values.tickets.webhook.url }}
-port: {{ $egress.webhooks.port }}
+port: {{ include "switchboard.urlPort" $values.tickets.webhook.url }}
 peers:
   {{- include "switchboard.addresses" $egress.webhooks | nindent 2 }}
 {{- end }}
 {{- else if eq .name "otlp" }}
-{{- if and $values.restate.enabled (dig "tracing" "endpoint" "" $values.restate) }}
+{{- if and $values.restate.enabled $values.restate.tracing.endpoint }}
+port: {{ include "switchboard.urlPort" $values.restate.tracing.endpoint }}
 peers:
   {{- if $egress.otlp.cidrs }}
   {{- include "switchboard.addresses" $egress.otlp | nindent 2 }}
@@ -74,7 +75,8 @@ peers:
   {{- end }}
 {{- end }}
 {{- else if eq .name "object-storage" }}
-{{- if and $values.restate.enabled (dig "snapshots" "destination" "" $values.restate) }}
+{{- if and $values.restate.enabled $values.restate.snapshots.destination }}
+port: {{ include "switchboard.urlPort" $values.restate.snapshots.endpoint }}
 peers:
   {{- include "switchboard.addresses" $egress.snapshots | nindent 2 }}
 {{- end }}
@@ -113,4 +115,9 @@ peers:
     cidr: "::/0"
     except: ["fc00::/7", "fe80::/10"]
 {{- end }}
+{{- end }}
+
+{{/* The port of a URL; of none, that of https. */}}
+{{- define "switchboard.urlPort" -}}
+{{- regexFind ":[0-9]+(/|$)" . | trimAll ":/" | default (ternary "80" "443" (hasPrefix "http:" .)) -}}
 {{- end }}
