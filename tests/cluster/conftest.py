@@ -22,6 +22,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "smoke: what CI runs of the cluster tests")
 
 
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """Run only when asked for by name: a plain `pytest` must not touch a cluster."""
+    asked = any("cluster" in argument for argument in config.invocation_params.args)
+    return None if asked else True
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _images() -> None:
     if not (ROOT / SETTINGS.images_file).exists():
