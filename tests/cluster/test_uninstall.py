@@ -8,6 +8,7 @@ import pytest
 from tests.cluster.parts.command import run
 from tests.cluster.parts.namespace import Namespace
 from tests.cluster.parts.product import Product
+from tests.parts.polling import eventually
 from tests.parts.restate import request
 
 KEPT = {
@@ -19,8 +20,7 @@ KEPT = {
 }
 """What the chart promises to keep, since nobody could make it again."""
 
-ITS_OWN = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
-"""Of every namespace."""
+OF_EVERY_NAMESPACE = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,8 @@ async def test_default_values_install_register_and_leave_only_what_they_promise(
     secrets = await kept_secrets(plain.namespace)
 
     await plain.release.uninstall()
-    assert await everything(plain.namespace) - ITS_OWN == KEPT
+    await gone(plain.namespace)
+    assert await everything(plain.namespace) == KEPT
 
     await plain.release.install()
     assert "query_user_database" in await plain.release.test()
@@ -57,12 +58,21 @@ async def refused_without_a_token(product: Product) -> bool:
     return reply.status_code == 401
 
 
+async def gone(namespace: Namespace) -> None:
+    """Waits for pods that are still on their way out."""
+
+    async def no_pods() -> bool:
+        return not await namespace.get("pods")
+
+    await eventually(no_pods, 90)
+
+
 async def everything(namespace: Namespace) -> set[str]:
-    """Every object of the namespace, but events."""
+    """Every object of the namespace but events, and what any namespace has."""
     listed = await run("kubectl", "api-resources", "--namespaced", "--verbs=list", "--output=name")
     kinds = [kind for kind in listed.split() if not kind.startswith("events")]
     found = await namespace.kubectl("get", ",".join(kinds), "--ignore-not-found", "--output=name")
-    return set(found.split())
+    return set(found.split()) - OF_EVERY_NAMESPACE
 
 
 async def kept_secrets(namespace: Namespace) -> dict[str, Any]:
