@@ -15,6 +15,12 @@ REQUIRED = ENVIRONMENT.get("REQUIRE_CLUSTER") == "1"
 unreachable = pytest.StashKey[str]()
 
 
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """Run only when asked for by name, as `make check` does: a plain `pytest` needs no helm."""
+    asked = any("charts" in argument for argument in config.invocation_params.args)
+    return None if asked else True
+
+
 @pytest.fixture(scope="session")
 def namespace(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """A namespace that runs restricted pods alone, in which nothing is made; None without a cluster."""
