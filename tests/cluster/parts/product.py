@@ -92,7 +92,15 @@ class Product:
 
     async def answer_slowly(self, match: str, seconds: float) -> None:
         """Every model turn of the questions that contain `match` takes this long."""
-        await self._model("POST", "/admin/script", {"match": match, "replies": [_slow(seconds)]})
+        await self._script(match, {"natural": True, "latency_seconds": seconds})
+
+    async def keep_asking(self, match: str, seconds: float) -> None:
+        """The model wants the same tool again and again in such a question, until `answer_slowly` lets it answer."""
+        call = {"name": "query_user_database", "arguments": {}}
+        await self._script(match, {"tool_calls": [call], "latency_seconds": seconds})
+
+    async def _script(self, match: str, reply: Mapping[str, Any]) -> None:
+        await self._model("POST", "/admin/script", {"match": match, "replies": [reply]})
 
     async def model_turns(self, match: str) -> list[int]:
         """The turn of each model call that was made for a question."""
@@ -201,7 +209,3 @@ class Product:
             return version not in await self.versions()
 
         await eventually(gone, 120)
-
-
-def _slow(seconds: float) -> Mapping[str, Any]:
-    return {"natural": True, "latency_seconds": seconds}
