@@ -12,8 +12,10 @@ from tests.cluster.parts.namespace import Namespace
 from tests.cluster.parts.product import VALUES, Product
 from tests.cluster.parts.settings import ROOT, SETTINGS
 
+Note = Callable[[str], None]
 NewNamespace = Callable[[str], Awaitable[Namespace]]
 
+_notes: list[str] = []
 _namespaces: list[Namespace] = []
 """Which a failing test shows."""
 
@@ -35,6 +37,17 @@ def _images() -> None:
 
 
 @pytest.fixture(scope="session")
+def note() -> Note:
+    """What was measured, told at the end of the session."""
+    return _notes.append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in _notes:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
 async def new_namespace() -> AsyncIterator[NewNamespace]:
     """Makes a namespace in place of an older one of the same name; all are deleted in the end."""
 
@@ -50,12 +63,12 @@ async def new_namespace() -> AsyncIterator[NewNamespace]:
 
 
 @pytest.fixture(scope="session")
-async def product(new_namespace: NewNamespace) -> AsyncIterator[Product]:
+async def product(new_namespace: NewNamespace, note: Note) -> AsyncIterator[Product]:
     """The demo, which most tests share. They leave it as it was: idle, and of its first version."""
     product = Product(await new_namespace("main"), VALUES)
     began = time.monotonic()
     await product.release.install()
-    print(f"\ninstalled and registered after {time.monotonic() - began:.0f} s")
+    note(f"install: Ready and registered after {time.monotonic() - began:.0f} s")
     await product.open()
     yield product
     await product.close()

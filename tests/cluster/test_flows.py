@@ -1,10 +1,11 @@
 """The NetworkPolicies allow what flows.yaml says, and not one connection more."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import pytest
 
+from tests.cluster.conftest import NewNamespace, Note
 from tests.cluster.parts.mannequins import Flow, Mannequins, addresses, image_of_registry, policies, table
 from tests.cluster.parts.namespace import Namespace
 from tests.cluster.parts.product import CLIENTS, Product
@@ -35,7 +36,7 @@ LEFT_OUT = {
 
 
 @pytest.fixture(scope="module")
-async def namespace(new_namespace: Callable[[str], Awaitable[Namespace]]) -> AsyncIterator[Namespace]:
+async def namespace(new_namespace: NewNamespace) -> AsyncIterator[Namespace]:
     namespace = await new_namespace("flows")
     yield namespace
     await namespace.end()
@@ -54,7 +55,7 @@ async def mannequins(namespace: Namespace) -> Mannequins:
 
 @pytest.mark.parametrize(("name", "values"), [("demo", DEMO), ("production", PRODUCTION)], ids=["demo", "production"])
 async def test_exactly_the_flows_of_the_table_connect(
-    namespace: Namespace, mannequins: Mannequins, name: str, values: dict[str, Any]
+    namespace: Namespace, mannequins: Mannequins, name: str, values: dict[str, Any], note: Note
 ) -> None:
     wanted = await policies(namespace, values | {"networkPolicy": peers(mannequins.addresses["outside"])})
     await namespace.kubectl("delete", "networkpolicies", "--all")
@@ -63,7 +64,7 @@ async def test_exactly_the_flows_of_the_table_connect(
     expected = allowed(lines, set(wanted), set(mannequins.addresses))
     assert not {flow for flow in expected if flow.source == "stray" and party(flow.target) in wanted}
     await mannequins.connect(expected)
-    print(f"\n{len(lines)} flows connect; {len(mannequins.addresses)} pods can make no other connection to a room")
+    note(f"{name} values: {len(lines)} flows connect, and nothing else does")
 
 
 async def test_a_stray_pod_reaches_nothing_of_the_product_and_a_client_its_ingress(product: Product) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.conftest import Note
 from tests.cluster.parts.product import Product
 from tests.cluster.parts.questions import TICKET, Load, check_answers
 from tests.parts.polling import eventually
@@ -29,7 +30,7 @@ VICTIMS = {
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
-async def test_a_pod_that_dies_loses_and_doubles_nothing(product: Product, victim: str) -> None:
+async def test_a_pod_that_dies_loses_and_doubles_nothing(product: Product, victim: str, note: Note) -> None:
     await product.answer_slowly("e2e-", SLOWLY)
     async with Load(product, TICKET) as load:
         await eventually(lambda: runs_under_way(product, 4), 60)
@@ -41,7 +42,7 @@ async def test_a_pod_that_dies_loses_and_doubles_nothing(product: Product, victi
     await check_answers(product, load.questions, VICTIMS[victim])
     assert await product.failures() == []
     recovery = max(question.ended - killed_at for question in load.open_at(killed_at) if question.ended)
-    print(f"\n{victim}: {len(load.open_at(killed_at))} in flight, the last of them answered {recovery:.1f} s later")
+    note(f"{victim} killed: {len(load.open_at(killed_at))} in flight, the last of them answered {recovery:.1f} s later")
 
 
 async def runs_under_way(product: Product, least: int) -> bool:

@@ -3,12 +3,12 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.cluster.conftest import NewNamespace, Note
 from tests.cluster.parts.command import CommandFailed
-from tests.cluster.parts.namespace import Namespace
 from tests.cluster.parts.product import VALUES, Product
 from tests.cluster.parts.questions import TICKET, Load, check_answers
 from tests.cluster.parts.release import merge
@@ -32,11 +32,9 @@ LEADERS = (
 
 
 @pytest.fixture(scope="module")
-async def three_nodes(new_namespace: Callable[[str], Awaitable[Namespace]]) -> AsyncIterator[Product]:
+async def three_nodes(new_namespace: NewNamespace) -> AsyncIterator[Product]:
     product = Product(await new_namespace("nodes"), merge(VALUES, THREE_NODES))
-    began = time.monotonic()
     await product.release.install()
-    print(f"\nthree nodes after {time.monotonic() - began:.0f} s")
     await product.open()
     yield product
     await product.close()
@@ -44,7 +42,7 @@ async def three_nodes(new_namespace: Callable[[str], Awaitable[Namespace]]) -> A
 
 
 @pytest.mark.timeout(420)
-async def test_the_leader_of_three_nodes_dies_under_load_and_nothing_is_lost(three_nodes: Product) -> None:
+async def test_the_leader_of_three_nodes_dies_under_load_and_nothing_is_lost(three_nodes: Product, note: Note) -> None:
     product = three_nodes
     await product.answer_slowly("e2e-", 1.5)
     async with Load(product, TICKET) as load:
@@ -61,7 +59,7 @@ async def test_the_leader_of_three_nodes_dies_under_load_and_nothing_is_lost(thr
     await product.wait_idle()
     await check_answers(product, load.questions)
     assert await product.failures() == []
-    print(f"\n{leader} led {led} partitions; the others led them after {led_again:.1f} s; {len(open_then)} in flight")
+    note(f"{leader} killed: it led {led} partitions; all led again after {led_again:.1f} s; {len(open_then)} in flight")
 
 
 async def leaders(product: Product) -> dict[str, int]:

@@ -35,6 +35,8 @@ async def test_a_run_is_shown_with_each_of_its_steps(product: Product, page: Pag
     steps = ("begin", "model turn 1", "check_service_status", "query_user_database", "model turn 2")
     await page.open(f"{product.admin.url}/ui/invocations/{run['id']}", *steps)
     await page.screenshot(SCREENSHOTS / "timeline.png")
+    if SETTINGS.docs_image:
+        await page.screenshot(ROOT / SETTINGS.docs_image)
 
 
 async def test_the_playground_sends_a_question_that_is_answered(product: Product, page: Page) -> None:

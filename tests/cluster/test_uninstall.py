@@ -1,10 +1,11 @@
 """The chart's default values alone, from the install to what is left of them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from tests.cluster.conftest import NewNamespace
 from tests.cluster.parts.command import run
 from tests.cluster.parts.namespace import Namespace
 from tests.cluster.parts.product import Product
@@ -24,7 +25,7 @@ OF_EVERY_NAMESPACE = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
 
 
 @pytest.fixture(scope="module")
-async def plain(new_namespace: Callable[[str], Awaitable[Namespace]]) -> AsyncIterator[Product]:
+async def plain(new_namespace: NewNamespace) -> AsyncIterator[Product]:
     product = Product(await new_namespace("plain"), {}, demo=False)
     yield product
     await product.close()

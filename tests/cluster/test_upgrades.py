@@ -7,6 +7,7 @@ from typing import Self
 
 import pytest
 
+from tests.cluster.conftest import Note
 from tests.cluster.parts.command import CommandFailed
 from tests.cluster.parts.product import Product
 from tests.cluster.parts.questions import ACCOUNT, TICKET, Load, Question, check_answers, check_turns
@@ -16,6 +17,7 @@ from tests.parts.polling import eventually
 TURN_SECONDS = 10
 """Of a run that goes on and on: a model call is always under way."""
 
+FINE = "none lost, none failed, no step repeated"
 OTHER_TYPE = "META0006"
 """Restate's code for a service that comes back as another kind of service."""
 
@@ -38,7 +40,7 @@ async def before(product: Product) -> AsyncIterator[str]:
 @pytest.mark.smoke
 @pytest.mark.timeout(420)
 async def test_an_upgrade_under_load_loses_and_repeats_nothing(
-    product: Product, variants: Variants, before: str
+    product: Product, variants: Variants, before: str, note: Note
 ) -> None:
     async with Work(product) as work:
         await product.release.upgrade(await variants.image("prompt"))
@@ -49,7 +51,7 @@ async def test_an_upgrade_under_load_loses_and_repeats_nothing(
         late = Question(product, ACCOUNT)
         await late.answer()
         assert NEW_PROMPT in await product.prompt(late.token)
-    await work.check()
+    note(f"upgrade: {await work.check()} questions, {FINE}")
     assert NEW_PROMPT not in await product.prompt(work.running[0].token)
     assert await product.pinned(after)
     await product.prune(before)
@@ -58,7 +60,7 @@ async def test_an_upgrade_under_load_loses_and_repeats_nothing(
 
 @pytest.mark.timeout(420)
 async def test_a_rollback_while_both_versions_have_runs_in_flight_loses_and_repeats_nothing(
-    product: Product, variants: Variants, before: str
+    product: Product, variants: Variants, before: str, note: Note
 ) -> None:
     revision = await product.release.revision()
     async with Work(product) as old:
@@ -69,13 +71,12 @@ async def test_a_rollback_while_both_versions_have_runs_in_flight_loses_and_repe
             await product.release.rollback(revision)
             assert await product.version() == before
             await new.spans(after)
-    await old.check()
-    await new.check()
+    note(f"rollback before the drain: {await old.check() + await new.check()} questions, {FINE}")
 
 
 @pytest.mark.timeout(420)
 async def test_a_rollback_to_a_version_that_was_pruned_brings_it_back(
-    product: Product, variants: Variants, before: str
+    product: Product, variants: Variants, before: str, note: Note
 ) -> None:
     revision = await product.release.revision()
     await product.release.upgrade(await variants.image("steps"))
@@ -85,7 +86,7 @@ async def test_a_rollback_to_a_version_that_was_pruned_brings_it_back(
         await product.release.rollback(revision)
         assert await product.version() == before
         await work.spans(after)
-    await work.check()
+    note(f"rollback after the drain: {await work.check()} questions, {FINE}")
 
 
 @pytest.mark.timeout(420)
@@ -145,14 +146,14 @@ class Work:
         """Lets them all end."""
         await self._open.aclose()
 
-    async def check(self) -> None:
-        """Nothing was lost, failed, replayed by other code, or done again."""
+    async def check(self) -> int:
+        """Nothing was lost, failed, replayed by other code, or done again; returns of how many questions."""
         questions = [*self.suspended, *self.running, *self._load.questions]
         await check_answers(self._product, questions)
         await check_turns(self._product, questions)
         await self._product.wait_idle()
         assert await self._product.failures() == []
-        print(f"\n{len(questions)} questions: none lost, none failed, no step repeated")
+        return len(questions)
 
 
 async def left(product: Product, version: str) -> bool:

@@ -20,7 +20,13 @@ CUSTOMER = "user_12345"
 CLIENTS = {"stands-for": "clients"}
 """Labels of pods that may ask questions."""
 
+PATIENT = {"MAX_SECONDS": "300", "MAX_TURNS": "60", "MAX_CALLS": "60", "MAX_TOKENS": "1000000"}
+PATIENT_TICKETS = "[tools.create_support_ticket]\ntimeout = 300\noverride = true\n"
+"""A run must be able to outlast an upgrade on a slow machine."""
+
 VALUES: Values = {
+    "router": {"extraEnv": [{"name": name, "value": value} for name, value in PATIENT.items()]},
+    "registry": {"policy": PATIENT_TICKETS},
     "networkPolicy": {"clients": [{"podSelector": {"matchLabels": CLIENTS}}]},
     "demoModel": {"extraEnv": [{"name": "ADMIN_ENDPOINTS", "value": "true"}]},
     "versions": {"prune": {"schedule": "0 0 1 1 *", "afterSeconds": 0}},
@@ -54,7 +60,7 @@ class Product:
 
     # --- questions ---
 
-    async def ask(self, message: str, key: str, seconds: float = 150) -> Reply:
+    async def ask(self, message: str, key: str, seconds: float = 300) -> Reply:
         """As a client should: with an idempotency key, again and again until the product itself has answered."""
         url = f"{self.ingress.url}/restate/call/ToolRouter/route"
         body = {"message": message, "user_id": CUSTOMER}

@@ -18,6 +18,7 @@ class ClusterSettings(Settings):
     images_file: Path = Field(default=Path(".tools/images.yaml"), description="Values file that `make images` wrote")
     load: str = Field(default="", description="Command that takes image names and loads them into the cluster")
     dump_dir: Path = Field(default=Path(".tools/e2e"), description="Where failures, screenshots and timings are put")
+    docs_image: Path | None = Field(default=None, description="Where the picture of a run is put, for the docs")
     keep: bool = Field(default=False, description="Leave the namespaces behind, to look at them")
 
 
