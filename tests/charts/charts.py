@@ -21,6 +21,10 @@ RESTATE = SWITCHBOARD / "charts" / "restate"
 RELEASE = "sw"
 NAMESPACE = "agents"
 PROMETHEUS = "monitoring.coreos.com/v1"
+PUBLIC_KEY = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
+IDENTITY: dict[str, Any] = {"identity": {"existingSecret": "identity", "publicKey": PUBLIC_KEY}}
+"""For Restate, which makes another key, and so other versions, at each render."""
+
 ENVIRONMENT = dict(os.environ)
 """For helm and kubectl, which may need KUBECONFIG; a fixture cleans it for the tests."""
 
@@ -83,7 +87,7 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
     return merged
 
 
-def values_of(file: Path) -> Values:
+def all_values(file: Path) -> Values:
     """All values of the chart that this values file is for."""
     chart = file.parents[1]
     own = merge(read(chart / "values.yaml"), read(file) or {})

@@ -8,8 +8,19 @@ import pytest
 from yarl import URL
 
 from tests.charts import network
-from tests.charts.charts import SWITCHBOARD, Object, Pod, Values, ci_files, name_of, of_kind, pods, read, rendered
-from tests.charts.charts import values_of as all_values
+from tests.charts.charts import (
+    SWITCHBOARD,
+    Object,
+    Pod,
+    Values,
+    all_values,
+    ci_files,
+    name_of,
+    of_kind,
+    pods,
+    read,
+    rendered,
+)
 
 Flow = dict[str, Any]
 
@@ -67,7 +78,7 @@ def policies(file: Path) -> list[Object]:
     return of_kind(rendered(file), "NetworkPolicy")
 
 
-def outside_ports(file: Path, pod: Pod, direction: str, peers: str, inside: set[str]) -> set[int]:
+def outside_ports(file: Path, pod: Pod, direction: str, peers: str) -> set[int]:
     """Ports at which a pod meets anybody who is no pod of this release."""
     found = network.rules(policies(file), pod.labels, direction)
     assert found is not None, f"no policy holds {pod.owner}"
@@ -110,7 +121,7 @@ def test_with_the_outside_what_the_table_says_is_allowed_and_nothing_else(file: 
                 and flow[other] not in inside
                 and WHEN[flow.get("when")](values)
             }
-            assert outside_ports(file, pod, direction, peers, inside) == expected, f"{direction} of {pod.owner}"
+            assert outside_ports(file, pod, direction, peers) == expected, f"{direction} of {pod.owner}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

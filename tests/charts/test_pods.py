@@ -11,6 +11,7 @@ from tests.charts.charts import (
     CI_FILES,
     SWITCHBOARD,
     Pod,
+    all_values,
     ci_files,
     name_of,
     of_kind,
@@ -19,7 +20,6 @@ from tests.charts.charts import (
     render,
     rendered,
 )
-from tests.charts.charts import values_of as all_values
 
 FILES = pytest.mark.parametrize("file", CI_FILES, ids=name_of)
 OURS = pytest.mark.parametrize("file", ci_files(SWITCHBOARD), ids=name_of)

@@ -13,12 +13,9 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from tests.charts.charts import RESTATE, SWITCHBOARD, Values, attempt, merge, read
+from tests.charts.charts import IDENTITY, PUBLIC_KEY, RESTATE, SWITCHBOARD, Values, attempt, merge, read
 
 CHARTS = pytest.mark.parametrize("chart", [SWITCHBOARD, RESTATE], ids=lambda chart: chart.name)
-
-PUBLIC_KEY = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
-SAME_KEY: Values = {"identity": {"existingSecret": "identity", "publicKey": PUBLIC_KEY}}
 
 OTHERS: list[Any] = [
     *("other", "512MiB", "https://other.example.com", "sha256:" + "a" * 64, "9Gi", "9s", "s3://other/prefix"),
@@ -71,8 +68,8 @@ NEEDS: dict[Path, dict[str, Values]] = {
         "snapshots.accessKeyIdKey": {"snapshots": {"existingSecret": "store"}},
         "snapshots.secretAccessKeyKey": {"snapshots": {"existingSecret": "store"}},
         "snapshots.none": {"replicas": 3, "snapshots": {"destination": ""}},
-        "identity.secretKey": SAME_KEY,
-        "identity.publicKey": SAME_KEY,
+        "identity.secretKey": IDENTITY,
+        "identity.publicKey": IDENTITY,
         "podMonitor": {"podMonitor": {"enabled": True}},
         "provision": {"replicas": 3, "snapshots": {"none": True}},
         "networkPolicy": {"networkPolicy": {"enabled": True}},
@@ -120,7 +117,7 @@ def _outcome(chart: Path, values: str) -> str | None:
 
 def base(chart: Path, place: Place) -> Values:
     """The values on which this one can be seen to do something."""
-    values: Values = {"restate": SAME_KEY} if chart.name == "switchboard" else {}
+    values: Values = {"restate": IDENTITY} if chart.name == "switchboard" else {}
     for length in range(1, len(place) + 1):
         values = merge(values, NEEDS.get(chart, {}).get(".".join(place[:length]), {}))
     return values

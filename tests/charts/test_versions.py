@@ -11,10 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from tests.charts.charts import (
+    IDENTITY,
     NAMESPACE,
+    PUBLIC_KEY,
     SWITCHBOARD,
     Object,
     Values,
+    all_values,
     ci_files,
     merge,
     name_of,
@@ -23,10 +26,7 @@ from tests.charts.charts import (
     render,
     rendered,
 )
-from tests.charts.charts import values_of as all_values
 
-PUBLIC_KEY = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
-SAME_KEY: Values = {"restate": {"identity": {"existingSecret": "identity", "publicKey": PUBLIC_KEY}}}
 ROOMS = {"router", "users", "tickets"}
 VERSION = "switchboard/version"
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -38,7 +38,7 @@ def versions(values: Values, chart: Path = SWITCHBOARD) -> dict[str, str]:
     """The version of each room, for these values."""
     return {
         each["metadata"]["labels"]["app.kubernetes.io/component"]: each["metadata"]["labels"][VERSION]
-        for each in of_kind(render(chart, values=merge(SAME_KEY, values)), "Deployment")
+        for each in of_kind(render(chart, values=merge({"restate": IDENTITY}, values)), "Deployment")
         if VERSION in each["metadata"]["labels"]
     }
 
