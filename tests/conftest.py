@@ -14,6 +14,7 @@ from tests.parts.restate import RestateServer
 from tests.parts.service import Service
 
 ALWAYS_REPLAY = os.environ.get("ALWAYS_REPLAY") == "1"
+ONCE = pytest.mark.skipif(ALWAYS_REPLAY, reason="it is not about runs that could be replayed")
 SETTINGS_OF_TOOLS = ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "LANG", "ALWAYS_REPLAY")
 
 _watched: list[Process] = []

@@ -13,10 +13,13 @@ import pytest
 
 from runtime.postgres import connect, migrate, when_up
 from standalone.ports import free_port
+from tests.conftest import ONCE
 from tests.parts.polling import eventually
 from tests.parts.postgres import PostgresServer
 from tests.parts.service import Service
 from users import store
+
+pytestmark = ONCE
 
 AWKWARD = """% @:&#?$ '"\\/é {0}"""
 """The end of every password here."""

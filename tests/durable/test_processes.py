@@ -12,7 +12,10 @@ import aiohttp
 import pytest
 
 from standalone.ports import free_port
+from tests.conftest import ONCE
 from tests.parts.polling import eventually
+
+pytestmark = ONCE
 
 ROOMS = ("router", "users", "tickets", "registry", "demo_model")
 ENDED_BY_SIGTERM = 128 + signal.SIGTERM

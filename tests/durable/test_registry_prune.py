@@ -11,12 +11,15 @@ from registry.admin import Admin
 from registry.cluster import Cluster
 from registry.prune import SETTLING, Pruner, prune
 from registry.settings import PruneSettings
+from tests.conftest import ONCE
 from tests.parts.kubernetes import CONFIGMAP, Kubernetes
 from tests.parts.polling import eventually
 from tests.parts.registry import Launch
 from tests.parts.registry_command import Ended, run
 from tests.parts.restate import RestateServer, request
 from tests.parts.service import Service
+
+pytestmark = ONCE
 
 NAMESPACE, FORMER = "0.1", "127.0"
 """A version's host is `<name>.<namespace>`, and here the former one must be this machine."""

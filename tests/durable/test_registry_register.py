@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from standalone.ports import free_port
+from tests.conftest import ONCE
 from tests.parts.registry import Launch
 from tests.parts.registry_command import Ended, run
 from tests.parts.restate import RestateServer, request
 from tests.parts.service import Service
+
+pytestmark = ONCE
 
 OF_ANOTHER_RESTATE = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
 

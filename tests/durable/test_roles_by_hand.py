@@ -10,9 +10,12 @@ import pytest
 from runtime.postgres import caller_transaction, connect, migrate, open_pool, provision
 from standalone.ports import free_port
 from standalone.postgres import binaries
+from tests.conftest import ONCE
 from tests.parts.postgres import PostgresServer
 from tickets import store as tickets
 from users import store as users
+
+pytestmark = ONCE
 
 ROLES_SQL = Path(__file__).parents[2] / "k8s/postgres/roles.sql"
 KINDS = {"users": ("owner", "app"), "tickets": ("owner", "app", "staff")}

@@ -13,14 +13,11 @@ from aiohttp.test_utils import TestServer
 
 from standalone.ports import free_port
 from standalone.revision import source_of
-from tests.conftest import ALWAYS_REPLAY
+from tests.conftest import ALWAYS_REPLAY, ONCE
 from tests.parts.standalone import READY, Standalone
 
 REPLAY = {"RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT": "0s"} if ALWAYS_REPLAY else {}
 PARTS = {"restate", "postgres", "demo_model", "users", "tickets", "router", "registry"}
-
-
-ONCE = pytest.mark.skipif(ALWAYS_REPLAY, reason="it is not about runs that could be replayed")
 
 
 @pytest.fixture
