@@ -1,6 +1,5 @@
 """A replicated Restate: the node that leads may die under load."""
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -10,7 +9,7 @@ import pytest
 from tests.cluster.conftest import NewNamespace, Note
 from tests.cluster.parts.command import CommandFailed
 from tests.cluster.parts.product import VALUES, Product
-from tests.cluster.parts.questions import TICKET, Load, check_answers
+from tests.cluster.parts.questions import TICKET, Load, Question, check_answers
 from tests.cluster.parts.release import merge
 from tests.parts.polling import eventually
 
@@ -53,7 +52,7 @@ async def test_the_leader_of_three_nodes_dies_under_load_and_nothing_is_lost(thr
         await eventually(lambda: others_lead(product, leader), 60)
         led_again = time.monotonic() - killed_at
         await eventually(lambda: all_nodes(product), 120)
-        await asyncio.sleep(2)
+        await Question(product, TICKET).answer()
     open_then = load.open_at(killed_at)
     assert len(open_then) >= 4
     await product.wait_idle()

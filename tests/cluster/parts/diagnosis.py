@@ -34,7 +34,7 @@ def dump(namespace: str, test: str) -> str:
     _save(folder, namespace, "pods", "describe", "pods")
     for pod in _kubectl(namespace, "get", "pods", "--output", "name").split():
         shown += [_save(folder, namespace, pod.replace("/", "-"), "logs", pod, "--all-containers", "--prefix")]
-    registry = ("exec", "deployment/switchboard-registry", "--", "/app/.venv/bin/python", "-c", QUERY)
+    registry = ("exec", "deployment/switchboard-registry", "--", "python", "-c", QUERY)
     shown += [_save(folder, namespace, "invocations", *registry)]
     return "\n\n".join([f"all of it is in {folder}", *shown])
 

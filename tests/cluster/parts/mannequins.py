@@ -14,7 +14,7 @@ from tests.cluster.parts.settings import CHART, SETTINGS
 from tests.parts.polling import eventually
 
 TRY_SECONDS = 2
-PYTHON = "/app/.venv/bin/python"
+PYTHON = "python"
 
 LISTEN = """
 import asyncio, sys

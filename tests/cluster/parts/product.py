@@ -20,6 +20,9 @@ CUSTOMER = "user_12345"
 CLIENTS = {"stands-for": "clients"}
 """Labels of pods that may ask questions."""
 
+SERVICES = {"router": "ToolRouter", "users": "UserDatabase", "tickets": "SupportTicketWorkflow"}
+"""A service of each versioned component."""
+
 PATIENT = {"MAX_SECONDS": "300", "MAX_TURNS": "60", "MAX_CALLS": "60", "MAX_TOKENS": "1000000"}
 PATIENT_TICKETS = "[tools.create_support_ticket]\ntimeout = 300\noverride = true\n"
 """A run must be able to outlast an upgrade on a slow machine."""
@@ -186,13 +189,20 @@ class Product:
 
     async def version(self, component: str = "router") -> str:
         """The version that Restate routes new work to."""
-        service = {"router": "ToolRouter", "users": "UserDatabase", "tickets": "SupportTicketWorkflow"}[component]
         rows = await self.query(
             "select d.endpoint from sys_service s join sys_deployment d on s.deployment_id = d.id "
-            f"where s.name = '{service}'"
+            f"where s.name = '{SERVICES[component]}'"
         )
         host = rows[0]["endpoint"].partition("://")[2].partition(".")[0]
         return host.rpartition("-")[2]
+
+    async def serving(self, component: str) -> list[Any]:
+        """The pods of a component that get new work."""
+        pods = await self.namespace.running(component)
+        if component not in SERVICES:
+            return pods
+        version = await self.version(component)
+        return [pod for pod in pods if pod["metadata"]["labels"]["switchboard/version"] == version]
 
     async def versions(self, component: str = "router") -> set[str]:
         """The versions that have a Deployment."""

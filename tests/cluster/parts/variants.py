@@ -18,7 +18,7 @@ class Variants:
 
     @classmethod
     async def of(cls, product: Product) -> "Variants":
-        pod, *_ = await product.namespace.running("router")
+        pod, *_ = await product.serving("router")
         return cls(pod["spec"]["containers"][0]["image"])
 
     async def image(self, name: str) -> dict[str, Any]:
