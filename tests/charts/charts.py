@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.parts.values import Values, merge
+
 ROOT = Path(__file__).parents[2]
 CHARTS = ROOT / "charts"
 SWITCHBOARD = CHARTS / "switchboard"
@@ -28,7 +30,6 @@ IDENTITY: dict[str, Any] = {"identity": {"existingSecret": "identity", "publicKe
 ENVIRONMENT = dict(os.environ)
 """For helm and kubectl, which may need KUBECONFIG; a fixture cleans it for the tests."""
 
-Values = dict[str, Any]
 Object = dict[str, Any]
 
 
@@ -76,15 +77,6 @@ def rendered(file: Path) -> list[Object]:
 @cache
 def read(file: Path) -> Any:
     return yaml.load(file.read_text(), yaml.CSafeLoader)
-
-
-def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
-    """As Helm merges values: maps by key, anything else replaced."""
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = merge(merged[key], value) if both else value
-    return merged
 
 
 def all_values(file: Path) -> Values:

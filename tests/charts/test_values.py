@@ -13,7 +13,8 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from tests.charts.charts import IDENTITY, PUBLIC_KEY, RESTATE, SWITCHBOARD, Values, attempt, merge, read
+from tests.charts.charts import IDENTITY, PUBLIC_KEY, RESTATE, SWITCHBOARD, attempt, read
+from tests.parts.values import Values, merge
 
 CHARTS = pytest.mark.parametrize("chart", [SWITCHBOARD, RESTATE], ids=lambda chart: chart.name)
 

@@ -10,8 +10,8 @@ from tests.cluster.conftest import NewNamespace, Note
 from tests.cluster.parts.command import CommandFailed
 from tests.cluster.parts.product import VALUES, Product
 from tests.cluster.parts.questions import TICKET, Load, Question, check_answers
-from tests.cluster.parts.release import merge
 from tests.parts.polling import eventually
+from tests.parts.values import merge
 
 NODES, PARTITIONS = 3, 6
 THREE_NODES = {

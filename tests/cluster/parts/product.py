@@ -11,10 +11,11 @@ import aiohttp
 
 from tests.cluster.parts.forward import Forward
 from tests.cluster.parts.namespace import Namespace
-from tests.cluster.parts.release import Release, Values, merge
+from tests.cluster.parts.release import Release
 from tests.cluster.parts.settings import TOOL_ENVIRONMENT
 from tests.parts.polling import eventually
 from tests.parts.restate import Reply, request
+from tests.parts.values import Values, merge
 
 CUSTOMER = "user_12345"
 CLIENTS = {"stands-for": "clients"}

@@ -7,11 +7,10 @@ from typing import Any
 from tests.cluster.parts.command import run
 from tests.cluster.parts.namespace import Namespace
 from tests.cluster.parts.settings import CHART, SETTINGS
+from tests.parts.values import Values, merge
 
 TIMEOUT_SECONDS = 300
 DEMO_VALUES = "k8s/demo-values.yaml"
-
-Values = dict[str, Any]
 
 
 class Release:
@@ -56,12 +55,3 @@ class Release:
     async def _helm(self, *arguments: str, stdin: str = "") -> str:
         timeout = ("--timeout", f"{TIMEOUT_SECONDS}s")
         return await run("helm", *arguments, *self._where, *timeout, stdin=stdin, seconds=TIMEOUT_SECONDS * 2)
-
-
-def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
-    """As Helm merges values: maps by key, anything else replaced."""
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = merge(merged[key], value) if both else value
-    return merged
