@@ -23,6 +23,10 @@ peers:
 port: {{ $values.postgres.external.port }}
 peers:
   {{- include "switchboard.addresses" (dict "cidrs" $egress.postgres.cidrs "all" (list "0.0.0.0/0" "::/0")) | nindent 2 }}
+  {{- if not $egress.postgres.cidrs }}
+  # For some network plugins, pods of the cluster belong to no address block.
+  - namespaceSelector: {}
+  {{- end }}
 {{- end }}
 {{- else if eq .name "restate" }}
 {{- if $values.restate.enabled }}
