@@ -1,6 +1,7 @@
 {{/*
 (dict "root" $ "name" "router"): a party of flows.yaml as NetworkPolicy peers (YAML under `peers`), or nothing when the
-values leave it out. A room of this chart also has `room: true`, and gets a policy of its own.
+values leave it out. A room of this chart also has `room: true`, and gets a policy of its own. An outside party may have
+another `port` than the table says, or others in place of several (`ports`).
 */}}
 {{- define "switchboard.party" -}}
 {{- $values := .root.Values -}}
@@ -37,6 +38,9 @@ peers:
         app.kubernetes.io/name: restate
         app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- else }}
+ports:
+  "8080": {{ include "switchboard.urlPort" $values.externalRestate.ingressUrl }}
+  "9070": {{ include "switchboard.urlPort" $values.externalRestate.adminUrl }}
 {{- include "switchboard.peerList" $values.networkPolicy.restate }}
 {{- end }}
 {{- else if eq .name "clients" }}
