@@ -21,6 +21,9 @@ endif
 # Tests load images of their own.
 e2e smoke: export LOAD := $(LOAD)
 
+# What a target was told on its command line, to be told to the next one too.
+CHOSEN = $(strip $(foreach name,CLUSTER NAMESPACE RELEASE,$(if $(findstring command line,$(origin $(name))),$(name)=$($(name)))))
+
 need = @command -v $(1) >/dev/null || { echo "$(1) is missing; see $(2)" >&2; exit 1; }
 
 .PHONY: images images-test cluster load demo forward down e2e smoke
@@ -41,9 +44,9 @@ demo: cluster load ## everything on Kubernetes, in a kind cluster: make demo [CL
 	helm test $(RELEASE) --namespace $(NAMESPACE)
 	@echo
 	@echo "It runs. Open its ports in another terminal, and ask:"
-	@echo "  make forward$(if $(filter current,$(CLUSTER)), CLUSTER=current)"
+	@echo "  make forward $(CHOSEN)"
 	@echo '  make ask Q="My API calls are failing, what is wrong with my account?"'
-	@echo "Restate's UI is then at http://localhost:9070; 'make down' removes it all."
+	@echo "Restate's UI is then at http://localhost:9070; 'make down$(if $(CHOSEN), $(CHOSEN))' removes what was installed."
 
 forward: ## open the ingress (8080) and Restate's UI (9070) on this machine until Ctrl-C
 	kubectl --namespace $(NAMESPACE) port-forward service/$(RELEASE)-restate 8080 9070

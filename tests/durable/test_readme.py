@@ -39,7 +39,7 @@ async def test_the_tool_of_the_readme_answers_within_five_seconds(board: Board, 
         message = await board.script(calls(("track_parcel", {"number": "PX-4711"})), text("It arrives tomorrow."))
         await until(lambda: routed(board, message), seconds=5)
     finally:
-        await process.kill()
+        await process.stop()
 
 
 def ready(port: int) -> Callable[[], Awaitable[bool]]:
