@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from standalone.ports import free_port
+from tests.conftest import ONCE
 from tests.parts.polling import eventually
 from tests.parts.registry import Launch, Registry
 from tests.parts.restate import RestateServer, request
 from tests.parts.service import Service
+
+pytestmark = ONCE
 
 
 async def probe(launch: Launch, name: str, **env: Any) -> Service:
