@@ -1,5 +1,6 @@
 """The API server takes what each values file renders, in a namespace that runs restricted pods alone."""
 
+import json
 from functools import cache
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -20,10 +21,10 @@ def test_a_values_file_is_accepted(file: Path, namespace: str | None) -> None:
 
 
 def rendered_text(file: Path) -> str:
-    """The objects without their namespace, which is not the scratch one."""
+    """The objects without their namespace, which is not the scratch one; as JSON, in which a text is no number."""
     objects = rendered(file)
     assert len(objects) > 5
-    return yaml.dump_all(objects)
+    return "\n---\n".join(json.dumps(each) for each in objects)
 
 
 def by_server(text: str, namespace: str) -> str:

@@ -111,7 +111,7 @@ def test_the_objects_of_a_version_are_kept_and_named_after_it(file: Path) -> Non
         assert (version is not None) == (versioned and room in ROOMS)
         assert annotations.get("helm.sh/resource-policy") == ("keep" if version else None)
         if version:
-            assert re.fullmatch(r"[0-9a-f]{8}", version)
+            assert re.fullmatch(r"[0-9a-dfg]{8}", version)
             assert each["metadata"]["name"] == f"sw-{room}-{version}"
             selector = each["spec"]["selector"]
             assert selector.get("matchLabels", selector)[VERSION] == version

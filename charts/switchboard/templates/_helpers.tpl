@@ -42,11 +42,14 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- with include "switchboard.version" . }}{{ printf "%s-%s" $name . }}{{ else }}{{ $name }}{{ end -}}
 {{- end }}
 
-{{/* (dict "root" $ "room" "router"): eight digits of the pod template's hash, or nothing. */}}
+{{/*
+(dict "root" $ "room" "router"): eight digits of the pod template's hash, or nothing. With g in place of e, for 12345e67 is
+a number to some readers of YAML.
+*/}}
 {{- define "switchboard.version" -}}
 {{- $room := get (include "switchboard.rooms" .root | fromYaml) .room -}}
 {{- if and .root.Values.versions.enabled (eq $room.portName "restate") -}}
-{{- include "switchboard.roomPod" . | sha256sum | trunc 8 -}}
+{{- include "switchboard.roomPod" . | sha256sum | trunc 8 | replace "e" "g" -}}
 {{- end -}}
 {{- end }}
 

@@ -27,7 +27,7 @@ SETTLING = timedelta(seconds=30)
 """For some seconds after a registration, the other nodes of a Restate cluster go by their former routes."""
 
 _CLUSTER_DOMAIN = re.compile(r"^([^.]+\.[^.]+)\.svc(\..*)?$")
-_VERSIONED = re.compile(r"(.+-)[0-9a-f]{8}(\..+)")
+_VERSIONED = re.compile(r"(.+-)[0-9a-g]{8}(\..+)")
 
 
 @dataclass(frozen=True)
