@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.conftest import ALWAYS_REPLAY
+from tests.conftest import ALWAYS_REPLAY, ONCE
 from tests.durable.test_serving import INVOCATION, Launch, connected
 from tests.durable.test_sigterm import (
     sweep,
@@ -22,6 +22,8 @@ __all__ = [
     "test_a_service_that_leaves_ends_what_it_was_at",
     "test_an_idle_service_leaves_at_once",
 ]
+
+pytestmark = ONCE
 
 EXITS = 5
 
