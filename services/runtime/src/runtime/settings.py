@@ -72,3 +72,11 @@ class RestateServiceSettings(ServiceSettings):
         default=(),
         description="Restate's public request-identity keys, comma-separated; empty: requests are not checked",
     )
+    otel_exporter_otlp_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="Collector that takes traces by OTLP over HTTP, as a base URL (port 4318 as a rule); empty: none",
+    )
+    otel_exporter_otlp_headers: SecretStr = Field(
+        default=SecretStr(""), description="Headers for that collector: `name=value,name=value`"
+    )

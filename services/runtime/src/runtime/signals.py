@@ -1,0 +1,425 @@
+"""The table of signals: every metric and span that the services emit. Code, docs/signals.md and tests are made from it.
+
+Names, units and types of metrics follow Prometheus (https://prometheus.io/docs/practices/naming/); what concerns the
+model follows OpenTelemetry's GenAI conventions. Renaming one breaks somebody's dashboard: it takes a CHANGELOG line.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+GENAI_CONVENTIONS = "https://opentelemetry.io/schemas/1.41.1"
+"""The one version of the GenAI conventions in use: the last before they moved into a repository of their own."""
+
+Kind = Literal["counter", "gauge", "histogram", "span"]
+
+SERVICES = ("router", "users", "tickets")
+"""What Restate calls."""
+ROOMS = (*SERVICES, "registry", "demo_model")
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One metric, or one kind of span. `labels` are the labels of a metric, the attributes of a span.
+
+    Every value of a metric's label comes from a small set that we know: never an id, a text, or what a model made up.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    labels: tuple[str, ...]
+    rooms: tuple[str, ...]
+    tells: str
+    buckets: tuple[float, ...] = ()
+
+
+_GENAI = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
+_LIVE = "Counted while no journal is replayed: off by one at most for each kill."
+
+METRICS = (
+    # every room
+    Signal("switchboard_build_info", "gauge", "1", ("service", "version"), ROOMS, "Which version of a service runs."),
+    Signal(
+        "switchboard_event_loop_lag_seconds",
+        "histogram",
+        "s",
+        (),
+        ROOMS,
+        "How late the event loop wakes from a short sleep: what blocks it makes every run of the process wait.",
+        (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+    ),
+    # what Restate calls
+    Signal(
+        "switchboard_attempts_total",
+        "counter",
+        "attempts",
+        ("service", "handler"),
+        SERVICES,
+        "Attempts at invocations, replays among them; against finished invocations it tells how often work is tried.",
+    ),
+    Signal(
+        "switchboard_refusals_total",
+        "counter",
+        "requests",
+        ("service", "handler", "code"),
+        SERVICES,
+        f"Requests that a handler refused, by the code that the client reads. {_LIVE}",
+    ),
+    # PostgreSQL, as its clients see it
+    Signal(
+        "switchboard_postgres_pool_connections",
+        "gauge",
+        "connections",
+        ("state",),
+        ("users", "tickets"),
+        "Connections of the pool, `used` or `idle`.",
+    ),
+    Signal(
+        "switchboard_postgres_pool_limit",
+        "gauge",
+        "connections",
+        (),
+        ("users", "tickets"),
+        "How many connections the pool may open.",
+    ),
+    Signal(
+        "switchboard_postgres_pool_waiting",
+        "gauge",
+        "requests",
+        (),
+        ("users", "tickets"),
+        "Transactions that wait for a connection now.",
+    ),
+    Signal(
+        "switchboard_postgres_pool_wait_seconds",
+        "histogram",
+        "s",
+        (),
+        ("users", "tickets"),
+        "How long a transaction waited for its connection.",
+        (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2),
+    ),
+    Signal(
+        "switchboard_postgres_errors_total",
+        "counter",
+        "errors",
+        ("kind",),
+        ("users", "tickets"),
+        "Transactions that failed: `away` (tried again), `busy` (no connection in time; tried again), `refused`.",
+    ),
+    # the agent
+    Signal(
+        "switchboard_runs_total",
+        "counter",
+        "runs",
+        ("outcome",),
+        ("router",),
+        f"Runs by outcome; those that end in `_exhausted` were stopped by a budget. {_LIVE}",
+    ),
+    Signal(
+        "switchboard_run_duration_seconds",
+        "histogram",
+        "s",
+        ("outcome",),
+        ("router",),
+        f"Time to answer, waiting and retries included; exemplars name trace and run. {_LIVE}",
+        (0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120),
+    ),
+    Signal(
+        "switchboard_run_turns",
+        "histogram",
+        "turns",
+        (),
+        ("router",),
+        f"Model turns in a run. {_LIVE}",
+        (1, 2, 3, 4, 5, 6, 8),
+    ),
+    Signal(
+        "switchboard_run_calls",
+        "histogram",
+        "calls",
+        (),
+        ("router",),
+        f"Tool calls in a run. {_LIVE}",
+        (0, 1, 2, 3, 4, 6, 8, 12, 16),
+    ),
+    Signal(
+        "switchboard_tool_calls_total",
+        "counter",
+        "calls",
+        ("tool", "status"),
+        ("router",),
+        f"The route chosen: calls by tool and how they ended; `not_on_offer` stands for made-up names. {_LIVE}",
+    ),
+    Signal(
+        "switchboard_tool_errors_total",
+        "counter",
+        "calls",
+        ("tool", "kind"),
+        ("router",),
+        "Calls without a result: `unknown_tool`, `bad_arguments`, `forbidden`, `refused` (by the tool), `failed`, "
+        f"`timeout`. {_LIVE}",
+    ),
+    Signal(
+        "switchboard_tool_call_duration_seconds",
+        "histogram",
+        "s",
+        ("tool",),
+        ("router",),
+        f"From the decision to the result, queueing included. {_LIVE}",
+        (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    ),
+    Signal(
+        "switchboard_model_calls_total",
+        "counter",
+        "calls",
+        ("model", "outcome"),
+        ("router",),
+        "Calls at the model's endpoint, retries among them: `ok`, or why there was no usable reply.",
+    ),
+    Signal(
+        "switchboard_model_retries_total",
+        "counter",
+        "calls",
+        ("model",),
+        ("router",),
+        "Calls that repeat a failed one of the same turn, as far as this process saw it.",
+    ),
+    Signal(
+        "gen_ai_client_token_usage",
+        "histogram",
+        "tokens",
+        (*_GENAI, "gen_ai_token_type"),
+        ("router",),
+        "Tokens of a model call, as its server counted them; the sum is what was spent.",
+        (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864),
+    ),
+    Signal(
+        "gen_ai_client_operation_duration_seconds",
+        "histogram",
+        "s",
+        (*_GENAI, "error_type"),
+        ("router",),
+        "How long a model call took; `error_type` is empty when it succeeded.",
+        (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
+    ),
+    Signal(
+        "switchboard_catalogue_age_seconds",
+        "gauge",
+        "s",
+        (),
+        ("router",),
+        "Since when the router has had no answer about its tools; it goes on with the last ones.",
+    ),
+    # tickets
+    Signal(
+        "switchboard_tickets",
+        "gauge",
+        "tickets",
+        ("state", "priority"),
+        ("tickets",),
+        "Tickets in the database, exact; every pod tells the same, so take the maximum. Absent while it is away.",
+    ),
+    Signal(
+        "switchboard_tickets_past_sla",
+        "gauge",
+        "tickets",
+        ("priority",),
+        ("tickets",),
+        "Tickets that are not closed and past their promise; every pod tells the same.",
+    ),
+    Signal(
+        "switchboard_tickets_created_total",
+        "counter",
+        "tickets",
+        ("category", "priority"),
+        ("tickets",),
+        f"Tickets made. {_LIVE}",
+    ),
+    Signal(
+        "switchboard_notification_attempts_total",
+        "counter",
+        "attempts",
+        ("outcome",),
+        ("tickets",),
+        "Posts of webhooks: `delivered`, `refused` (final), `failed` (tried again).",
+    ),
+    Signal(
+        "switchboard_notification_delay_seconds",
+        "histogram",
+        "s",
+        (),
+        ("tickets",),
+        f"From a ticket's creation to the receiver's yes. {_LIVE}",
+        (0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200, 86400),
+    ),
+    # what only Restate knows
+    Signal(
+        "switchboard_restate_reachable",
+        "gauge",
+        "1",
+        (),
+        ("registry",),
+        "1 while Restate's admin API answers; what the registry knows of invocations is absent while it is 0.",
+    ),
+    Signal(
+        "switchboard_invocations",
+        "gauge",
+        "invocations",
+        ("service", "handler", "status"),
+        ("registry",),
+        "Unfinished invocations, exact, by Restate's own status.",
+    ),
+    Signal(
+        "switchboard_invocation_oldest_seconds",
+        "gauge",
+        "s",
+        ("service", "handler"),
+        ("registry",),
+        "Age of the oldest unfinished invocation; of one that was scheduled for later, since it was due.",
+    ),
+    Signal(
+        "switchboard_invocations_stuck",
+        "gauge",
+        "invocations",
+        ("service", "handler", "status", "reason"),
+        ("registry",),
+        "Paused or backing off, by the last error: Restate's code and the exception's class, never its text.",
+    ),
+    Signal(
+        "switchboard_invocations_ended_total",
+        "counter",
+        "invocations",
+        ("service", "reason"),
+        ("registry",),
+        "Stuck invocations that the registry ended, and why.",
+    ),
+    Signal(
+        "switchboard_deployment_invocations",
+        "gauge",
+        "invocations",
+        ("deployment", "address", "state"),
+        ("registry",),
+        "Unfinished invocations by the deployment that must finish them; state `current` or `draining`.",
+    ),
+    Signal(
+        "switchboard_deployment_draining_seconds",
+        "gauge",
+        "s",
+        ("deployment", "address"),
+        ("registry",),
+        "Since when a deployment that still has work has been replaced.",
+    ),
+    Signal(
+        "switchboard_deployment_registered",
+        "gauge",
+        "1",
+        ("deployment",),
+        ("registry",),
+        "1 if Restate routes to what we want registered under this name, else 0.",
+    ),
+    Signal(
+        "switchboard_registration_failures_total",
+        "counter",
+        "attempts",
+        ("deployment",),
+        ("registry",),
+        "Registrations that failed; what Restate said stands in the log and in `GET /status`.",
+    ),
+    Signal(
+        "switchboard_tools",
+        "gauge",
+        "tools",
+        ("state",),
+        ("registry",),
+        "Tools `offered` to the agent, and tools `left_out` (the log says which and why).",
+    ),
+)
+
+_AGENT = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.agent.name", "openinference.span.kind")
+
+SPANS = (
+    Signal(
+        "invoke_agent {agent}",
+        "span",
+        "s",
+        (
+            *_AGENT,
+            "gen_ai.request.model",
+            "gen_ai.usage.input_tokens",
+            "gen_ai.usage.output_tokens",
+            "switchboard.run",
+            "switchboard.outcome",
+            "user.id",
+            "session.id",
+        ),
+        ("router",),
+        "One run, from the question to the answer.",
+    ),
+    Signal(
+        "chat {model}",
+        "span",
+        "s",
+        (
+            *_AGENT,
+            "gen_ai.request.model",
+            "gen_ai.usage.input_tokens",
+            "gen_ai.usage.output_tokens",
+            "server.address",
+            "server.port",
+            "switchboard.turn",
+            "switchboard.attempts",
+        ),
+        ("router",),
+        "One model turn, its retries included.",
+    ),
+    Signal(
+        "execute_tool {tool}",
+        "span",
+        "s",
+        (
+            *_AGENT,
+            "gen_ai.tool.name",
+            "gen_ai.tool.call.id",
+            "gen_ai.tool.type",
+            "switchboard.status",
+            "switchboard.turn",
+        ),
+        ("router",),
+        "One tool call, from the decision to its result.",
+    ),
+    Signal(
+        "SupportTicketWorkflow/run",
+        "span",
+        "s",
+        ("switchboard.invocation", "switchboard.ticket_id"),
+        ("tickets",),
+        "The making of one ticket, below the call that asked for it.",
+    ),
+    Signal(
+        "insert ticket",
+        "span",
+        "s",
+        ("switchboard.attempts",),
+        ("tickets",),
+        "The insert, with its SQL below it.",
+    ),
+    Signal(
+        "Notifier/deliver",
+        "span",
+        "s",
+        ("switchboard.invocation", "switchboard.attempts", "messaging.message.id", "http.response.status_code"),
+        ("tickets",),
+        "The delivery of one webhook, below the workflow that sent it; its attempts may take hours.",
+    ),
+    Signal(
+        "SQL statement",
+        "span",
+        "s",
+        ("db.system", "db.statement"),
+        ("users", "tickets"),
+        "One statement as it was executed, without its values; named after its first word. By attempt, not by step.",
+    ),
+)
+
+SIGNALS = METRICS + SPANS
