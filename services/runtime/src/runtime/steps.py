@@ -1,0 +1,41 @@
+"""Attempts at a step: how often this process began it, and when first. Restate tells neither to the code that runs.
+
+A step that fails ends the attempt and is begun anew after a replay, so the count must outlive the handler. What comes
+of it goes into the step's journaled result: a replay reads it there and never asks here.
+"""
+
+import time
+from collections import OrderedDict
+from typing import NamedTuple
+
+KEPT_STEPS = 10_000
+"""Far above what a process has open at once; a step that nobody ends (cancelled, moved) makes room for newer ones."""
+
+
+class Attempt(NamedTuple):
+    """`first_started_at` is in seconds since the epoch, that of attempt 1; another process's attempts are unknown."""
+
+    first_started_at: float
+    number: int
+
+
+class Attempts:
+    """Counts the attempts at each step that is not done, by the id of its invocation and its name."""
+
+    def __init__(self, kept: int = KEPT_STEPS) -> None:
+        self._kept = kept
+        self._open: OrderedDict[tuple[str, str], Attempt] = OrderedDict()
+
+    def begin(self, key: tuple[str, str]) -> Attempt:
+        """Count one more attempt at this step; to be called inside its action."""
+        before = self._open.get(key)
+        attempt = Attempt(before.first_started_at, before.number + 1) if before else Attempt(time.time(), 1)
+        self._open[key] = attempt
+        self._open.move_to_end(key)
+        if len(self._open) > self._kept:
+            self._open.popitem(last=False)
+        return attempt
+
+    def forget(self, key: tuple[str, str]) -> None:
+        """The step is over, however it ended; nothing happens when it was never begun here."""
+        self._open.pop(key, None)
