@@ -16,6 +16,7 @@ from runtime.logs import configure_logs, get_logger
 from runtime.metrics import serve_metrics
 from runtime.serving import run as run_service
 from runtime.serving import serve
+from runtime.tracing import configure_tracing
 
 
 async def run(settings: RouterSettings) -> None:
@@ -34,4 +35,5 @@ def main() -> None:
     settings = RouterSettings.read()
     configure_logs("router", settings.log_level)
     serve_metrics(settings, "router")
+    configure_tracing(settings, "router")
     run_service(run(settings))

@@ -14,11 +14,16 @@ from pydantic import BaseModel, ValidationError
 from restate.serde import Serde
 
 from runtime.errors import Refused
+from runtime.metrics import counter, is_live
+from runtime.tracing import below_caller
 
 Input = TypeVar("Input", bound=BaseModel)
 Output = TypeVar("Output")
 
 MAX_BODY_BYTES = 64 * 1024
+
+_attempts = counter("switchboard_attempts_total")
+_refusals = counter("switchboard_refusals_total")
 
 
 class _Raw(Serde[Any]):
@@ -47,7 +52,15 @@ def checked(
 
     @functools.wraps(handler)
     async def run(ctx: Any, body: Any) -> Output:
-        return await handler(ctx, parse(model, body))
+        target = (ctx.handler.service_tag.name, ctx.handler.name)
+        _attempts.labels(*target).inc()
+        try:
+            with below_caller(ctx):
+                return await handler(ctx, parse(model, body))
+        except Refused as error:
+            if is_live():
+                _refusals.labels(*target, error.code).inc()
+            raise
 
     return run
 

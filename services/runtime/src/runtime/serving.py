@@ -24,7 +24,9 @@ from hypercorn.protocol.h2 import H2Protocol
 from restate import InvocationRetryPolicy
 from restate.server import install_shutdown_hook
 
+from runtime.metrics import watch_loop
 from runtime.settings import RestateServiceSettings
+from runtime.tracing import end_tracing
 
 RestateService = restate.Service | restate.VirtualObject | restate.Workflow
 AsgiApp = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -52,7 +54,15 @@ def run(service: Coroutine[Any, Any, None]) -> None:
 
 async def serve(settings: RestateServiceSettings, services: Sequence[RestateService]) -> None:
     """Answer Restate until SIGTERM or SIGINT, then let running attempts go on for `drain_seconds`."""
-    app = endpoint(services, settings)
+    watching = asyncio.create_task(watch_loop())
+    try:
+        await _serve(settings, endpoint(services, settings))
+    finally:
+        watching.cancel()
+        end_tracing()
+
+
+async def _serve(settings: RestateServiceSettings, app: AsgiApp) -> None:
     stop = _stop_on_signals(settings.drain_seconds)
     logging.getLogger(__name__).info("serving", extra={"port": settings.port, "revision": settings.revision})
     if settings.server == "granian":

@@ -117,5 +117,16 @@ def trace_of(ctx: Any) -> Trace:
     return Trace.of(request.id, request.headers.get(TRACEPARENT, ""))
 
 
+@contextmanager
+def below_caller(ctx: Any) -> Generator[None]:
+    """What a library traces in here hangs below the span that this invocation's caller named, if it named one."""
+    trace = trace_of(ctx) if _export is not None else None
+    if _export is None or trace is None or not trace.above:
+        yield
+    else:
+        with _export.below(trace.trace_id, trace.above, trace.sampled):
+            yield
+
+
 def _number(text: str, size: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:size], "big")

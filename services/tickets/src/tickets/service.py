@@ -8,6 +8,7 @@ from runtime.metrics import serve_metrics
 from runtime.postgres import migrate, open_pool, provision, run_command
 from runtime.serving import run as run_service
 from runtime.serving import serve
+from runtime.tracing import configure_tracing
 from tickets.notifier import Post, notifier, webhook_post
 from tickets.reading import ticket_tools
 from tickets.settings import AdminSettings, OwnerSettings, TicketSettings
@@ -52,6 +53,7 @@ def update_schema() -> None:
 async def _serve(settings: TicketSettings) -> None:
     configure_logs("tickets", settings.log_level)
     serve_metrics(settings, "tickets")
+    configure_tracing(settings, "tickets")
     url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
     async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
         store = TicketStore(pool)

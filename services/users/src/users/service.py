@@ -8,6 +8,7 @@ from runtime.metrics import serve_metrics
 from runtime.postgres import migrate, open_pool, provision, run_command
 from runtime.serving import run as run_service
 from runtime.serving import serve
+from runtime.tracing import configure_tracing
 from users import store
 from users.demo import demo_customers
 from users.handlers import account_export, user_database
@@ -32,6 +33,7 @@ def main() -> None:
 async def serve_users(settings: UserSettings) -> None:
     configure_logs("users", settings.log_level)
     serve_metrics(settings, "users")
+    configure_tracing(settings, "users")
     url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
     async with open_pool(url, store.SCHEMA, password=password) as pool:
         await serve(settings, [user_database(pool), account_export(pool, settings.export_seconds)])
