@@ -21,6 +21,8 @@ import asyncpg
 from restate import TerminalError
 from restate.exceptions import RetryableError
 
+from runtime.metrics import counter, gauge, histogram
+
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
@@ -50,7 +52,17 @@ _STARTING = (
 """What a database says, or its absence, while it is coming up: refused, unknown host, no reply, not yet, too many."""
 _MIGRATION = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 
+_AWAY, _BUSY, _REFUSED = "away", "busy", "refused"
+
 log = logging.getLogger(__name__)
+
+_connections = gauge("switchboard_postgres_pool_connections")
+_limit = gauge("switchboard_postgres_pool_limit")
+_waiting = gauge("switchboard_postgres_pool_waiting")
+_wait = histogram("switchboard_postgres_pool_wait_seconds")
+_errors = counter("switchboard_postgres_errors_total")
+for _kind in (_AWAY, _BUSY, _REFUSED):
+    _errors.labels(_kind)
 
 
 async def connect(url: str, password: str = "", *, command_seconds: float | None = None, **server_settings: str) -> Any:
@@ -66,7 +78,7 @@ async def connect(url: str, password: str = "", *, command_seconds: float | None
 
 @asynccontextmanager
 async def open_pool(url: str, schema: str, size: int = POOL_SIZE, password: str = "") -> AsyncGenerator[Pool]:
-    """A pool whose connections see `schema`; waits for a database that is starting.
+    """A pool whose connections see `schema`; waits for a database that is starting. The metrics are the last pool's.
 
     Ends the process with one line when the role could bypass row-level security.
     """
@@ -93,7 +105,15 @@ async def open_pool(url: str, schema: str, size: int = POOL_SIZE, password: str 
                 f"setting DATABASE_URL: its role owns schema {schema} or bypasses row-level security; "
                 "use the login role"
             )
+        _measure(pool)
         yield pool
+
+
+def _measure(pool: Pool) -> None:
+    """Asked by each scrape, so what is told is never older than it."""
+    _connections.labels("used").set_function(lambda: pool.get_size() - pool.get_idle_size())
+    _connections.labels("idle").set_function(pool.get_idle_size)
+    _limit.set(pool.get_max_size())
 
 
 async def _no_reset(_: Any) -> None:
@@ -147,9 +167,28 @@ async def caller_transaction(pool: Pool, user_id: str) -> AsyncGenerator[Connect
     Raises: `RetryableError` when the database is away or busy, `TerminalError` 500 when it refused the statement.
     """
     with sql_errors():
-        async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
+        async with _connection(pool) as connection, connection.transaction():
             await connection.execute("SELECT set_config('app.user_id', $1, true)", user_id)
             yield connection
+
+
+@asynccontextmanager
+async def _connection(pool: Pool) -> AsyncGenerator[Connection]:
+    with _waiting.track_inprogress(), _wait.time():
+        connection = await _acquire(pool)
+    try:
+        yield connection
+    finally:
+        await pool.release(connection)
+
+
+async def _acquire(pool: Pool) -> Connection:
+    try:
+        return await pool.acquire(timeout=ACQUIRE_SECONDS)
+    except TimeoutError:
+        if pool.get_size() < pool.get_max_size():  # it may open more connections: the database does not answer
+            raise
+        raise _retry(_BUSY, "every connection of the pool is in use") from None
 
 
 @contextmanager
@@ -160,16 +199,18 @@ def sql_errors() -> Generator[None]:
     except asyncpg.PostgresError as error:
         state = error.sqlstate or ""
         if state[:2] in _RETRYABLE_CLASSES:
-            raise _away(f"SQLSTATE {state}") from None
+            raise _retry(_AWAY, f"SQLSTATE {state}") from None
+        _errors.labels(_REFUSED).inc()
         log.error("statement_refused", extra={"sqlstate": state, "error": type(error).__name__})
         raise TerminalError("the database refused the statement", status_code=500) from None
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
-        raise _away(type(error).__name__) from None
+        raise _retry(_AWAY, type(error).__name__) from None
 
 
-def _away(reason: str) -> RetryableError:
-    log.warning("database_away", extra={"reason": reason})
-    return RetryableError(f"the database is away: {reason}", status_code=503, retry_after=RETRY_AFTER)
+def _retry(kind: str, reason: str) -> RetryableError:
+    _errors.labels(kind).inc()
+    log.warning(f"database_{kind}", extra={"reason": reason})
+    return RetryableError(f"the database is {kind}: {reason}", status_code=503, retry_after=RETRY_AFTER)
 
 
 @dataclass(frozen=True)
