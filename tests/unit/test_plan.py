@@ -64,7 +64,7 @@ def test_each_run_key_is_another() -> None:
 
 @pytest.mark.parametrize(("roles", "denied"), [([], False), (["staff", "admin"], False), (["admin"], True)])
 def test_roles_decide_who_may_use_a_tool(roles: list[str], denied: bool) -> None:
-    assert plan('{"text": "a"}', roles=roles).denied is denied
+    assert plan('{"text": "a"}', roles=roles).fault == ("forbidden" if denied else None)
 
 
 def test_only_calls_with_an_effect_can_become_tasks() -> None:

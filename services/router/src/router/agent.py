@@ -5,7 +5,7 @@ After `begin` the loop reads only what is journaled, so that a replay decides ex
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import restate
@@ -17,15 +17,20 @@ from router.calls import LocalTool, settle
 from router.catalogue import Offers, for_model
 from router.customers import Customers, is_customer
 from router.journal import journaled
+from router.metrics import count_model_retry, label
 from router.model import ContextTooLong, Model, ModelFault, Reply
 from router.plan import Offer, Turn, make_plan
-from router.run import Begun, Limits, Run, answer
+from router.run import Begun, Closed, Limits, Run, answer
 from router.settings import RouterSettings
+from router.spans import RunSpans
+from router.telling import told
 from router.transcript import Chat, compact, messages
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.logs import get_logger
 from runtime.serving import ABORT_TIMEOUT, RETENTION, RETRY
+from runtime.steps import Attempts
+from runtime.tracing import first_traceparent, is_tracing
 
 TURN_SECONDS = 75
 
@@ -41,6 +46,8 @@ class Desk:
     offers: Offers
     local: Mapping[str, LocalTool]
     customers: Customers
+    spans: RunSpans
+    attempts: Attempts = field(default_factory=Attempts)
 
 
 def tool_router(desk: Desk) -> restate.Service:
@@ -65,23 +72,29 @@ def tool_router(desk: Desk) -> restate.Service:
 
 async def route(ctx: Context, question: Question, desk: Desk) -> Answer:
     run = await begin(ctx, question, desk)
-    while (ended := run.over_budget()) is None:
-        turn = await decide(ctx, run, desk)
-        run.add(turn, await settle(ctx, turn.plans, run.begun.caller, desk.local))
-        if turn.is_last:
-            break
-    return answer(run, ended)
+    async with told(run, desk.spans):
+        while (ended := run.over_budget()) is None:
+            turn = await decide(ctx, run, desk)
+            run.add(turn, await settle(ctx, turn, run, desk.local))
+            if turn.is_last:
+                break
+        else:
+            run.closed = await close(ctx, run, "budget used up")
+        run.answer = answer(run, ended)
+    return run.answer
 
 
 async def begin(ctx: Context, question: Question, desk: Desk) -> Run:
     """Settle who asks, the budgets and the time, once."""
-    begun = await ctx.run_typed("begin", _begin, journaled(Begun), question, desk)
-    if begun.check_customer and not await is_customer(ctx, begun, desk.customers):
+    traceparent = first_traceparent(ctx) if is_tracing() else None
+    begun = await ctx.run_typed("begin", _begin, journaled(Begun), question, desk, traceparent)
+    run = Run(ctx.request().id, question.message, begun)
+    if begun.check_customer and not await is_customer(ctx, run, desk.customers):
         raise Refused(404, "unknown_customer", "there is no customer with this user_id", "user_id")
-    return Run(question.message, begun)
+    return run
 
 
-async def _begin(question: Question, desk: Desk) -> Begun:
+async def _begin(question: Question, desk: Desk, traceparent: str | None) -> Begun:
     settings, caller = desk.settings, prove(question, desk.settings)
     return Begun(
         caller=caller,
@@ -94,6 +107,8 @@ async def _begin(question: Question, desk: Desk) -> Begun:
         ),
         started_at=time.time(),
         check_customer="" if question.caller_token else desk.customers.to_ask(caller.user_id),
+        model=settings.openai_model,
+        traceparent=traceparent,
     )
 
 
@@ -108,14 +123,39 @@ async def decide(ctx: Context, run: Run, desk: Desk) -> Turn:
     except TerminalError as error:
         if error.status_code == 409:
             raise
-        turn = Turn(started_at=run.clock, ended_at=run.clock, outcome="model_unavailable", call_ms=run.last_call_ms())
-    log.info("turn_decided", extra={"turn": len(run.turns) + 1, "calls": [plan.tool for plan in turn.plans]})
+        turn = await _given_up(ctx, run, name)
+    desk.attempts.forget((run.id, name))
+    desk.spans.turn_decided(run, turn)
+    log.info("turn_decided", extra={"turn": len(run.turns) + 1, "calls": [label(plan) for plan in turn.plans]})
     return turn
+
+
+async def _given_up(ctx: Context, run: Run, name: str) -> Turn:
+    closed = await close(ctx, run, f"{name} given up")
+    started_at = run.clock + max(closed.call_ms, default=0) / 1000
+    return Turn(started_at=started_at, ended_at=closed.ended_at, outcome="model_unavailable", call_ms=closed.call_ms)
+
+
+async def close(ctx: Context, run: Run, why: str) -> Closed:
+    """Journal when a run ended that no turn ends."""
+    return await ctx.run_typed(why, _close, journaled(Closed), run)
+
+
+async def _close(run: Run) -> Closed:
+    return Closed(ended_at=time.time(), call_ms=run.last_call_ms())
 
 
 async def _decide(run: Run, desk: Desk) -> Turn:
     started = time.time()
-    ended = Turn(started_at=started, ended_at=started, call_ms=run.last_call_ms())
+    attempt = desk.attempts.begin((run.id, f"model turn {len(run.turns) + 1}"))
+    if attempt.number > 1:
+        count_model_retry(desk.model.name)
+    ended = Turn(
+        started_at=attempt.first_started_at,
+        ended_at=started,
+        call_ms=run.last_call_ms(),
+        attempts=attempt.number,
+    )
     if started >= run.must_end_at:
         return ended.model_copy(update={"outcome": "time_exhausted"})
     offers = await desk.offers.now()
@@ -123,7 +163,7 @@ async def _decide(run: Run, desk: Desk) -> Turn:
     try:
         reply = await _ask(desk.model, messages(run.message, run.turns, run.results), tools, run.must_end_at - started)
     except ModelFault as fault:
-        return ended.model_copy(update={"outcome": fault.outcome})
+        return ended.model_copy(update={"outcome": fault.outcome, "ended_at": time.time()})
     return _turn(run, reply, offers, ended)
 
 
@@ -140,7 +180,7 @@ async def _ask(model: Model, chat: Chat, tools: Chat, seconds: float) -> Reply:
 
 def _turn(run: Run, reply: Reply, offers: dict[str, Offer], turn: Turn) -> Turn:
     turn.ended_at = time.time()
-    turn.text = reply.text
+    turn.text, turn.model = reply.text, reply.model
     turn.prompt_tokens, turn.completion_tokens = reply.prompt_tokens, reply.completion_tokens
     turn.cut = reply.cut and not run.was_cut
     if run.usage.calls + len(reply.calls) > run.begun.limits.calls:

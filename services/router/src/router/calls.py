@@ -14,11 +14,12 @@ from restate import Context, RunOptions, TerminalError
 from restate.context import RestateDurableCallFuture, RestateDurableFuture, SendHandle
 from restate.serde import BytesSerde
 
-from contracts import Caller, Tool
-from router.plan import Plan
+from contracts import Caller, CallStatus, Tool
+from router.metrics import count_calls, label
+from router.plan import Fault, Plan, Turn
+from router.run import Run
 from router.tasks import Task, remember
 from router.transcript import Result, as_data, as_error
-from runtime.caller import CALLER_HEADER
 from runtime.logs import get_logger
 
 log = get_logger(__name__)
@@ -32,13 +33,14 @@ class LocalTool:
     run: Callable[[bytes], Awaitable[BaseModel]]
 
 
-async def settle(ctx: Context, plans: list[Plan], caller: Caller, local: Mapping[str, LocalTool]) -> list[Result]:
-    """Make the planned calls and wait for each as long as its plan allows; results come in the model's order.
+async def settle(ctx: Context, turn: Turn, run: Run, local: Mapping[str, LocalTool]) -> list[Result]:
+    """Make the planned calls of a turn and wait for each as long as its plan allows; results come in the model's order.
 
     Raises only our own cancellation (409), which leaves at once: Restate then cancels the reads, while effects, sent
     and attached to, go on.
     """
-    started = [_start(ctx, plan, caller, local) for plan in plans]
+    plans, caller = turn.plans, run.begun.caller
+    started = [_start(ctx, plan, run, local) for plan in plans]
     results: dict[str, Result] = {}
     waiting: dict[str, _Waiting] = {}
     for plan, start in zip(plans, started, strict=True):
@@ -64,7 +66,9 @@ async def settle(ctx: Context, plans: list[Plan], caller: Caller, local: Mapping
                 results[call_id] = await _leave(ctx, call, caller)
                 del waiting[call_id]
         timers = {timeout: timer for timeout, timer in timers.items() if timeout not in expired}
-    return [results[plan.call_id] for plan in plans]
+    settled = [results[plan.call_id] for plan in plans]
+    count_calls(turn, settled)
+    return settled
 
 
 @dataclass(frozen=True)
@@ -77,14 +81,14 @@ class _Waiting:
 
 
 def _start(
-    ctx: Context, plan: Plan, caller: Caller, local: Mapping[str, LocalTool]
+    ctx: Context, plan: Plan, run: Run, local: Mapping[str, LocalTool]
 ) -> RestateDurableFuture[bytes] | SendHandle | None:
     if plan.error is not None:
         return None
     if plan.service is None:
         options = RunOptions[bytes](serde=BytesSerde(), max_attempts=1)
         return ctx.run_typed(f"tool {plan.tool}", _run_local, options, local[plan.tool], plan)
-    told = {CALLER_HEADER: caller.user_id}
+    told = run.headers(plan.call_id)
     target = (plan.service, plan.handler or "", plan.body.encode(), plan.key)
     if plan.readonly and plan.mode == "call":
         return ctx.generic_call(*target, headers=told)
@@ -127,10 +131,16 @@ async def _read(call: _Waiting) -> Result:
     try:
         body = await call.result
     except TerminalError as error:
-        denied = error.status_code == 403
-        why = error.message if 400 <= error.status_code < 500 or error.status_code == 504 else "the tool failed"
-        return _result(call.plan, "denied" if denied else "error", as_error(why))
+        fault = _fault(error.status_code)
+        why = "the tool failed" if fault == "failed" else error.message
+        return _result(call.plan, "denied" if error.status_code == 403 else "error", as_error(why), fault)
     return _ok(call.plan, body or b"null")
+
+
+def _fault(status: int) -> Fault:
+    if status == 504:
+        return "timeout"
+    return "refused" if 400 <= status < 500 else "failed"
 
 
 def _ok(plan: Plan, body: bytes) -> Result:
@@ -153,18 +163,20 @@ async def _leave(ctx: Context, call: _Waiting, caller: Caller) -> Result:
     plan = call.plan
     if isinstance(call.result, RestateDurableCallFuture):
         ctx.cancel_invocation(await call.result.invocation_id())
-        return _result(plan, "error", as_error(f"no answer within {plan.timeout:g} seconds"))
+        return _result(plan, "error", as_error(f"no answer within {plan.timeout:g} seconds"), "timeout")
     await _remember(ctx, plan, call.sent, caller)
     unknown = f"outcome unknown after {plan.timeout:g} seconds; it goes on as task {plan.task_id}; do not repeat it"
-    return _result(plan, "unknown", json.dumps({"status": "unknown", "task_id": plan.task_id, "error": unknown}))
+    told = json.dumps({"status": "unknown", "task_id": plan.task_id, "error": unknown})
+    return _result(plan, "unknown", told, "timeout")
 
 
 def _refused(plan: Plan) -> Result:
-    return _result(plan, "denied" if plan.denied else "error", as_error(plan.error or ""))
+    denied = plan.fault == "forbidden"
+    return _result(plan, "denied" if denied else "error", as_error(plan.error or ""), plan.fault)
 
 
-def _result(plan: Plan, status: str, content: str) -> Result:
-    log.info("call_settled", extra={"call": plan.call_id, "tool": plan.tool, "status": status})
-    return Result.model_validate(
-        {"call_id": plan.call_id, "tool": plan.tool, "status": status, "content": content, "seen_at": time.time()}
+def _result(plan: Plan, status: CallStatus, content: str, fault: Fault | None = None) -> Result:
+    log.info("call_settled", extra={"call": plan.call_id, "tool": label(plan), "status": status})
+    return Result(
+        call_id=plan.call_id, tool=plan.tool, status=status, content=content, fault=fault, seen_at=time.time()
     )

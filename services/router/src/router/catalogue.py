@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from restate.exceptions import RetryableError
 
 from contracts import Caller, Catalogue
+from router.metrics import catalogue_age
 from router.plan import Offer
 
 FIRST_WAIT_SECONDS = 25.0
@@ -27,6 +29,12 @@ class Offers:
         self._own = dict(own)
         self._all = dict(own)
         self._ready = asyncio.Event()
+        self._heard_at = time.monotonic()
+        catalogue_age.set_function(lambda: time.monotonic() - self._heard_at)
+
+    def heard(self) -> None:
+        """The registry has answered, be it that nothing has changed."""
+        self._heard_at = time.monotonic()
 
     def replace(self, catalogue: Catalogue) -> None:
         offers = {tool.name: Offer(tool) for tool in catalogue.tools} | self._own
@@ -63,6 +71,7 @@ async def _poll(offers: Offers, session: aiohttp.ClientSession, url: str, second
     while True:
         try:
             etag = await _fetch(offers, session, url, etag)
+            offers.heard()
             problem = ""
         except (aiohttp.ClientError, TimeoutError, ValidationError, ValueError) as error:
             problem = type(error).__name__

@@ -7,8 +7,7 @@ from datetime import timedelta
 import restate
 from restate import Context
 
-from router.run import Begun
-from runtime.caller import CALLER_HEADER
+from router.run import Run
 
 KNOWN_FOR_SECONDS = 60.0
 MAX_KNOWN = 10_000
@@ -32,12 +31,12 @@ class Customers:
         self._known[user_id] = time.monotonic() + KNOWN_FOR_SECONDS
 
 
-async def is_customer(ctx: Context, begun: Begun, customers: Customers) -> bool:
+async def is_customer(ctx: Context, run: Run, customers: Customers) -> bool:
     """False if the handler says that it knows no such customer; true if it says nothing in time."""
-    service, handler = begun.check_customer.split("/")
-    user_id = begun.caller.user_id
+    service, handler = run.begun.check_customer.split("/")
+    user_id = run.begun.caller.user_id
     asked = json.dumps({"user_id": user_id}).encode()
-    call = ctx.generic_call(service, handler, asked, headers={CALLER_HEADER: user_id})
+    call = ctx.generic_call(service, handler, asked, headers=run.headers())
     done, _ = await restate.wait_completed(call, ctx.sleep(ANSWER_WITHIN, "customer check timeout"))
     if call not in done:
         return True

@@ -7,6 +7,7 @@ transport, settings and error classes alone: no retries of its own, one total de
 import asyncio
 import json
 import logging
+import time
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from restate.exceptions import RetryableError
 
 from contracts import Outcome
+from router.metrics import count_model_call
 from router.plan import WantedCall, scrub
 from router.settings import RouterSettings
 
@@ -24,6 +26,7 @@ MAX_REPLY_BYTES = 1024 * 1024
 MAX_RETRY_AFTER_SECONDS = 20.0
 BACKOFF = timedelta(milliseconds=500)
 BYTES_PER_TOKEN = 4
+MODEL_CHARACTERS = 100
 
 REFUSED_TEXT = "I am sorry, but I cannot help with that."
 
@@ -36,6 +39,14 @@ _SETTING_TO_MEND = {
 }
 
 log = logging.getLogger(__name__)
+
+
+class ModelBusy(RetryableError):
+    """Asking again may help; `reason` is a short code."""
+
+    def __init__(self, reason: str, delay: timedelta) -> None:
+        super().__init__(f"model call failed: {reason}", status_code=503, retry_after=delay)
+        self.reason = reason
 
 
 class ModelFault(Exception):
@@ -51,13 +62,14 @@ class ContextTooLong(Exception):
 
 
 class Reply(BaseModel):
-    """What the model said, checked and cleaned. `cut`: it ended at its length limit."""
+    """What the model said, checked and cleaned. `cut`: it ended at its length limit. `model`: what it calls itself."""
 
     text: str
     calls: list[WantedCall]
     cut: bool
     prompt_tokens: int
     completion_tokens: int
+    model: str = ""
 
 
 class Model:
@@ -84,8 +96,27 @@ class Model:
     async def complete(self, chat: list[dict[str, Any]], tools: list[dict[str, Any]], seconds: float) -> Reply:
         """One paid call, at most `seconds` long and never longer than the setting.
 
-        Raises: `RetryableError` when asking again may help, `ModelFault` when it cannot, `ContextTooLong`.
+        Raises: `ModelBusy` when asking again may help, `ModelFault` when it cannot, `ContextTooLong`.
         """
+        started, outcome, reply = time.perf_counter(), "broken_off", None
+        try:
+            reply = await self._complete(chat, tools, seconds)
+            outcome = "ok"
+            return reply
+        except ModelBusy as error:
+            outcome = error.reason
+            raise
+        except ModelFault as error:
+            outcome = error.outcome
+            raise
+        except ContextTooLong:
+            outcome = "context_too_long"
+            raise
+        finally:
+            tokens = (reply.prompt_tokens, reply.completion_tokens) if reply else None
+            count_model_call(self.name, outcome, time.perf_counter() - started, tokens)
+
+    async def _complete(self, chat: list[dict[str, Any]], tools: list[dict[str, Any]], seconds: float) -> Reply:
         request: dict[str, Any] = {"model": self.name, "messages": chat}
         if tools:
             request["tools"] = tools
@@ -112,7 +143,7 @@ class Model:
 
 
 def read_reply(body: bytes) -> Reply:
-    """The body of a 200 as a `Reply`; raises `RetryableError` when it is not a usable completion."""
+    """The body of a 200 as a `Reply`; raises `ModelBusy` when it is not a usable completion."""
     if len(body) > MAX_REPLY_BYTES:
         raise _again("reply_too_large")
     try:
@@ -139,6 +170,7 @@ def _reply(completion: "_Completion", size: int) -> Reply:
         cut=finish == "length" and not calls,
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
+        model=completion.model[:MODEL_CHARACTERS] if isinstance(completion.model, str) else "",
     )
 
 
@@ -178,6 +210,7 @@ class _Usage(BaseModel):
 class _Completion(BaseModel):
     choices: list[_Choice]
     usage: _Usage | None = None
+    model: Any = None
 
     def model_post_init(self, _: Any) -> None:
         if not self.choices:
@@ -208,6 +241,6 @@ def _rate_limited(retry_after: str | None) -> Exception:
     return _again("rate_limited", timedelta(seconds=seconds))
 
 
-def _again(reason: str, delay: timedelta = BACKOFF) -> RetryableError:
+def _again(reason: str, delay: timedelta = BACKOFF) -> ModelBusy:
     log.warning("model_call_failed", extra={"reason": reason})
-    return RetryableError(f"model call failed: {reason}", status_code=503, retry_after=delay)
+    return ModelBusy(reason, delay)

@@ -6,12 +6,15 @@ catalogue, a policy or a setting never changes a run that is being replayed.
 
 import json
 import uuid
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import jsonschema_rs
 from pydantic import BaseModel, Field
 
 from contracts import Caller, Mode, Outcome, Tool
+
+Fault = Literal["unknown_tool", "bad_arguments", "forbidden", "refused", "failed", "timeout"]
+"""Why a call has no result: the first three are found while it is planned, the others while it is made."""
 
 TASK_ID_LENGTH = 16
 
@@ -25,7 +28,7 @@ class WantedCall(BaseModel):
 
 
 class Plan(BaseModel):
-    """What the router will do with one call: `error` is told to the model instead of a call.
+    """What the router will do with one call: `error` is told to the model instead of a call, `fault` says its kind.
 
     `body` is the final JSON for the tool. `service` is None for a local tool. `task_id` names the call if it outlives
     its turn.
@@ -35,7 +38,7 @@ class Plan(BaseModel):
     tool: str
     arguments: str
     error: str | None = None
-    denied: bool = False
+    fault: Fault | None = None
     service: str | None = None
     handler: str | None = None
     key: str | None = None
@@ -52,7 +55,8 @@ class Turn(BaseModel):
     """One journaled model turn: the assistant's message and the plan of each of its calls.
 
     `cut`: the message ended at the model's length limit. `outcome` is set when this turn ended the run without an
-    answer. Times are seconds since the epoch. `call_ms` holds, for the calls of the turn before, how long each took.
+    answer. Times are seconds since the epoch, from the first of its `attempts` on, as far as one process saw them.
+    `call_ms` holds, for the calls of the turn before, how long each took. `model` is what the endpoint says it is.
     """
 
     started_at: float
@@ -64,6 +68,8 @@ class Turn(BaseModel):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     call_ms: list[int] = Field(default_factory=list[int])
+    attempts: int = 1
+    model: str = ""
 
     @property
     def is_last(self) -> bool:
@@ -98,19 +104,23 @@ def make_plan(call_id: str, wanted: WantedCall, offers: dict[str, Offer], caller
     arguments = _object(wanted.arguments)
     plan = Plan(call_id=call_id, tool=wanted.name, arguments="{}" if arguments is None else wanted.arguments or "{}")
     offer = offers.get(wanted.name)
-    if wanted.problem is not None:
-        plan.error = wanted.problem
-    elif offer is None:
-        plan.error = f"there is no tool of that name; the tools are: {', '.join(sorted(offers))}"
+    if offer is None:
+        plan.fault, plan.error = "unknown_tool", _no_such_tool(offers)
+    elif wanted.problem is not None:
+        plan.fault, plan.error = "bad_arguments", wanted.problem
     elif not offer.allowed_to(caller):
-        plan.error, plan.denied = "this caller may not use this tool", True
+        plan.fault, plan.error = "forbidden", "this caller may not use this tool"
     elif arguments is None:
-        plan.error = "the arguments are not a JSON object"
+        plan.fault, plan.error = "bad_arguments", "the arguments are not a JSON object"
     elif (complaint := offer.complaint(arguments)) is not None:
-        plan.error = complaint
+        plan.fault, plan.error = "bad_arguments", complaint
     else:
         _fill(plan, offer.tool, arguments, caller, seconds_left)
     return plan
+
+
+def _no_such_tool(offers: dict[str, Offer]) -> str:
+    return f"there is no tool of that name; the tools are: {', '.join(sorted(offers))}"
 
 
 def _fill(plan: Plan, tool: Tool, arguments: dict[str, Any], caller: Caller, seconds_left: float) -> None:

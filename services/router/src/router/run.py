@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from contracts import Answer, Caller, CallRecord, Outcome, Usage
 from router.plan import Turn
 from router.transcript import Result
+from runtime.caller import CALL_HEADER, CALLER_HEADER, RUN_HEADER
+from runtime.tracing import TRACEPARENT, Trace
 
 
 class Limits(BaseModel):
@@ -20,22 +22,51 @@ class Limits(BaseModel):
 
 
 class Begun(BaseModel):
-    """What is settled before the first turn, once: the caller, the budgets, the time."""
+    """What is settled before the first turn, once: the caller, the budgets, the time, the model's name.
+
+    `traceparent` is the trace context of the attempt that settled it; empty when there was none, None without tracing.
+    """
 
     caller: Caller
     limits: Limits
     started_at: float
     check_customer: str = ""
+    model: str = ""
+    traceparent: str | None = None
+
+
+class Closed(BaseModel):
+    """When a run ended without a turn that tells it, and how long each call of the last turn took."""
+
+    ended_at: float
+    call_ms: list[int] = Field(default_factory=list[int])
 
 
 @dataclass
 class Run:
     """State of one run, rebuilt from the journal at each replay; `turns` and `results` go in step."""
 
+    id: str
     message: str
     begun: Begun
     turns: list[Turn] = field(default_factory=list[Turn])
     results: list[list[Result]] = field(default_factory=list[list[Result]])
+    closed: Closed | None = None
+    answer: Answer | None = None
+
+    @property
+    def trace(self) -> Trace | None:
+        """Where the spans of this run belong; None without tracing."""
+        return None if self.begun.traceparent is None else Trace.of(self.id, self.begun.traceparent)
+
+    def headers(self, call_id: str = "") -> dict[str, str]:
+        """What a call for this run is told beside its arguments."""
+        told = {CALLER_HEADER: self.begun.caller.user_id, RUN_HEADER: self.id}
+        if call_id:
+            told[CALL_HEADER] = call_id
+        if self.trace:
+            told[TRACEPARENT] = self.trace.traceparent(call_id)
+        return told
 
     def add(self, turn: Turn, results: list[Result]) -> None:
         self.turns.append(turn)
@@ -74,6 +105,11 @@ class Run:
     def clock(self) -> float:
         """The latest time that the journal knows, in seconds since the epoch."""
         return self.turns[-1].ended_at if self.turns else self.begun.started_at
+
+    @property
+    def ended_at(self) -> float:
+        """Seconds since the epoch."""
+        return self.closed.ended_at if self.closed else self.clock
 
     @property
     def was_cut(self) -> bool:
@@ -118,7 +154,7 @@ def _unfinished(outcome: Outcome, tickets: list[str]) -> str:
 
 
 def _records(run: Run) -> list[CallRecord]:
-    took = [turn.call_ms for turn in run.turns[1:]] + [run.last_call_ms()]
+    took = [turn.call_ms for turn in run.turns[1:]] + [run.closed.call_ms if run.closed else []]
     return [
         CallRecord(call_id=result.call_id, tool=result.tool, turn=number, status=result.status, ms=ms)
         for number, (results, times) in enumerate(zip(run.results, took, strict=True), start=1)

@@ -8,6 +8,7 @@ from router.customers import Customers
 from router.model import Model
 from router.plan import Offer
 from router.settings import RouterSettings
+from router.spans import RunSpans
 from router.tasks import CHECK_TASK, tasks
 from router.tools.articles import ArticleIndex
 from router.tools.local import local_tools
@@ -25,7 +26,9 @@ async def run(settings: RouterSettings) -> None:
     async with aiohttp.ClientSession() as session:
         local = local_tools(ArticleIndex.of_folder(settings.articles_dir), StatusPage(session, settings.status_url))
         own = {tool.name: Offer(tool) for tool in [CHECK_TASK, *(entry.tool for entry in local.values())]}
-        desk = Desk(settings, Model(settings), Offers(own), local, Customers(settings.customer_check))
+        desk = Desk(
+            settings, Model(settings), Offers(own), local, Customers(settings.customer_check), RunSpans(settings)
+        )
         async with polling(desk.offers, session, settings.catalogue_url, settings.catalogue_seconds):
             await serve(settings, [tool_router(desk), tasks])
         await desk.model.close()

@@ -22,6 +22,10 @@ class RouterSettings(RestateServiceSettings):
     openai_timeout: float = Field(default=30, gt=0, description="Seconds for one model call, all in all")
     openai_attempts: int = Field(default=3, ge=1, le=5, description="Model calls for one turn, retries included")
 
+    otel_instrumentation_genai_capture_message_content: bool = Field(
+        default=False, description="Put questions, answers, tool arguments and results into traces: personal data"
+    )
+
     catalogue_url: str = Field(default="http://127.0.0.1:9084/tools", description="The registry's catalogue")
     catalogue_seconds: float = Field(default=2, gt=0, description="How often the catalogue is asked for")
     status_url: str = Field(

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from contracts import CallStatus
-from router.plan import Turn
+from router.plan import Fault, Turn
 
 SYSTEM_PROMPT = """\
 You are the support agent of the company whose tools you are given. Answer the customer's question.
@@ -26,12 +26,16 @@ CONTINUE = "Your message was cut off. Continue exactly where it stopped."
 
 
 class Result(BaseModel):
-    """What became of one call. `content` is what the model reads; `ticket_id` is of the tool's own result."""
+    """What became of one call. `content` is what the model reads; `ticket_id` is of the tool's own result.
+
+    `seen_at` is when this attempt saw it, in seconds since the epoch.
+    """
 
     call_id: str
     tool: str
     status: CallStatus
     content: str
+    fault: Fault | None = None
     ticket_id: str | None = None
     seen_at: float = 0
 

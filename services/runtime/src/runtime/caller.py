@@ -4,11 +4,42 @@ The router sends the proven caller with every call in a header of its own, and t
 alone: a `user_id` that got into the arguments on any other way finds nothing.
 """
 
+import re
 from typing import Any
 
 CALLER_HEADER = "x-switchboard-caller"
+RUN_HEADER = "x-switchboard-run"
+"""The id of the run that a call belongs to; for logs alone."""
+CALL_HEADER = "x-switchboard-call"
+"""The id of the call itself, as the model knows it; for logs alone."""
 
 
 def caller_of(ctx: Any) -> str:
     """The user id of the proven caller of this invocation; empty, which row-level security takes for nobody."""
     return ctx.request().headers.get(CALLER_HEADER, "")
+
+
+ROUTE = ("ToolRouter", "route")
+"""The handler whose invocations are the runs, and the only one that a client reaches: its headers prove nothing."""
+
+_RUN = re.compile(r"inv_[A-Za-z0-9]{1,64}")
+_CALL = re.compile(r"call_[0-9]{1,4}_[0-9]{1,4}")
+
+
+def run_of(ctx: Any) -> str:
+    """The id of the run that this invocation belongs to; empty if nobody said so."""
+    return ctx.request().id if _is_route(ctx) else _told(ctx, RUN_HEADER, _RUN)
+
+
+def call_of(ctx: Any) -> str:
+    """The id of the tool call that this invocation belongs to; empty if nobody said so."""
+    return "" if _is_route(ctx) else _told(ctx, CALL_HEADER, _CALL)
+
+
+def _is_route(ctx: Any) -> bool:
+    return (ctx.handler.service_tag.name, ctx.handler.name) == ROUTE
+
+
+def _told(ctx: Any, header: str, shape: re.Pattern[str]) -> str:
+    value = ctx.request().headers.get(header, "")
+    return value if shape.fullmatch(value) else ""

@@ -336,7 +336,13 @@ METRICS = (
     ),
 )
 
-_AGENT = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.agent.name", "openinference.span.kind")
+_GENAI_SPAN = (
+    "gen_ai.operation.name",
+    "gen_ai.provider.name",
+    "openinference.span.kind",
+    "langfuse.observation.type",
+)
+"""On every span of the agent; `error.type` besides when it went wrong."""
 
 SPANS = (
     Signal(
@@ -344,27 +350,29 @@ SPANS = (
         "span",
         "s",
         (
-            *_AGENT,
-            "gen_ai.request.model",
-            "gen_ai.usage.input_tokens",
-            "gen_ai.usage.output_tokens",
+            *_GENAI_SPAN,
+            "gen_ai.agent.name",
+            "langfuse.trace.name",
             "switchboard.run",
             "switchboard.outcome",
+            "switchboard.turns",
             "user.id",
-            "session.id",
         ),
         ("router",),
-        "One run, from the question to the answer.",
+        "One run, from the question to the answer. `user.id` is a digest.",
     ),
     Signal(
         "chat {model}",
         "span",
         "s",
         (
-            *_AGENT,
+            *_GENAI_SPAN,
             "gen_ai.request.model",
             "gen_ai.usage.input_tokens",
             "gen_ai.usage.output_tokens",
+            "llm.model_name",
+            "llm.token_count.prompt",
+            "llm.token_count.completion",
             "server.address",
             "server.port",
             "switchboard.turn",
@@ -378,12 +386,13 @@ SPANS = (
         "span",
         "s",
         (
-            *_AGENT,
+            *_GENAI_SPAN,
             "gen_ai.tool.name",
             "gen_ai.tool.call.id",
             "gen_ai.tool.type",
-            "switchboard.status",
+            "tool.name",
             "switchboard.turn",
+            "switchboard.status",
         ),
         ("router",),
         "One tool call, from the decision to its result.",

@@ -57,13 +57,18 @@ class Trace:
             return cls(invocation, _number(invocation, 16), 0, sampled=True)
         return cls(invocation, int(found[1], 16), int(found[2], 16), sampled=bool(int(found[3], 16) & 1))
 
+    @property
+    def hex_id(self) -> str:
+        """The trace id as people and tools write it."""
+        return f"{self.trace_id:032x}"
+
     def span_id(self, step: str = "") -> int:
         """The id of a step's span; that of the invocation's own span for the empty step."""
         return _number(f"{self.invocation}/{step}", 8)
 
     def traceparent(self, step: str = "") -> str:
         """The header by which what this step starts hangs below it."""
-        return f"00-{self.trace_id:032x}-{self.span_id(step):016x}-{int(self.sampled):02x}"
+        return f"00-{self.hex_id}-{self.span_id(step):016x}-{int(self.sampled):02x}"
 
     def emit(self, span: Span, step: str = "") -> None:
         """Hand over the span of a step, below the invocation's own span; of the invocation's own for the empty step."""

@@ -1,0 +1,72 @@
+"""What the agent counts. Runs and calls count while they are done for the first time, not once more in a replay."""
+
+from contracts import Answer
+from router.plan import Plan, Turn
+from router.transcript import Result
+from runtime.metrics import counter, gauge, histogram, is_live
+
+PROVIDER = "openai"
+"""Of the GenAI conventions' well-known values the one for an OpenAI-compatible endpoint, whoever is behind it."""
+
+NOT_ON_OFFER = "not_on_offer"
+
+_runs = counter("switchboard_runs_total")
+_run_seconds = histogram("switchboard_run_duration_seconds")
+_run_turns = histogram("switchboard_run_turns")
+_run_calls = histogram("switchboard_run_calls")
+_tool_calls = counter("switchboard_tool_calls_total")
+_tool_errors = counter("switchboard_tool_errors_total")
+_tool_seconds = histogram("switchboard_tool_call_duration_seconds")
+_model_calls = counter("switchboard_model_calls_total")
+_model_retries = counter("switchboard_model_retries_total")
+_tokens = histogram("gen_ai_client_token_usage")
+_model_seconds = histogram("gen_ai_client_operation_duration_seconds")
+catalogue_age = gauge("switchboard_catalogue_age_seconds")
+
+
+def count_run(answer: Answer, seconds: float, run_id: str, trace_id: str) -> None:
+    """A run that ended with an answer, good or bad. Exemplars lead from the histogram to the trace and the run."""
+    if not is_live():
+        return
+    _runs.labels(answer.outcome).inc()
+    exemplar = {"run": run_id, "trace_id": trace_id} if trace_id else {"run": run_id}
+    _run_seconds.labels(answer.outcome).observe(seconds, exemplar)
+    _run_turns.observe(answer.usage.turns)
+    _run_calls.observe(answer.usage.calls)
+
+
+def count_broken_off(outcome: str) -> None:
+    """A run without an answer: `cancelled`, or `failed` by a fault that is not of the question's making."""
+    if is_live():
+        _runs.labels(outcome).inc()
+
+
+def count_calls(turn: Turn, results: list[Result]) -> None:
+    """The calls of a turn that has just been settled."""
+    if not is_live():
+        return
+    for plan, result in zip(turn.plans, results, strict=True):
+        tool = label(plan)
+        _tool_calls.labels(tool, result.status).inc()
+        if result.fault is not None:
+            _tool_errors.labels(tool, result.fault).inc()
+        if plan.fault is None:
+            _tool_seconds.labels(tool).observe(max(0.0, result.seen_at - turn.ended_at))
+
+
+def count_model_call(model: str, outcome: str, seconds: float, tokens: tuple[int, int] | None) -> None:
+    """One call at the endpoint; `tokens` of its input and output, if it answered."""
+    _model_calls.labels(model, outcome).inc()
+    about = ("chat", PROVIDER, model)
+    _model_seconds.labels(*about, "" if outcome == "ok" else outcome).observe(seconds)
+    for kind, number in zip(("input", "output"), tokens or (), strict=False):
+        _tokens.labels(*about, kind).observe(number)
+
+
+def count_model_retry(model: str) -> None:
+    _model_retries.labels(model).inc()
+
+
+def label(plan: Plan) -> str:
+    """The tool's name as a label: what the model made up would be without bounds."""
+    return NOT_ON_OFFER if plan.fault == "unknown_tool" else plan.tool

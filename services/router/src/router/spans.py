@@ -1,0 +1,174 @@
+"""The spans of a run, made from what the journal holds of it, after OpenTelemetry's GenAI conventions.
+
+Beside them stand the few attributes by which Langfuse and Phoenix tell agents, model calls and tools apart
+(https://langfuse.com/integrations/native/opentelemetry, https://arize-ai.github.io/openinference/spec/). Who asked is
+a digest, and no text is in any of it, unless the operator has opted in to content.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from yarl import URL
+
+from contracts import Answer
+from router.metrics import PROVIDER, label
+from router.plan import Plan, Turn
+from router.run import Run
+from router.settings import RouterSettings
+from router.transcript import SYSTEM_PROMPT, Chat, Result, messages
+from runtime.tracing import Span
+
+AGENT = "switchboard"
+
+_CHAT, _TOOL, _RUN = ("chat", "LLM", "generation"), ("execute_tool", "TOOL", "tool"), ("invoke_agent", "AGENT", "agent")
+"""Operations, as OpenTelemetry, OpenInference and Langfuse call them."""
+
+
+class RunSpans:
+    """Emits the spans of runs, each as soon as the journal holds its end."""
+
+    def __init__(self, settings: RouterSettings) -> None:
+        self._content = settings.otel_instrumentation_genai_capture_message_content
+        self._temperature = settings.openai_temperature
+        self._endpoint = URL(settings.openai_base_url)
+
+    def turn_decided(self, run: Run, turn: Turn) -> None:
+        """The turn's model call, and the calls of the turn before: when those ended is journaled with this one."""
+        if run.trace is None:
+            return
+        self.calls_settled(run, turn.call_ms)
+        run.trace.emit(self._chat(run, turn), f"turn {len(run.turns) + 1}")
+
+    def calls_settled(self, run: Run, took_ms: list[int]) -> None:
+        """The calls of the latest turn, each with how long it took."""
+        if run.trace is None or not run.turns:
+            return
+        turn, number = run.turns[-1], len(run.turns)
+        for plan, result, ms in zip(turn.plans, run.results[-1], took_ms, strict=True):
+            run.trace.emit(self._call(plan, result, number, turn.ended_at, ms / 1000), plan.call_id)
+
+    def run_ended(self, run: Run, answer: Answer) -> None:
+        if run.trace is None:
+            return
+        error = "" if answer.outcome == "answered" else answer.outcome
+        text = {"input": run.message, "output": answer.text} if self._content else {}
+        run.trace.emit(self._run(run, answer.outcome, run.ended_at, error, text))
+
+    def run_broken_off(self, run: Run, outcome: str, at: float) -> None:
+        if run.trace is not None:
+            run.trace.emit(self._run(run, outcome, at, outcome, {}))
+
+    def _run(self, run: Run, outcome: str, ended_at: float, error: str, text: dict[str, str]) -> Span:
+        attributes = _operation(_RUN, error) | {
+            "gen_ai.agent.name": AGENT,
+            "langfuse.trace.name": AGENT,
+            "switchboard.run": run.id,
+            "switchboard.outcome": outcome,
+            "switchboard.turns": len(run.turns),
+            "user.id": run.begun.caller.user_id if self._content else digest(run.begun.caller.user_id),
+        }
+        return Span(f"invoke_agent {AGENT}", run.begun.started_at, ended_at, attributes | _in_out(**text), error=error)
+
+    def _chat(self, run: Run, turn: Turn) -> Span:
+        error = turn.outcome or ""
+        attributes = _operation(_CHAT, error) | {
+            "gen_ai.request.model": run.begun.model,
+            "gen_ai.usage.input_tokens": turn.prompt_tokens,
+            "gen_ai.usage.output_tokens": turn.completion_tokens,
+            "llm.model_name": run.begun.model,
+            "llm.token_count.prompt": turn.prompt_tokens,
+            "llm.token_count.completion": turn.completion_tokens,
+            "server.address": self._endpoint.host or "",
+            "server.port": self._endpoint.port or 443,
+            "switchboard.turn": len(run.turns) + 1,
+            "switchboard.attempts": turn.attempts,
+        }
+        if turn.model:
+            attributes["gen_ai.response.model"] = turn.model
+        if self._temperature is not None:
+            attributes["gen_ai.request.temperature"] = self._temperature
+        if not error:
+            attributes["gen_ai.response.finish_reasons"] = [_finish_reason(turn)]
+        if self._content:
+            attributes |= _chat_content(messages(run.message, run.turns, run.results), turn)
+        return Span(f"chat {run.begun.model}", turn.started_at, turn.ended_at, attributes, "client", error)
+
+    def _call(self, plan: Plan, result: Result, turn: int, started_at: float, seconds: float) -> Span:
+        tool, error = label(plan), result.fault or ("unknown" if result.status == "unknown" else "")
+        attributes = _operation(_TOOL, error) | {
+            "gen_ai.tool.name": tool,
+            "gen_ai.tool.call.id": plan.call_id,
+            "gen_ai.tool.type": "function",
+            "tool.name": tool,
+            "switchboard.turn": turn,
+            "switchboard.status": result.status,
+        }
+        if self._content:
+            attributes |= {
+                "gen_ai.tool.call.arguments": plan.arguments,
+                "gen_ai.tool.call.result": result.content,
+            } | _in_out(plan.arguments, result.content)
+        return Span(f"execute_tool {tool}", started_at, started_at + seconds, attributes, error=error)
+
+
+def digest(user_id: str) -> str:
+    """The same for all questions of one user, so that they can be grouped, and not the id."""
+    return hashlib.sha256(user_id.encode()).hexdigest()[:16]
+
+
+def _operation(names: tuple[str, str, str], error: str) -> dict[str, Any]:
+    operation, openinference, langfuse = names
+    attributes: dict[str, Any] = {
+        "gen_ai.operation.name": operation,
+        "gen_ai.provider.name": PROVIDER,
+        "openinference.span.kind": openinference,
+        "langfuse.observation.type": langfuse,
+    }
+    return attributes | {"error.type": error} if error else attributes
+
+
+def _in_out(input: str = "", output: str = "") -> dict[str, str]:  # noqa: A002
+    return {name: text for name, text in (("input.value", input), ("output.value", output)) if text}
+
+
+def _finish_reason(turn: Turn) -> str:
+    if turn.plans:
+        return "tool_calls"
+    return "length" if turn.cut else "stop"
+
+
+def _chat_content(chat: Chat, turn: Turn) -> dict[str, str]:
+    said = [_part(each) for each in chat[1:]]
+    reply: dict[str, Any] = {"role": "assistant", "content": turn.text or None, "finish_reason": _finish_reason(turn)}
+    if turn.plans:
+        reply["tool_calls"] = [
+            {"id": plan.call_id, "function": {"name": plan.tool, "arguments": plan.arguments}} for plan in turn.plans
+        ]
+    content = {
+        "gen_ai.system_instructions": _json([{"type": "text", "content": SYSTEM_PROMPT}]),
+        "gen_ai.input.messages": _json(said),
+        "gen_ai.output.messages": _json([_part(reply)]),
+    }
+    return content | {"input.value": content["gen_ai.input.messages"], "output.value": turn.text}
+
+
+def _part(message: dict[str, Any]) -> dict[str, Any]:
+    """A chat message in the conventions' form: https://opentelemetry.io/schemas/1.41.1, `gen_ai.input.messages`."""
+    if message["role"] == "tool":
+        response = {"type": "tool_call_response", "id": message["tool_call_id"], "response": message["content"]}
+        return {"role": "tool", "parts": [response]}
+    parts: list[dict[str, Any]] = []
+    if message.get("content"):
+        parts.append({"type": "text", "content": message["content"]})
+    for call in message.get("tool_calls", []):
+        function = call["function"]
+        parts.append(
+            {"type": "tool_call", "id": call["id"], "name": function["name"], "arguments": function["arguments"]}
+        )
+    told = {"role": message["role"], "parts": parts}
+    return told | {"finish_reason": message["finish_reason"]} if "finish_reason" in message else told
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

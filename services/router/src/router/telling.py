@@ -1,0 +1,32 @@
+"""What a run leaves to be seen when it ends: its own span, its counts, and the certainty that its spans have left."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from restate import TerminalError
+
+from router.metrics import count_broken_off, count_run
+from router.run import Run
+from router.spans import RunSpans
+from runtime.tracing import spans_sent
+
+
+@asynccontextmanager
+async def told(run: Run, spans: RunSpans) -> AsyncGenerator[None]:
+    """Around the work on a run, which leaves its answer in it. A suspended or broken attempt tells nothing: it comes
+    again."""
+    try:
+        yield
+    except TerminalError as error:
+        outcome = "cancelled" if error.status_code == 409 else "failed"
+        count_broken_off(outcome)
+        spans.run_broken_off(run, outcome, time.time())
+        await spans_sent()
+        raise
+    if run.answer is not None:
+        count_run(run.answer, run.ended_at - run.begun.started_at, run.id, run.trace.hex_id if run.trace else "")
+        if run.closed is not None:
+            spans.calls_settled(run, run.closed.call_ms)
+        spans.run_ended(run, run.answer)
+        await spans_sent()
