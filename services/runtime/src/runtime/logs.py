@@ -1,12 +1,31 @@
-"""Logs: one JSON line for each event, with invocation and trace ids, silent while Restate replays a journal."""
+"""Logs: one JSON line for each logical event, silent while Restate replays a journal. The events stand in `signals`.
 
+Nothing that came from outside stands in a line, at any level: our events are literals with fields that hold no text of
+a customer; an exception is told by its classes and frames, never by its words; and of what a library says only that
+stays which is a literal in its source. Restate keeps the words of a failed attempt, for those who may read its journal.
+"""
+
+import copy
 import logging
+import re
 import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 from restate.extensions import current_context
 from restate.server_context import restate_context_is_replaying
+
+from runtime.caller import call_of, run_of
+from runtime.tracing import TRACEPARENT, Trace
+
+LIBRARY_LINE = "library_line"
+FRAMES = 20
 
 _LIBRARIES = {
     "restate": logging.ERROR,
@@ -16,30 +35,55 @@ _LIBRARIES = {
     "openai": logging.WARNING,
 }
 
+_CLASS = re.compile(r"(?:[\[(]\d+[\])] )*([A-Za-z_][A-Za-z0-9_.]{0,80})\(")
+
+
+class _Lines(JsonFormatter):
+    """A record as one line of JSON, without what it must not hold."""
+
+    converter = time.gmtime
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(_clean(record))
+
 
 def configure_logs(service: str, level: str = "INFO") -> None:
-    """Send every log line of this process to standard error as JSON."""
+    """Send every log line of this process to standard error as JSON; warnings, and what ends a thread, too."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        JsonFormatter(
+        _Lines(
             "{asctime}{levelname}{name}{message}",
             style="{",
             rename_fields={"asctime": "time", "levelname": "level", "name": "logger", "message": "event"},
             static_fields={"service": service},
+            reserved_attrs=[*RESERVED_ATTRS, "is_event"],
         )
     )
-    handler.addFilter(_in_context)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name, least in _LIBRARIES.items():
         logging.getLogger(name).setLevel(least)
     logging.getLogger("restate.server_context").addFilter(_not_a_planned_retry)
+    sys.excepthook = lambda kind, error, trace: _uncaught(error)
+    threading.excepthook = lambda args: None if args.exc_type is SystemExit else _uncaught(args.exc_value)
+    sys.unraisablehook = lambda args: _uncaught(args.exc_value)
+    warnings.showwarning = _warned
 
 
 def get_logger(name: str) -> logging.Logger:
-    """A logger whose lines about an invocation are written once, not again at each replay."""
+    """A logger of events: `log.info("it_happened", extra={...})`, with an event and fields of the table.
+
+    Lines about an invocation are written once, not again at each replay.
+    """
     logger = logging.getLogger(name)
-    logger.addFilter(_not_replaying)
+    logger.addFilter(_event)
     return logger
+
+
+def _event(record: logging.LogRecord) -> bool:
+    record.is_event = True
+    return not restate_context_is_replaying.get()
 
 
 def _not_a_planned_retry(record: logging.LogRecord) -> bool:
@@ -48,17 +92,78 @@ def _not_a_planned_retry(record: logging.LogRecord) -> bool:
     return error is None or "[503]" not in str(error)
 
 
-def _not_replaying(_: logging.LogRecord) -> bool:
-    return not restate_context_is_replaying.get()
+def _clean(record: logging.LogRecord) -> logging.LogRecord:
+    fields = _ids() | _exception(record)
+    if "is_event" in record.__dict__:
+        clean = copy.copy(record)
+        clean.exc_info = clean.exc_text = clean.stack_info = None
+        for name, value in fields.items():
+            clean.__dict__.setdefault(name, value)
+        return clean
+    text = {"text": record.msg} if isinstance(record.msg, str) and _is_literal(record.msg) else {}
+    place = f"{_short(record.pathname)}:{record.lineno} {record.funcName}"
+    kept = {name: record.__dict__[name] for name in ("name", "levelname", "levelno", "created", "msecs")}
+    return logging.makeLogRecord(kept | fields | text | {"msg": LIBRARY_LINE, "place": place})
 
 
-def _in_context(record: logging.LogRecord) -> bool:
-    for name, value in _ids().items():
-        setattr(record, name, value)
-    return True
+def _is_literal(text: str) -> bool:
+    """Whether a text stands as it is in the source of whoever logs it: then nothing was put into it."""
+    frame = sys._getframe()  # pyright: ignore[reportPrivateUsage]
+    while frame is not None:
+        if text in frame.f_code.co_consts:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _exception(record: logging.LogRecord) -> dict[str, Any]:
+    error = record.exc_info[1] if record.exc_info else None
+    return {} if error is None else {"exception": _classes(error), "stack": _frames(error.__traceback__)}
+
+
+def _classes(error: BaseException) -> list[str]:
+    """The class of an error, then those of its causes. Restate's own error wraps what a step raised in a text."""
+    classes: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(classes) < FRAMES:
+        classes.append(type(cause).__qualname__)
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    wrapped = _CLASS.match(str(error)) if type(error).__name__ == "VMException" else None
+    return [*classes, wrapped[1]] if wrapped else classes
+
+
+def _frames(trace: TracebackType | None) -> list[str]:
+    """Where it was raised, innermost last: places in source files, no values."""
+    frames: list[str] = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{_short(code.co_filename)}:{trace.tb_lineno} {code.co_qualname}")
+        trace = trace.tb_next
+    return frames[-FRAMES:]
+
+
+def _short(path: str) -> str:
+    """A file as its package names it."""
+    parts = Path(path).parts
+    for root in ("site-packages", "src"):
+        if root in parts:
+            return "/".join(parts[len(parts) - parts[::-1].index(root) :])
+    return "/".join(parts[-2:])
+
+
+_log = get_logger(__name__)
+
+
+def _uncaught(error: BaseException | None) -> None:
+    _log.error("uncaught", exc_info=error)
+
+
+def _warned(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+    _log.warning("python_warning", extra={"category": category.__name__, "place": f"{_short(filename)}:{lineno}"})
 
 
 def _ids() -> dict[str, Any]:
+    """What a line within an invocation is about. The trace is the caller's, else the attempt's, else its own."""
     try:
         context = current_context()
     except LookupError:
@@ -66,5 +171,8 @@ def _ids() -> dict[str, Any]:
     if context is None:
         return {}
     request = context.request()
-    traceparent = (request.attempt_headers.get("traceparent") or request.headers.get("traceparent") or "").split("-")
-    return {"invocation": request.id} | ({"trace": traceparent[1]} if len(traceparent) == 4 else {})
+    told_by = (request.headers, request.attempt_headers)
+    traces = [Trace.of(request.id, headers.get(TRACEPARENT, "")) for headers in told_by]
+    trace = next((each for each in traces if each.above), traces[0])
+    told = {"run": run_of(context), "call": call_of(context), "trace": f"{trace.trace_id:032x}"}
+    return {"invocation": request.id} | {name: value for name, value in told.items() if value}
