@@ -6,7 +6,6 @@ or empty means nobody.
 
 import asyncio
 import hashlib
-import logging
 import re
 import ssl
 import sys
@@ -21,6 +20,7 @@ import asyncpg
 from restate import TerminalError
 from restate.exceptions import RetryableError
 
+from runtime.logs import get_logger
 from runtime.metrics import counter, gauge, histogram
 
 if TYPE_CHECKING:
@@ -52,16 +52,14 @@ _STARTING = (
 """What a database says, or its absence, while it is coming up: refused, unknown host, no reply, not yet, too many."""
 _MIGRATION = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 
-_AWAY, _BUSY, _REFUSED = "away", "busy", "refused"
-
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _connections = gauge("switchboard_postgres_pool_connections")
 _limit = gauge("switchboard_postgres_pool_limit")
 _waiting = gauge("switchboard_postgres_pool_waiting")
 _wait = histogram("switchboard_postgres_pool_wait_seconds")
 _errors = counter("switchboard_postgres_errors_total")
-for _kind in (_AWAY, _BUSY, _REFUSED):
+for _kind in ("away", "busy", "refused"):
     _errors.labels(_kind)
 
 
@@ -188,7 +186,9 @@ async def _acquire(pool: Pool) -> Connection:
     except TimeoutError:
         if pool.get_size() < pool.get_max_size():  # it may open more connections: the database does not answer
             raise
-        raise _retry(_BUSY, "every connection of the pool is in use") from None
+        _errors.labels("busy").inc()
+        log.warning("database_busy")
+        raise _again("the database is busy: every connection of the pool is in use") from None
 
 
 @contextmanager
@@ -199,18 +199,22 @@ def sql_errors() -> Generator[None]:
     except asyncpg.PostgresError as error:
         state = error.sqlstate or ""
         if state[:2] in _RETRYABLE_CLASSES:
-            raise _retry(_AWAY, f"SQLSTATE {state}") from None
-        _errors.labels(_REFUSED).inc()
+            raise _away(f"SQLSTATE {state}") from None
+        _errors.labels("refused").inc()
         log.error("statement_refused", extra={"sqlstate": state, "error": type(error).__name__})
         raise TerminalError("the database refused the statement", status_code=500) from None
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
-        raise _retry(_AWAY, type(error).__name__) from None
+        raise _away(type(error).__name__) from None
 
 
-def _retry(kind: str, reason: str) -> RetryableError:
-    _errors.labels(kind).inc()
-    log.warning(f"database_{kind}", extra={"reason": reason})
-    return RetryableError(f"the database is {kind}: {reason}", status_code=503, retry_after=RETRY_AFTER)
+def _away(reason: str) -> RetryableError:
+    _errors.labels("away").inc()
+    log.warning("database_away", extra={"reason": reason})
+    return _again(f"the database is away: {reason}")
+
+
+def _again(message: str) -> RetryableError:
+    return RetryableError(message, status_code=503, retry_after=RETRY_AFTER)
 
 
 @dataclass(frozen=True)

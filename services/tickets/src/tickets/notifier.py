@@ -4,6 +4,7 @@ The message id stays the same through every attempt, so a receiver that remember
 """
 
 import hashlib
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -16,7 +17,10 @@ from standardwebhooks import Webhook
 
 from runtime.checked import RAW, checked
 from runtime.logs import get_logger
+from runtime.metrics import counter, histogram, is_live
 from runtime.serving import RETRY
+from runtime.steps import Attempts
+from runtime.tracing import TRACEPARENT, Span, Trace, spans_sent, trace_of
 from tickets.model import Ticket
 from tickets.rules import Category, Priority
 
@@ -25,9 +29,17 @@ GIVE_UP_AFTER = timedelta(hours=23)
 DEADLINE_SECONDS = "86400"
 """Of the whole invocation, for the registry, which ends what runs longer; giving up by ourselves comes first."""
 
+CANCELLED = 409
 _TRY_AGAIN = {408, 425, 429}
 
+POST = "post webhook"
+
 log = get_logger(__name__)
+
+_attempts = counter("switchboard_notification_attempts_total")
+_delay = histogram("switchboard_notification_delay_seconds")
+for _outcome in ("delivered", "refused", "failed"):
+    _attempts.labels(_outcome)
 
 
 class TicketCreated(BaseModel):
@@ -54,6 +66,19 @@ class NotDelivered(Exception):
     """An attempt failed in a way that another one may mend; the text never holds the URL, which may hold a token."""
 
 
+class Posted(BaseModel):
+    """How a delivery ended, as the journal has it: the receiver's last word, when, and what it took."""
+
+    ended_at: float
+    status: int | None = None
+    attempts: int | None = None
+    error: Literal["", "refused", "no_webhook", "gave_up"] = ""
+
+    @property
+    def problem(self) -> str:
+        return f"the receiver refused the message: status {self.status}" if self.status else "WEBHOOK_URL is not set"
+
+
 Post = Callable[[Notification], Awaitable[int]]
 """Posts one notification, returns the receiver's status; raises `NotDelivered` when there was no reply."""
 
@@ -67,9 +92,10 @@ def ticket_created(workflow_key: str, user_id: str, ticket: Ticket) -> Notificat
     )
 
 
-def send(ctx: restate.Context, notification: Notification) -> None:
+def send(ctx: restate.Context, notification: Notification, traceparent: str) -> None:
     """Hand it to Restate, which delivers it to the notifier whatever happens to the sender."""
-    ctx.generic_send("Notifier", "deliver", notification.model_dump_json().encode())
+    body = notification.model_dump_json().encode()
+    ctx.generic_send("Notifier", "deliver", body, headers={TRACEPARENT: traceparent})
 
 
 def webhook_post(http: aiohttp.ClientSession, url: str, secret: str) -> Post:
@@ -89,7 +115,7 @@ def webhook_post(http: aiohttp.ClientSession, url: str, secret: str) -> Post:
                 url, data=body, headers=headers, timeout=ATTEMPT_TIMEOUT, allow_redirects=False
             ) as reply:
                 return reply.status
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # a text of theirs may hold the URL
             raise NotDelivered(type(error).__name__) from None
 
     return post
@@ -103,33 +129,74 @@ def notifier(post: Post | None) -> restate.Service:
         ingress_private=True,
         invocation_retry_policy=RETRY,
     )
-    until_delivered = RunOptions[int](
+    until_delivered = RunOptions[Posted](
         initial_retry_interval=timedelta(seconds=1),
         retry_interval_factor=2,
         max_retry_interval=timedelta(minutes=5),
         max_duration=GIVE_UP_AFTER,
     )
+    attempts = Attempts()
 
-    async def attempt(notification: Notification) -> int:
+    async def attempt(invocation: str, notification: Notification) -> Posted:
         if post is None:
-            raise TerminalError("WEBHOOK_URL is not set", status_code=503)
-        status = await post(notification)
-        if status >= 500 or status in _TRY_AGAIN:
-            raise NotDelivered(f"status {status}")
-        if not 200 <= status < 300:
-            raise TerminalError(f"the receiver refused the message: status {status}", status_code=502)
-        return status
+            return Posted(ended_at=time.time(), error="no_webhook")
+        step = (invocation, POST)
+        number = attempts.begin(step).number
+        status = await post_once(post, notification)
+        attempts.forget(step)
+        error = "" if is_delivered(status) else "refused"
+        return Posted(ended_at=time.time(), status=status, attempts=number, error=error)
 
     @service.handler(input_serde=RAW, metadata={"switchboard.deadline": DEADLINE_SECONDS})
     @checked
     async def deliver(ctx: restate.Context, notification: Notification) -> None:  # pyright: ignore[reportUnusedFunction]
         """Post one notification until the receiver takes or refuses it; gives up after a day."""
+        trace = trace_of(ctx)
         facts = {"message_id": notification.message_id, "ticket_id": notification.data.ticket_id}
         try:
-            await ctx.run_typed("post webhook", attempt, until_delivered, notification)
+            posted = await ctx.run_typed(POST, attempt, until_delivered, trace.invocation, notification)
         except TerminalError as error:
             log.error("notification_not_delivered", extra=facts | {"reason": error.message})
+            if error.status_code != CANCELLED:
+                tell(trace, notification, Posted(ended_at=await ctx.time(), error="gave_up"))
+                await spans_sent()
             raise
+        tell(trace, notification, posted)
+        await spans_sent()
+        if posted.error:
+            log.error("notification_not_delivered", extra=facts | {"reason": posted.problem})
+            raise TerminalError(posted.problem, status_code=502 if posted.status else 503)
+        if is_live():
+            _delay.observe(max(0.0, posted.ended_at - notification.timestamp.timestamp()))
         log.info("notification_delivered", extra=facts)
 
     return service
+
+
+async def post_once(post: Post, notification: Notification) -> int:
+    """The receiver's final word; raises `NotDelivered` when another attempt may get a better one."""
+    try:
+        status = await post(notification)
+        if status >= 500 or status in _TRY_AGAIN:
+            raise NotDelivered(f"status {status}")
+    except NotDelivered:
+        _attempts.labels("failed").inc()
+        raise
+    _attempts.labels("delivered" if is_delivered(status) else "refused").inc()
+    return status
+
+
+def is_delivered(status: int) -> bool:
+    return 200 <= status < 300
+
+
+def tell(trace: Trace, notification: Notification, posted: Posted) -> None:
+    """The span of the delivery: from the ticket's creation on, whatever number of attempts and processes it took."""
+    attributes: dict[str, str | int] = {
+        "switchboard.invocation": trace.invocation,
+        "messaging.message.id": notification.message_id,
+    }
+    if posted.status is not None and posted.attempts is not None:
+        attributes |= {"http.response.status_code": posted.status, "switchboard.attempts": posted.attempts}
+    started_at = notification.timestamp.timestamp()
+    trace.emit(Span("Notifier/deliver", started_at, posted.ended_at, attributes, "client", posted.error))

@@ -1,5 +1,7 @@
 """Runs the ticket services, or one of their commands: `provision`, `migrate`, `staff`."""
 
+from contextlib import nullcontext
+
 import aiohttp
 import typer
 
@@ -9,6 +11,7 @@ from runtime.postgres import migrate, open_pool, provision, run_command
 from runtime.serving import run as run_service
 from runtime.serving import serve
 from runtime.tracing import configure_tracing
+from tickets.counts import counting
 from tickets.notifier import Post, notifier, webhook_post
 from tickets.reading import ticket_tools
 from tickets.settings import AdminSettings, OwnerSettings, TicketSettings
@@ -58,7 +61,9 @@ async def _serve(settings: TicketSettings) -> None:
     async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
         store = TicketStore(pool)
         post = _post(settings, http)
-        await serve(settings, [ticket_workflow(store, notify=post is not None), ticket_tools(store), notifier(post)])
+        async with counting(pool, settings.count_seconds) if settings.metrics_port else nullcontext():
+            workflow = ticket_workflow(store, notify=post is not None)
+            await serve(settings, [workflow, ticket_tools(store), notifier(post)])
 
 
 def _post(settings: TicketSettings, http: aiohttp.ClientSession) -> Post | None:

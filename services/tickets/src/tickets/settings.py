@@ -23,6 +23,10 @@ class TicketSettings(RestateServiceSettings):
         description="Signs the webhooks: `whsec_` and 24 to 64 random bytes in base64; required with `WEBHOOK_URL`",
     )
 
+    count_seconds: float = Field(
+        default=15, ge=1, description="How often the tickets are counted for the metrics, if `METRICS_PORT` is set"
+    )
+
     @field_validator("webhook_secret")
     @classmethod
     def _can_sign(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:

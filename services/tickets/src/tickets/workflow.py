@@ -1,28 +1,67 @@
 """The life of a new ticket: inserted once, whatever crashes; notified after the commit; returned."""
 
+import time
+from collections.abc import Awaitable
 from datetime import timedelta
+from typing import get_args
 
 import restate
 from pydantic import BaseModel
-from restate import RunOptions
+from restate import RunOptions, TerminalError
 
 from runtime.caller import caller_of
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.logs import get_logger
+from runtime.metrics import counter, is_live
 from runtime.serving import RETRY
+from runtime.steps import Attempts
+from runtime.tracing import Span, Trace, spans_sent, trace_of
 from tickets.model import CreateSupportTicket, Ticket
 from tickets.notifier import send, ticket_created
+from tickets.rules import Category, Priority
 from tickets.store import TicketStore
+
+INSERT = "insert ticket"
 
 log = get_logger(__name__)
 
+_created = counter("switchboard_tickets_created_total")
+for _category in get_args(Category):
+    for _priority in get_args(Priority):
+        _created.labels(_category, _priority)
 
-class Created(BaseModel):
-    """The journaled result of the insert. Whether to notify is decided in there: a replay must not read settings."""
 
-    ticket: Ticket
+class Failure(BaseModel):
+    """Why there is no ticket: a `TerminalError`, as it goes into the journal beside the times."""
+
+    status: int
+    message: str
+    metadata: dict[str, str]
+
+    @classmethod
+    def of(cls, error: TerminalError) -> "Failure":
+        return cls(status=error.status_code, message=error.message, metadata=error.metadata or {})
+
+    @property
+    def code(self) -> str:
+        return self.metadata.get("code", str(self.status))
+
+    def error(self) -> TerminalError:
+        return TerminalError(self.message, status_code=self.status, metadata=self.metadata)
+
+
+class Inserted(BaseModel):
+    """The journaled result of the insert: all that a replay and its spans are made from.
+
+    Whether to notify is decided in there: a replay must not read settings. Times are seconds since the epoch.
+    """
+
+    started_at: float
+    ended_at: float
+    attempts: int
     notify: bool
+    outcome: Ticket | Failure
 
 
 def ticket_workflow(store: TicketStore, notify: bool) -> restate.Workflow:
@@ -32,9 +71,15 @@ def ticket_workflow(store: TicketStore, notify: bool) -> restate.Workflow:
         ingress_private=True,
         invocation_retry_policy=RETRY,
     )
+    attempts = Attempts()
 
-    async def insert(caller: str, key: str, new: CreateSupportTicket) -> Created:
-        return Created(ticket=await store.insert(caller, key, new), notify=notify)
+    async def insert(trace: Trace, caller: str, key: str, new: CreateSupportTicket) -> Inserted:
+        step = (trace.invocation, INSERT)
+        started_at, number = attempts.begin(step)
+        with trace.around(INSERT):
+            outcome = await ticket_or_failure(store.insert(caller, key, new))
+        attempts.forget(step)
+        return Inserted(started_at=started_at, ended_at=time.time(), attempts=number, notify=notify, outcome=outcome)
 
     @workflow.main(
         input_serde=RAW,
@@ -55,10 +100,38 @@ def ticket_workflow(store: TicketStore, notify: bool) -> restate.Workflow:
         """
         if not ctx.key():
             raise Refused(422, "key_missing", "a ticket workflow needs a key of its own")
-        created = await ctx.run_typed("insert ticket", insert, RunOptions(), caller_of(ctx), ctx.key(), new)
-        if created.notify:
-            send(ctx, ticket_created(ctx.key(), new.user_id, created.ticket))
-        log.info("ticket_created", extra={"ticket_id": created.ticket.ticket_id, "priority": created.ticket.priority})
-        return created.ticket
+        trace = trace_of(ctx)
+        inserted = await ctx.run_typed(INSERT, insert, RunOptions(), trace, caller_of(ctx), ctx.key(), new)
+        tell(trace, inserted)
+        await spans_sent()
+        ticket = inserted.outcome
+        if isinstance(ticket, Failure):
+            raise ticket.error()
+        if inserted.notify:
+            send(ctx, ticket_created(ctx.key(), new.user_id, ticket), trace.traceparent())
+        if is_live():
+            _created.labels(ticket.category, ticket.priority).inc()
+        log.info("ticket_created", extra={"ticket_id": ticket.ticket_id, "priority": ticket.priority})
+        return ticket
 
     return workflow
+
+
+async def ticket_or_failure(inserting: Awaitable[Ticket]) -> Ticket | Failure:
+    try:
+        return await inserting
+    except TerminalError as error:
+        return Failure.of(error)
+
+
+def tell(trace: Trace, inserted: Inserted) -> None:
+    """The spans of the insert and of the whole workflow, which does nothing else that takes time."""
+    outcome = inserted.outcome
+    error = outcome.code if isinstance(outcome, Failure) else ""
+    attributes = {"switchboard.invocation": trace.invocation}
+    if isinstance(outcome, Ticket):
+        attributes["switchboard.ticket_id"] = outcome.ticket_id
+    started_at, ended_at = inserted.started_at, inserted.ended_at
+    tried = {"switchboard.attempts": inserted.attempts}
+    trace.emit(Span(INSERT, started_at, ended_at, tried, error=error), INSERT)
+    trace.emit(Span("SupportTicketWorkflow/run", started_at, ended_at, attributes, error=error))

@@ -1,18 +1,19 @@
 """The only SQL of this service. Each read is one statement, and sees the rows of one customer alone."""
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from runtime.logs import get_logger
+from runtime.logs import get_logger
 from runtime.postgres import Pool, caller_transaction, connect
 from users.account import Account
 
 SCHEMA = "users"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 """One customer's rows by table; `customers` has one."""
