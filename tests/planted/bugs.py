@@ -107,8 +107,8 @@ BUGS = [
     Bug(
         "settings read on replay",
         "router/agent.py",
-        "    return Run(question.message, begun)",
-        "    begun.limits.turns = desk.settings.max_turns\n    return Run(question.message, begun)",
+        "    run = Run(ctx.request().id, question.message, begun)",
+        "    begun.limits.turns = desk.settings.max_turns\n    run = Run(ctx.request().id, question.message, begun)",
         DURABLE + "test_router_faults.py::test_a_run_keeps_the_budgets_that_it_began_with",
     ),
     Bug(
