@@ -3,9 +3,12 @@
 import asyncio
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
-from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, start_http_server
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, disable_created_metrics, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from restate.server_context import restate_context_is_replaying
 
 from runtime.settings import ServiceSettings
@@ -32,6 +35,34 @@ def histogram(name: str) -> Histogram:
     """The histogram of that name in the table, with its buckets."""
     signal = _signal(name, "histogram")
     return Histogram(name, signal.tells, signal.labels, buckets=signal.buckets)
+
+
+Samples = Mapping[tuple[str, ...], float]
+"""Values by the values of the labels, in the order of the table."""
+
+
+class Snapshot(Collector):
+    """Gauges of the table that are known together: a scrape sees all of one moment, and never a part of the next."""
+
+    def __init__(self) -> None:
+        self._told: list[GaugeMetricFamily] = []
+        REGISTRY.register(self)
+
+    def tell(self, gauges: Mapping[str, Samples]) -> None:
+        """From now on these and nothing else; `{}` when nothing is known."""
+        self._told = [_family(_signal(name, "gauge"), samples) for name, samples in gauges.items()]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        return self._told
+
+
+def _family(signal: Signal, samples: Samples) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(signal.name, signal.tells, labels=signal.labels)
+    for labels, value in samples.items():
+        if len(labels) != len(signal.labels):
+            raise ValueError(f"{signal.name} has the labels {signal.labels}, not {labels}")
+        family.add_metric(labels, value)
+    return family
 
 
 def _signal(name: str, kind: Kind) -> Signal:
