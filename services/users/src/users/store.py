@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from runtime.logs import get_logger
-from runtime.logs import get_logger
 from runtime.postgres import Pool, caller_transaction, connect
 from users.account import Account
 
