@@ -5,11 +5,13 @@ The API is unauthenticated and can do everything, so no other room talks to it.
 
 import json
 import re
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import aiohttp
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
+from yarl import URL
 
 CALL_SECONDS = 10
 REGISTER_SECONDS = 30
@@ -23,18 +25,31 @@ _PAUSED_OR_FAILING = """
     FROM sys_invocation
     WHERE status IN ('paused', 'backing-off') OR (status = 'running' AND retry_count > 1)
 """
-_PAUSE_EVENT = """
-    SELECT event_json FROM sys_journal_events
-    WHERE event_type = 'Paused' AND id = '{id}' ORDER BY appended_at DESC LIMIT 1
+_PAUSE_EVENTS = """
+    SELECT id, event_json FROM sys_journal_events WHERE event_type = 'Paused' AND id IN ({ids}) ORDER BY appended_at
 """
 _UNFINISHED_ONE = "SELECT id FROM sys_invocation_status WHERE status <> 'completed' AND id = '{id}'"
 _UNFINISHED_PINNED = """
-    SELECT id FROM sys_invocation_status WHERE status <> 'completed' AND pinned_deployment_id = '{id}'
+    SELECT id, target_service_name AS service FROM sys_invocation_status
+    WHERE status <> 'completed' AND pinned_deployment_id = '{id}'
 """
 
 _UNFINISHED_BY_DEPLOYMENT = """
     SELECT coalesce(pinned_deployment_id, last_attempt_deployment_id) AS id, count(1) AS unfinished
     FROM sys_invocation WHERE status <> 'completed' GROUP BY 1
+"""
+
+# Restate 1.7 leaves scheduled_start_at empty in queries that do not read scheduled_at as well; it is the greater one.
+_UNFINISHED_GROUPS = """
+    SELECT target_service_name AS service, target_handler_name AS handler, status,
+        coalesce(pinned_deployment_id, last_attempt_deployment_id) AS deployment,
+        CASE WHEN status = 'paused' THEN id END AS paused,
+        CASE WHEN status = 'backing-off' THEN last_failure_error_code END AS code,
+        CASE WHEN status = 'backing-off' THEN split_part(split_part(last_failure, '(', 1), ':', 1) END AS failure,
+        count(1) AS invocations,
+        max(date_part('epoch', now())
+            - date_part('epoch', coalesce(greatest(scheduled_at, scheduled_start_at), created_at))) AS age
+    FROM sys_invocation WHERE status <> 'completed' GROUP BY 1, 2, 3, 4, 5, 6, 7
 """
 
 _T = TypeVar("_T")
@@ -96,9 +111,28 @@ class Unfinished(BaseModel):
     last_failure_error_code: str | None = None
 
 
+class UnfinishedGroup(BaseModel):
+    """Invocations that are alike. Those that are paused stand alone, since the reason has to be asked for one by one."""
+
+    service: str
+    handler: str
+    status: str
+    deployment: str | None = None
+    """The one that must finish them, or that tries them now."""
+    paused: str | None = None
+    """The id of the one that is paused."""
+    code: str | None = None
+    failure: str | None = None
+    """Of those that back off, the last error up to the first bracket or colon."""
+    invocations: int
+    age: float
+    """Seconds since the oldest one was made or, if it was scheduled for later, was due."""
+
+
 _SERVICES = TypeAdapter(list[Service])
 _DEPLOYMENTS = TypeAdapter(list[Deployment])
 _UNFINISHED = TypeAdapter(list[Unfinished])
+_GROUPS = TypeAdapter(list[UnfinishedGroup])
 
 
 class Admin:
@@ -106,6 +140,7 @@ class Admin:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
+        self._shown = str(URL(self._url).with_user(None))
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS))
@@ -151,16 +186,25 @@ class Admin:
 
     async def pause_event(self, invocation_id: str) -> dict[str, Any]:
         """Why an invocation was paused; `sys_invocation` no longer says so."""
-        rows = await self.query(_PAUSE_EVENT.format(id=_checked(_INVOCATION_ID, invocation_id)))
-        return json.loads(rows[0]["event_json"]) if rows else {}
+        return (await self.pause_events([invocation_id])).get(invocation_id, {})
+
+    async def pause_events(self, invocation_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Why each of them was paused last. What keeps no journal is missing."""
+        if not invocation_ids:
+            return {}
+        ids = ", ".join(f"'{_checked(_INVOCATION_ID, each)}'" for each in invocation_ids)
+        return {row["id"]: _json(row["event_json"]) for row in await self.query(_PAUSE_EVENTS.format(ids=ids))}
+
+    async def unfinished(self) -> list[UnfinishedGroup]:
+        return _parse(_GROUPS, await self.query(_UNFINISHED_GROUPS))
 
     async def is_unfinished(self, invocation_id: str) -> bool:
         return bool(await self.query(_UNFINISHED_ONE.format(id=_checked(_INVOCATION_ID, invocation_id))))
 
-    async def pinned_to(self, deployment_id: str) -> list[str]:
-        """The unfinished invocations that only this deployment's code can go on with."""
+    async def pinned_to(self, deployment_id: str) -> dict[str, str]:
+        """The unfinished invocations that only this deployment's code can go on with: their ids, and their services."""
         rows = await self.query(_UNFINISHED_PINNED.format(id=_checked(_DEPLOYMENT_ID, deployment_id)))
-        return [row["id"] for row in rows]
+        return {row["id"]: row["service"] for row in rows}
 
     async def unfinished_by_deployment(self) -> dict[str, int]:
         """How many invocations each deployment may still be needed for, whatever they do: run, wait, or stand paused.
@@ -183,9 +227,9 @@ class Admin:
             ) as reply:
                 text = await reply.text()
         except TimeoutError as error:
-            raise AdminError(f"Restate's admin API at {self._url} gave no answer within {seconds:g} s") from error
+            raise AdminError(f"Restate's admin API at {self._shown} gave no answer within {seconds:g} s") from error
         except aiohttp.ClientError as error:
-            raise AdminError(f"Restate's admin API cannot be reached at {self._url}") from error
+            raise AdminError(f"Restate's admin API cannot be reached at {self._shown}") from error
         if reply.status >= 400:
             raise AdminError(_reason(text), reply.status)
         return _json(text)
@@ -209,7 +253,10 @@ def _parse(shape: TypeAdapter[_T], value: object) -> _T:
     try:
         return shape.validate_python(value)
     except ValidationError as error:
-        raise AdminError(f"Restate's admin API answered in a shape that this version does not know: {error}") from error
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        problem = f"Restate's admin API answered in a shape that this version does not know: {where}: {first['msg']}"
+        raise AdminError(problem) from error
 
 
 def _checked(pattern: re.Pattern[str], value: str) -> str:

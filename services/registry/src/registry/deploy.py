@@ -27,4 +27,5 @@ async def register_all(settings: RegisterSettings) -> None:
         }
         for name, deployment in found.items():
             await patience.until_done(partial(require_routed, admin, deployment), name)
-            log.info("deployment_registered", extra={"deployment": name, "url": urls[name], **deployment.model_dump()})
+            about = {"deployment": name, "url": urls[name], "deployment_id": deployment.deployment_id}
+            log.info("deployment_registered", extra=about | {"services": deployment.services})

@@ -4,6 +4,7 @@ A version is a Deployment and a Service of one name, and what Restate has regist
 a release no longer wants, since runs that are in flight need them; here they are deleted once nothing does.
 """
 
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -173,8 +174,8 @@ class Pruner:
             found = verdict(version, traffic, wanted, now, self._settings.prune_after_seconds)
             about = _about(version, traffic)
             if not found.delete:
-                level = log.warning if version.deployments and not version.objects else log.info
-                level("version_kept", extra=about | {"why": found.why})
+                level = logging.WARNING if version.deployments and not version.objects else logging.INFO
+                log.log(level, "version_kept", extra=about | {"why": found.why})
             elif kept := await self._delete(version):
                 log.warning("version_kept", extra=about | {"why": kept})
             else:

@@ -68,6 +68,8 @@ async def settle(ctx: Context, turn: Turn, run: Run, local: Mapping[str, LocalTo
         timers = {timeout: timer for timeout, timer in timers.items() if timeout not in expired}
     settled = [results[plan.call_id] for plan in plans]
     count_calls(turn, settled)
+    for plan, result in zip(plans, settled, strict=True):
+        log.info("call_settled", extra={"call": plan.call_id, "tool": label(plan), "status": result.status})
     return settled
 
 
@@ -176,7 +178,6 @@ def _refused(plan: Plan) -> Result:
 
 
 def _result(plan: Plan, status: CallStatus, content: str, fault: Fault | None = None) -> Result:
-    log.info("call_settled", extra={"call": plan.call_id, "tool": label(plan), "status": status})
     return Result(
         call_id=plan.call_id, tool=plan.tool, status=status, content=content, fault=fault, seen_at=time.time()
     )

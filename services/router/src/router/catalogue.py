@@ -1,7 +1,6 @@
 """The tools on offer: the router's own and, polled from the registry, everybody else's."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -14,12 +13,13 @@ from restate.exceptions import RetryableError
 from contracts import Caller, Catalogue
 from router.metrics import catalogue_age
 from router.plan import Offer
+from runtime.logs import get_logger
 
 FIRST_WAIT_SECONDS = 25.0
 FIRST_POLL_SECONDS = 0.1
 POLL_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class Offers:

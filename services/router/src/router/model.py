@@ -6,7 +6,6 @@ transport, settings and error classes alone: no retries of its own, one total de
 
 import asyncio
 import json
-import logging
 import time
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -21,6 +20,7 @@ from contracts import Outcome
 from router.metrics import count_model_call
 from router.plan import WantedCall, scrub
 from router.settings import RouterSettings
+from runtime.logs import get_logger
 
 MAX_REPLY_BYTES = 1024 * 1024
 MAX_RETRY_AFTER_SECONDS = 20.0
@@ -38,7 +38,7 @@ _SETTING_TO_MEND = {
     422: "OPENAI_MODEL or OPENAI_TEMPERATURE",
 }
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class ModelBusy(RetryableError):

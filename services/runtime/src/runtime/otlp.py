@@ -1,7 +1,6 @@
 """Spans to a collector, over OTLP/HTTP. Imported only where a collector is named."""
 
 import asyncio
-import logging
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.util.re import parse_env_headers
 
+from runtime.logs import get_logger
 from runtime.settings import RestateServiceSettings
 from runtime.signals import GENAI_CONVENTIONS
 from runtime.tracing import Span
@@ -25,7 +25,7 @@ EXPORT_SECONDS = 5
 WAIT_SECONDS = 0.5
 END_SECONDS = 1.0
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class SpanExport:

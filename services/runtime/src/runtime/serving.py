@@ -24,6 +24,7 @@ from hypercorn.protocol.h2 import H2Protocol
 from restate import InvocationRetryPolicy
 from restate.server import install_shutdown_hook
 
+from runtime.logs import get_logger
 from runtime.metrics import watch_loop
 from runtime.settings import RestateServiceSettings
 from runtime.tracing import end_tracing
@@ -46,6 +47,8 @@ RETENTION = timedelta(days=1)
 STREAMS_PER_CONNECTION = 16
 EXIT_MARGIN_SECONDS = 2
 
+log = get_logger(__name__)
+
 
 def run(service: Coroutine[Any, Any, None]) -> None:
     """`asyncio.run` on uvloop, which takes a sixth off a run's CPU."""
@@ -64,7 +67,7 @@ async def serve(settings: RestateServiceSettings, services: Sequence[RestateServ
 
 async def _serve(settings: RestateServiceSettings, app: AsgiApp) -> None:
     stop = _stop_on_signals(settings.drain_seconds)
-    logging.getLogger(__name__).info("serving", extra={"port": settings.port, "revision": settings.revision})
+    log.info("serving", extra={"port": settings.port, "revision": settings.revision})
     if settings.server == "granian":
         from runtime.granian import serve_with_granian
 
