@@ -3,17 +3,23 @@
 # CLUSTER=kind     a kind cluster of its own, made when missing (the default)
 # CLUSTER=current  whatever kubectl points at; LOAD names the command that gives it images of the docker engine, such as
 #                  LOAD="minikube image load"; without LOAD none are given
+# OBSERVE=1        Grafana, Prometheus and Tempo beside the demo (k8s/observability/lgtm.yaml)
 
 CLUSTER ?= kind
 NAMESPACE ?= switchboard
 RELEASE ?= switchboard
 ROOMS := router users tickets registry demo_model
 CHART := charts/switchboard
+OBSERVE ?=
+
+ifneq ($(filter-out 1,$(OBSERVE)),)
+$(error OBSERVE is "1" or not set, not "$(OBSERVE)")
+endif
 
 ifeq ($(CLUSTER),kind)
 LOAD ?= kind load docker-image --name switchboard
 # The user's current context may be any cluster: these targets use kind's alone.
-cluster load demo forward e2e smoke: export KUBECONFIG := $(CURDIR)/.tools/kind.kubeconfig
+cluster load demo observe forward e2e smoke: export KUBECONFIG := $(CURDIR)/.tools/kind.kubeconfig
 else ifneq ($(CLUSTER),current)
 $(error CLUSTER is "kind" or "current", not "$(CLUSTER)")
 endif
@@ -21,12 +27,15 @@ endif
 # Tests load images of their own.
 e2e smoke: export LOAD := $(LOAD)
 
+LGTM_KINDS := deployments,services,configmaps,networkpolicies,rolebindings,roles,serviceaccounts
+COMMA := ,
+
 # What a target was told on its command line, to be told to the next one too.
-CHOSEN = $(strip $(foreach name,CLUSTER NAMESPACE RELEASE,$(if $(findstring command line,$(origin $(name))),$(name)=$($(name)))))
+CHOSEN = $(strip $(foreach name,CLUSTER NAMESPACE RELEASE OBSERVE,$(if $(findstring command line,$(origin $(name))),$(name)=$($(name)))))
 
 need = @command -v $(1) >/dev/null || { echo "$(1) is missing; see $(2)" >&2; exit 1; }
 
-.PHONY: images images-test cluster load demo forward down e2e smoke
+.PHONY: images images-test cluster load demo observe forward down e2e smoke
 
 images: ## build the container image of every service
 	$(call need,docker,https://docs.docker.com/get-started/get-docker/)
@@ -38,18 +47,33 @@ images: ## build the container image of every service
 images-test: install images ## check that the images start, leave, and hold nothing else
 	$(PY) -m pytest tests/containers
 
-demo: cluster load ## everything on Kubernetes, in a kind cluster: make demo [CLUSTER=current LOAD=...]
+demo: cluster load $(if $(OBSERVE),observe) ## everything on Kubernetes: make demo [OBSERVE=1] [CLUSTER=current LOAD=...]
 	helm upgrade --install $(RELEASE) $(CHART) --namespace $(NAMESPACE) --create-namespace \
-		--values k8s/demo-values.yaml --values .tools/images.yaml --wait --timeout 10m $(ARGS)
+		--values k8s/demo-values.yaml $(if $(OBSERVE),--values k8s/observability/lgtm-values.yaml) \
+		--values .tools/images.yaml --wait --timeout 10m $(ARGS)
+	$(if $(OBSERVE),kubectl --namespace $(NAMESPACE) rollout status deployment/lgtm --timeout 10m)
 	helm test $(RELEASE) --namespace $(NAMESPACE)
 	@echo
 	@echo "It runs. Open its ports in another terminal, and ask:"
 	@echo "  make forward $(CHOSEN)"
 	@echo '  make ask Q="My API calls are failing, what is wrong with my account?"'
-	@echo "Restate's UI is then at http://localhost:9070; 'make down$(if $(CHOSEN), $(CHOSEN))' removes what was installed."
+	@echo "Restate's UI is then at http://localhost:9070$(if $(OBSERVE),$(COMMA) Grafana at http://localhost:3000); 'make down$(if $(CHOSEN), $(CHOSEN))' removes what was installed."
 
-forward: ## open the ingress (8080) and Restate's UI (9070) on this machine until Ctrl-C
-	kubectl --namespace $(NAMESPACE) port-forward service/$(RELEASE)-restate 8080 9070
+# Alerts and dashboards are the chart's files: Prometheus and Grafana read them without the operator and the sidecar.
+observe: cluster
+	kubectl create namespace $(NAMESPACE) --dry-run=client --output yaml | kubectl apply --filename -
+	@$(foreach files,alerts dashboards,$(call configmap,lgtm-$(files),$(CHART)/$(files)) &&) true
+	kubectl --namespace $(NAMESPACE) apply --filename k8s/observability/lgtm.yaml
+
+# Server-side, since an annotation could not hold them.
+configmap = kubectl create configmap $(1) --from-file=$(2) --dry-run=client --output yaml \
+	| kubectl label --local --filename - app.kubernetes.io/name=lgtm --output yaml \
+	| kubectl --namespace $(NAMESPACE) apply --server-side --force-conflicts --filename -
+
+forward: ## open the ingress (8080), Restate's UI (9070) and, OBSERVE=1, Grafana (3000) on this machine until Ctrl-C
+	$(if $(OBSERVE),$(open) service/lgtm 3000 & trap "kill $$!" EXIT;) $(open) service/$(RELEASE)-restate 8080 9070
+
+open = kubectl --namespace $(NAMESPACE) port-forward
 
 ifeq ($(CLUSTER),kind)
 down: ## remove what `make demo` made
@@ -59,6 +83,7 @@ down: ## remove what `make demo` made
 else
 down:
 	helm uninstall $(RELEASE) --namespace $(NAMESPACE) --ignore-not-found --wait
+	kubectl --namespace $(NAMESPACE) delete $(LGTM_KINDS) --selector app.kubernetes.io/name=lgtm --ignore-not-found
 	$(if $(filter switchboard,$(NAMESPACE)),kubectl delete namespace switchboard --ignore-not-found)
 endif
 
