@@ -3,20 +3,20 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from itertools import product
 from typing import NamedTuple, get_args
 
 from restate import TerminalError
 from restate.exceptions import RetryableError
 
-from runtime.metrics import gauge
+from runtime.metrics import Snapshot
 from runtime.postgres import Pool, caller_transaction
 from tickets.model import Status
 from tickets.rules import Priority
 
 _COUNTS = "SELECT state, priority, tickets, past_sla FROM ticket_counts()"
 
-_tickets = gauge("switchboard_tickets")
-_past_sla = gauge("switchboard_tickets_past_sla")
+_told = Snapshot()
 
 
 class Count(NamedTuple):
@@ -40,12 +40,12 @@ async def _keep_counting(pool: Pool, seconds: float) -> None:
     try:
         while True:
             try:
-                show(await read_counts(pool))
-            except (RetryableError, TerminalError):  # the pool has logged and counted it
-                hide()
+                _told.tell(gauges(await read_counts(pool)))
+            except (RetryableError, TerminalError):  # logged and counted already; no number is better than an old one
+                _told.tell({})
             await asyncio.sleep(seconds)
     finally:
-        hide()
+        _told.tell({})
 
 
 async def read_counts(pool: Pool) -> list[Count]:
@@ -57,19 +57,11 @@ async def read_counts(pool: Pool) -> list[Count]:
         return [Count(*row) for row in await db.fetch(_COUNTS)]
 
 
-def show(counts: Iterable[Count]) -> None:
+def gauges(counts: Iterable[Count]) -> dict[str, dict[tuple[str, ...], float]]:
     """Every state and priority, 0 where there is no ticket."""
-    by_standing = {(count.state, count.priority): count for count in counts}
-    for priority in get_args(Priority):
-        late = 0
-        for state in get_args(Status):
-            count = by_standing.get((state, priority), Count(state, priority, 0, 0))
-            _tickets.labels(state, priority).set(count.tickets)
-            late += count.past_sla
-        _past_sla.labels(priority).set(late)
-
-
-def hide() -> None:
-    """Nothing rather than a number that may have changed."""
-    _tickets.clear()
-    _past_sla.clear()
+    tickets: dict[tuple[str, ...], float] = dict.fromkeys(product(get_args(Status), get_args(Priority)), 0)
+    past_sla: dict[tuple[str, ...], float] = {(priority,): 0 for priority in get_args(Priority)}
+    for count in counts:
+        tickets[count.state, count.priority] = count.tickets
+        past_sla[count.priority,] += count.past_sla
+    return {"switchboard_tickets": tickets, "switchboard_tickets_past_sla": past_sla}
