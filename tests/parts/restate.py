@@ -34,8 +34,15 @@ class Reply:
 class RestateServer(Restate):
     """`always_replay`: every registered service is replayed at each await, as after a crash."""
 
-    def __init__(self, data_dir: Path, *, always_replay: bool = False, partitions: int = PARTITIONS) -> None:
-        super().__init__(data_dir, TOOLS_DIR, Ports(free_port(), free_port(), free_port()), partitions)
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        always_replay: bool = False,
+        partitions: int = PARTITIONS,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(data_dir, TOOLS_DIR, Ports(free_port(), free_port(), free_port()), partitions, env)
         self.replays = always_replay
 
     async def register(self, url: str, *, force: bool = False) -> list[str]:

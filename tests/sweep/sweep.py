@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tests.parts.restate import Reply
 from tests.sweep.points import Fault, Position
+from tests.sweep.spans import LogicalSpans
 from tests.sweep.world import DRAIN_SECONDS, World
 
 Victim = Literal["service", "restate", "postgres", "sigterm"]
@@ -69,6 +70,7 @@ class Sweep:
     def __init__(self, world: World) -> None:
         self._world = world
         self._cases: list[Case] = []
+        self._spans = LogicalSpans(world.receiver)
         self._known_failures = 0
 
     async def positions(self) -> list[Position]:
@@ -141,6 +143,7 @@ class Sweep:
         self._check_notifications(case)
         await self._check_model_calls(case)
         await self._check_failures(case)
+        case.violations += self._spans.complaints()
 
     def _check_answer(self, case: Case, reply: Reply) -> None:
         case.lost += reply.status_code != 200

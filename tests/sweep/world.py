@@ -18,6 +18,8 @@ from demo_model.status_page import summary
 from standalone.database import Database, read_passwords
 from standalone.ports import free_port
 from standalone.process import Process
+from standalone.restate import tracing
+from tests.parts.otlp import Receiver
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import Reply, RestateServer, request
 from tests.parts.service import Service
@@ -78,10 +80,12 @@ class World:
         self, folder: Path, out: Outside, stack: AsyncExitStack, *, always_replay: bool = False, server: str = ""
     ) -> None:
         self.outside = out
+        self.receiver = Receiver()
         self.orders = Orders(folder / "orders")
         passwords = read_passwords(folder)
         self.postgres = PostgresServer(folder, free_port(), passwords["postgres"])
-        self.restate = RestateServer(folder, always_replay=always_replay)
+        traced = tracing(self.receiver.url)
+        self.restate = RestateServer(folder, always_replay=always_replay, env=traced)
         self._database = Database(self.postgres.admin_url, passwords)
         self._folder = folder
         self._stack = stack
@@ -111,10 +115,17 @@ class World:
         }
 
     def _faulted(self, name: str, **env: str) -> Service:
-        env |= {"FAULT_ORDERS": str(self.orders.folder), "DRAIN_SECONDS": str(DRAIN_SECONDS), "SERVER": self._server}
+        env |= {
+            "FAULT_ORDERS": str(self.orders.folder),
+            "DRAIN_SECONDS": str(DRAIN_SECONDS),
+            "SERVER": self._server,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.receiver.url,
+        }
         return Service("tests.sweep.faulted", self._folder, env, name=name, arguments=[name])
 
     async def start(self) -> None:
+        await self.receiver.start()
+        self._stack.push_async_callback(self.receiver.stop)
         await self._keep(self.postgres.process, self.postgres.start)
         await self._database.prepare()
         self.postgres.psql(_COPY_A_CUSTOMER.format(count=CUSTOMERS))
