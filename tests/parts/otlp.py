@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -107,12 +107,13 @@ class Receiver:
             return web.Response(status=415)
         # aiohttp's server already undoes Content-Encoding where it knows it
         plain = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
-        self.spans.extend(_spans(ExportTraceServiceRequest.FromString(plain)))
+        self.spans.extend(spans_of(ExportTraceServiceRequest.FromString(plain)))
         reply = ExportTraceServiceResponse().SerializeToString()
         return web.Response(body=reply, content_type="application/x-protobuf")
 
 
-def _spans(request: ExportTraceServiceRequest) -> Iterable[ReceivedSpan]:
+def spans_of(request: ExportTraceServiceRequest) -> Iterator[ReceivedSpan]:
+    """Each span of an export, whoever received it."""
     for of_resource in request.resource_spans:
         resource = _values(of_resource.resource.attributes)
         for of_scope in of_resource.scope_spans:
