@@ -1,9 +1,10 @@
-"""The table of signals: every metric and span that the services emit. Code, docs/signals.md and tests are made from it.
+"""The table of signals: every metric, span and log event of the services. Code, docs/signals.md and tests follow it.
 
 Names, units and types of metrics follow Prometheus (https://prometheus.io/docs/practices/naming/); what concerns the
 model follows OpenTelemetry's GenAI conventions. Renaming one breaks somebody's dashboard: it takes a CHANGELOG line.
 """
 
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -432,3 +433,241 @@ SPANS = (
 )
 
 SIGNALS = METRICS + SPANS
+
+Level = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class LogEvent:
+    """One kind of line. `fields` are its own; a line may lack some of them. `rooms` are those that may write it."""
+
+    name: str
+    levels: tuple[Level, ...]
+    fields: tuple[str, ...]
+    rooms: tuple[str, ...]
+    tells: str
+
+
+LOG_FIELDS = ("time", "level", "logger", "event", "service")
+"""In every line. `time` is UTC, `event` is a name of the table."""
+LOG_IDS = ("invocation", "run", "call", "trace")
+"""In every line about an invocation, as far as they are known; `run` is the id of the run that it belongs to."""
+
+_DATABASES = ("users", "tickets")
+_FAILED = ("exception", "stack")
+
+LOG_EVENTS = (
+    # every room
+    LogEvent("serving", ("info",), ("host", "port", "revision"), ROOMS, "The process listens."),
+    LogEvent("uncaught", ("error",), _FAILED, ROOMS, "Nobody caught an exception: a thread or the process ends."),
+    LogEvent("python_warning", ("warning",), ("category", "place"), ROOMS, "What Python's `warnings` would say."),
+    LogEvent(
+        "library_line",
+        ("info", "warning", "error"),
+        ("text", "place", *_FAILED),
+        ROOMS,
+        "A library's line, named by its place in the source; `text` without what was put into it. Restate's SDK says so"
+        " that an attempt failed.",
+    ),
+    # what Restate calls
+    LogEvent(
+        "spans_not_taken",
+        ("warning",),
+        ("advice",),
+        SERVICES,
+        "The collector was slow or away; until it is quick again nobody waits for it.",
+    ),
+    # PostgreSQL, as its clients see it
+    LogEvent(
+        "waiting_for_database",
+        ("warning",),
+        ("setting", "reason"),
+        _DATABASES,
+        "At start the database that this setting names is not up yet; said once.",
+    ),
+    LogEvent("database_away", ("warning",), ("reason",), _DATABASES, "A transaction failed and is tried again."),
+    LogEvent("database_busy", ("warning",), (), _DATABASES, "No connection was free in time; it is tried again."),
+    LogEvent(
+        "statement_refused",
+        ("error",),
+        ("sqlstate", "error"),
+        _DATABASES,
+        "The database refused a statement for good; its own words, which may hold data, stand in its own log.",
+    ),
+    LogEvent("provisioned", ("info",), ("schema", "roles"), _DATABASES, "The schema and its roles are there."),
+    LogEvent("migrated", ("info",), ("schema", "applied"), _DATABASES, "The schema is up to date."),
+    LogEvent("seeded", ("info",), ("customers",), ("users",), "The demo customers are there."),
+    # the agent
+    LogEvent("trust_user_id_is_on", ("warning",), ("advice",), ("router",), "Anybody may claim to be anybody."),
+    LogEvent("catalogue_read", ("info",), ("tools",), ("router",), "The tools on offer have changed, to these."),
+    LogEvent(
+        "catalogue_unavailable",
+        ("warning",),
+        ("reason", "mend"),
+        ("router",),
+        "The registry does not answer; the last tools stay on offer. Said once for each reason.",
+    ),
+    LogEvent(
+        "turn_decided",
+        ("info",),
+        ("turn", "calls"),
+        ("router",),
+        "What the model chose: the tools by name, `not_on_offer` for one that it made up; none for an answer.",
+    ),
+    LogEvent("call_settled", ("info",), ("call", "tool", "status"), ("router",), "How one tool call ended."),
+    LogEvent(
+        "model_call_failed",
+        ("warning",),
+        ("reason",),
+        ("router",),
+        "One call at the model's endpoint gave no usable reply; it is tried again.",
+    ),
+    LogEvent(
+        "model_refused",
+        ("error",),
+        ("status", "mend"),
+        ("router",),
+        "The endpoint will not answer until somebody mends this setting.",
+    ),
+    LogEvent(
+        "model_rate_limited",
+        ("warning",),
+        ("retry_after",),
+        ("router",),
+        "The endpoint asks for a longer wait than a customer has.",
+    ),
+    LogEvent(
+        "conversation_compacted",
+        ("warning",),
+        ("messages",),
+        ("router",),
+        "The conversation was too long for the model; it is sent again, shortened.",
+    ),
+    # tickets
+    LogEvent("ticket_created", ("info",), ("ticket_id", "priority"), ("tickets",), "A ticket was made."),
+    LogEvent(
+        "notification_delivered", ("info",), ("message_id", "ticket_id"), ("tickets",), "The receiver took a webhook."
+    ),
+    LogEvent(
+        "notification_not_delivered",
+        ("error",),
+        ("message_id", "ticket_id", "reason"),
+        ("tickets",),
+        "A webhook was given up for good.",
+    ),
+    # what only Restate knows
+    LogEvent(
+        "restate_does_not_answer",
+        ("warning",),
+        ("loop", "reason"),
+        ("registry",),
+        "Restate's admin API is away, or refuses; said once for each reason.",
+    ),
+    LogEvent("restate_answers_again", ("info",), ("loop",), ("registry",), "And is back."),
+    LogEvent(
+        "deployment_registered",
+        ("info",),
+        ("deployment", "url", "deployment_id", "services"),
+        ("registry",),
+        "Restate routes these services to this URL.",
+    ),
+    LogEvent(
+        "deployment_not_registered",
+        ("info", "warning"),
+        ("deployment", "url", "reason"),
+        ("registry",),
+        "Not yet, while it may still come by itself; a warning once somebody has to look.",
+    ),
+    LogEvent(
+        "deployment_forced",
+        ("info",),
+        ("url", "why"),
+        ("registry",),
+        "A known URL was discovered anew, so that it gets its services back.",
+    ),
+    LogEvent(
+        "former_code_ended",
+        ("info",),
+        ("url", "deployments", "runs"),
+        ("registry",),
+        "What only former code at this address could finish was ended (`END_FORMER`).",
+    ),
+    LogEvent(
+        "stuck_run_ended",
+        ("warning",),
+        ("id", "target", "state", "reason"),
+        ("registry",),
+        "An invocation was stuck for too long and was killed.",
+    ),
+    LogEvent(
+        "stuck_run_does_not_end",
+        ("error",),
+        ("id", "target", "state", "reason"),
+        ("registry",),
+        "It was killed, and goes on.",
+    ),
+    LogEvent(
+        "catalogue_changed",
+        ("info",),
+        ("tools", "added", "removed"),
+        ("registry",),
+        "The tools on offer have changed: how many there are, and which came and went.",
+    ),
+    LogEvent(
+        "tool_left_out",
+        ("warning",),
+        ("tool", "handler", "reason"),
+        ("registry",),
+        "A handler cannot be a tool, and why.",
+    ),
+    LogEvent("services_awaited", ("info",), ("missing",), ("registry",), "The first catalogue waits for these."),
+    LogEvent(
+        "services_missing",
+        ("warning",),
+        ("missing", "after_seconds"),
+        ("registry",),
+        "They have not come; the catalogue is on offer without them.",
+    ),
+    LogEvent("policy_changed", ("info",), ("tools",), ("registry",), "The policy file has changed and is in force."),
+    LogEvent(
+        "policy_refused",
+        ("warning",),
+        ("reason", "in_force"),
+        ("registry",),
+        "The policy file has a fault; the last good one stays in force.",
+    ),
+    LogEvent("policy_without_effect", ("warning",), ("reason",), ("registry",), "A policy that changes nothing."),
+    LogEvent(
+        "wanted_deployments_unreadable",
+        ("warning",),
+        ("file", "reason"),
+        ("registry",),
+        "The file that names the wanted deployments has a fault; it counts as empty.",
+    ),
+    # the registry's commands
+    LogEvent("waiting", ("info",), ("reason",), ("registry",), "A command tries again; said once for each reason."),
+    LogEvent("command_failed", ("error",), ("command", "reason"), ("registry",), "A command has given up."),
+    LogEvent("nothing_pruned", ("warning",), ("reason",), ("registry",), "Restate was away; the next round will do."),
+    LogEvent(
+        "version_deleted",
+        ("info",),
+        ("version", "deployments", "objects", "unfinished", "why"),
+        ("registry",),
+        "A version that nothing needs any more is gone, from Kubernetes and from Restate.",
+    ),
+    LogEvent(
+        "version_kept",
+        ("info", "warning"),
+        ("version", "deployments", "objects", "unfinished", "why"),
+        ("registry",),
+        "A version stays, and why; a warning if Restate needs it and nobody serves it.",
+    ),
+    LogEvent(
+        "object_deleted", ("info",), ("kind", "object"), ("registry",), "An uninstalled release's object is gone."
+    ),
+)
+
+if __name__ == "__main__":
+    from runtime.signals_page import page
+
+    sys.stdout.write(page())
