@@ -7,17 +7,21 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from standalone.ports import free_port
+from standalone.prometheus import is_installed
 from standalone.revision import source_of
 from tests.conftest import ALWAYS_REPLAY, ONCE
 from tests.parts.standalone import READY, Standalone
 
 REPLAY = {"RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT": "0s"} if ALWAYS_REPLAY else {}
 PARTS = {"restate", "postgres", "demo_model", "users", "tickets", "router", "registry"}
+if is_installed():
+    PARTS.add("prometheus")
 
 
 @pytest.fixture
@@ -190,6 +194,6 @@ async def _ask_until_answered(machine: Standalone, question: dict[str, str]) -> 
         try:
             reply = await machine.ingress("/restate/call/ToolRouter/route", question, **{"Idempotency-Key": "retried"})
             return reply.json()
-        except OSError:
+        except (OSError, aiohttp.ClientError):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.2)

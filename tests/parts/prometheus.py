@@ -25,14 +25,11 @@ def need_prometheus() -> None:
         pytest.fail(missing) if os.environ.get("REQUIRE_PROMETHEUS") == "1" else pytest.skip(missing)
 
 
-class PrometheusServer(Prometheus):
-    """Scrapes these ports, by job, each second: `PrometheusServer(tmp_path, {"users": service.metrics_port})`."""
+class Queries:
+    """What a Prometheus at `url` has to say."""
 
-    def __init__(
-        self, data_dir: Path, jobs: Mapping[str, int], rules: Sequence[Path] = (), *, interval: str = "1s"
-    ) -> None:
-        need_prometheus()
-        super().__init__(data_dir, free_port(), jobs, rules, interval=interval)
+    def __init__(self, url: str) -> None:
+        self.url = url
 
     async def query(self, expression: str, at: float | None = None) -> list[Sample]:
         """The samples of an instant query, now or at a time; a scalar is one sample without labels."""
@@ -57,12 +54,6 @@ class PrometheusServer(Prometheus):
         """The value of a query that returns one sample, once it does."""
         ((_, value),) = await self.wait_for(expression, seconds)
         return value
-
-    async def scraped(self, seconds: float = 15) -> None:
-        """Returns when every target has been scraped at least once from now on, and without an error."""
-        began = time.time()
-        jobs = len(self.configuration["scrape_configs"])
-        await self.wait_for(f"count(up == 1 and timestamp(up) > {began}) == {jobs}", seconds)
 
     async def alerts(self, state: str = "firing") -> dict[str, list[dict[str, str]]]:
         """The labels of each alert in that state, by its name."""
@@ -94,3 +85,19 @@ class PrometheusServer(Prometheus):
         reply = await request("GET", f"{self.url}/api/v1/{path}?{urlencode(parameters, doseq=True)}")
         assert reply.status_code == 200, f"{parameters}: {reply.text}"
         return reply.json()["data"]
+
+
+class PrometheusServer(Prometheus, Queries):
+    """Scrapes these ports, by job, each second: `PrometheusServer(tmp_path, {"users": service.metrics_port})`."""
+
+    def __init__(
+        self, data_dir: Path, jobs: Mapping[str, int], rules: Sequence[Path] = (), *, interval: str = "1s"
+    ) -> None:
+        need_prometheus()
+        super().__init__(data_dir, free_port(), jobs, rules, interval=interval)
+
+    async def scraped(self, seconds: float = 15) -> None:
+        """Returns when every target has been scraped at least once from now on, and without an error."""
+        began = time.time()
+        jobs = len(self.configuration["scrape_configs"])
+        await self.wait_for(f"count(up == 1 and timestamp(up) > {began}) == {jobs}", seconds)

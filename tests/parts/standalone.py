@@ -16,6 +16,7 @@ from standalone.settings import StandaloneSettings
 from tests.parts.restate import TOOLS_DIR, Reply, request
 
 READY = "Where to go on"
+PROGRAMS = {"restate-server": "restate", "prometheus": "prometheus"}
 
 
 class Standalone:
@@ -23,7 +24,8 @@ class Standalone:
 
     def __init__(self, data_dir: Path, **env: str) -> None:
         self.data_dir = data_dir
-        self.ports = {name.upper(): free_port() for name in StandaloneSettings.model_fields if name.endswith("_port")}
+        names = [name.upper() for name in StandaloneSettings.model_fields if name.endswith("_port")]
+        self.ports = dict(zip(names, _free_ports(len(names)), strict=True))
         ports = {name: str(port) for name, port in self.ports.items()}
         self._env = {"DATA_DIR": str(data_dir), "TOOLS_DIR": str(TOOLS_DIR), **ports, **env}
         self._screen = data_dir.with_suffix(".screen")
@@ -94,8 +96,8 @@ class Standalone:
                 continue
             if marked and "-m" in command:
                 found[command[-1]] = process
-            elif marked and command[0].endswith("restate-server"):
-                found["restate"] = process
+            elif marked and (name := Path(command[0]).name) in PROGRAMS:
+                found[PROGRAMS[name]] = process
             elif work_dir == str(self.data_dir / "postgres") and process.ppid() in (1, self._supervisor.pid):
                 found["postgres"] = process
         return found
@@ -126,3 +128,10 @@ class Standalone:
             await self.kill()
         for child in self.children().values():
             child.kill()
+
+
+def _free_ports(count: int) -> set[int]:
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return ports

@@ -1,20 +1,25 @@
 """The small parts of the one-machine shape."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from yarl import URL
 
+from standalone import services
 from standalone.database import Database, administrator, read_passwords
 from standalone.model import advice
 from standalone.process import StartError
+from standalone.prometheus import configuration
 from standalone.restate import Ports, binary, environment
 from standalone.revision import revision_of
 from standalone.settings import StandaloneSettings
 from standalone.steps import Step, read_steps
 
+README = Path(__file__).parents[2] / "services/standalone/README.md"
 TOOLS = {("UserDatabase", "query_user_database"): "query_user_database"}
 
 
@@ -86,10 +91,51 @@ def test_a_password_beside_the_administrator_url_is_taken_as_it_is() -> None:
 
 
 def test_ports_of_parts_that_are_not_started_are_not_asked_for() -> None:
-    settings = StandaloneSettings.model_validate({"database_url": "postgresql://x", "openai_api_key": "sk"})
+    settings = StandaloneSettings.model_validate(
+        {"database_url": "postgresql://x", "openai_api_key": "sk", "prometheus_port": 0, "users_metrics_port": 0}
+    )
 
-    assert not {"POSTGRES_PORT", "DEMO_MODEL_PORT"} & settings.ports().keys()
+    unused = {"POSTGRES_PORT", "DEMO_MODEL_PORT", "DEMO_MODEL_METRICS_PORT", "PROMETHEUS_PORT", "USERS_METRICS_PORT"}
+    assert not unused & settings.ports().keys()
     assert settings.ports()["RESTATE_INGRESS_PORT"] == 8080
+
+
+def test_every_part_that_tells_metrics_is_scraped_under_the_name_of_its_room() -> None:
+    settings = StandaloneSettings.model_validate({"openai_api_key": "sk", "users_metrics_port": 0})
+
+    assert settings.scraped() == {"router": 9181, "tickets": 9183, "registry": 9184, "restate": 5122}
+
+
+def test_restate_sends_its_spans_where_ours_go_unless_told_otherwise() -> None:
+    ours = {"tools_dir": Path(".tools"), "otel_exporter_otlp_endpoint": "http://collector:4318/"}
+
+    def sent(**more: str) -> str | None:
+        settings = StandaloneSettings.model_validate({**ours, **more})
+        return services.restate(settings).process.program.env.get("RESTATE_TRACING_ENDPOINT")
+
+    assert sent() == "otlp+http://collector:4318/v1/traces"
+    assert sent(otel_exporter_otlp_endpoint="https://c") == "otlp+https://c/v1/traces"
+    assert sent(otel_exporter_otlp_endpoint="") is None
+    assert sent(restate_tracing_endpoint="http://other:4317") is None, "it is inherited"
+
+
+def test_prometheus_is_told_of_every_job_and_every_rule(tmp_path: Path) -> None:
+    told = configuration({"users": 9182, "restate": 5122}, [tmp_path / "A.yaml"], "5s")
+
+    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in told["scrape_configs"]}
+    assert targets == {"users": ["127.0.0.1:9182"], "restate": ["127.0.0.1:5122"]}
+    assert told["rule_files"] == [str(tmp_path / "A.yaml")]
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    section = README.read_text().split("## Configuration")[1].split("## ")[0]
+    table = dict(re.findall(r"^\| `([A-Z_]+)` \| ?`?(.*?)`? ?\|", section, re.MULTILINE))
+
+    defaults = {name.upper(): field.default for name, field in StandaloneSettings.model_fields.items()}
+    assert table == {
+        name: "" if default is None or isinstance(default, SecretStr) else str(default)
+        for name, default in defaults.items()
+    }
 
 
 def test_restate_listens_on_loopback_alone() -> None:

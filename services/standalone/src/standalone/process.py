@@ -16,7 +16,14 @@ import psutil
 MARK = "SWITCHBOARD_DATA_DIR"
 """Every child carries this variable, so that a later start recognises what a killed supervisor left behind."""
 
-NOT_INHERITED = {"DATABASE_URL", "DATABASE_PASSWORD", "STAFF_DATABASE_PASSWORD", "OPENAI_API_KEY", "WEBHOOK_SECRET"}
+NOT_INHERITED = {
+    "DATABASE_URL",
+    "DATABASE_PASSWORD",
+    "STAFF_DATABASE_PASSWORD",
+    "OPENAI_API_KEY",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "WEBHOOK_SECRET",
+}
 """Secrets that only the program which needs them gets, by its own `env`."""
 
 

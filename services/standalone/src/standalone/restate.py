@@ -24,14 +24,16 @@ class Ports:
 class Restate:
     """One server: its data folder and its ports."""
 
-    def __init__(self, data_dir: Path, tools_dir: Path, ports: Ports, partitions: int) -> None:
+    def __init__(
+        self, data_dir: Path, tools_dir: Path, ports: Ports, partitions: int, env: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = (data_dir / "restate").resolve()
         self.ingress_url = f"http://127.0.0.1:{ports.ingress}"
         self.admin_url = f"http://127.0.0.1:{ports.admin}"
         program = Program(
             name="restate",
             command=[str(binary(tools_dir)), "--node-name", "switchboard", "--base-dir", str(self.folder)],
-            env=environment(ports, partitions),
+            env={**environment(ports, partitions), **(env or {})},
             ready=self._answers,
         )
         self.process = Process(program, data_dir)
@@ -80,6 +82,11 @@ def environment(ports: Ports, partitions: int) -> dict[str, str]:
         "RESTATE_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
     }
+
+
+def tracing(collector: str) -> dict[str, str]:
+    """Its own spans to a collector, whose base URL this is, by the same OTLP over HTTP as ours."""
+    return {"RESTATE_TRACING_ENDPOINT": f"otlp+{collector.rstrip('/')}/v1/traces"}
 
 
 def binary(tools_dir: Path) -> Path:

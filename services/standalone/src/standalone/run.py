@@ -19,7 +19,7 @@ from standalone.model import check_model
 from standalone.ports import is_free
 from standalone.postgres import SUPERUSER, Postgres
 from standalone.process import Process, Program, StartError, end_leftovers
-from standalone.restate import Ports, Restate
+from standalone.prometheus import is_installed
 from standalone.settings import StandaloneSettings
 from standalone.status_page import serve_status_page
 from standalone.supervisor import Supervisor
@@ -57,7 +57,7 @@ class Machine:
     async def start_and_show(self) -> None:
         await self._start()
         await self._answer_first_question()
-        self._say_where_to_go_on()
+        self._say_where_to_go_on(self._start_prometheus())
 
     async def _start(self) -> None:
         settings = self._settings
@@ -82,9 +82,7 @@ class Machine:
             await self._keep(services.demo_model(self._settings))
 
     async def _start_restate(self) -> None:
-        settings = self._settings
-        ports = Ports(settings.restate_ingress_port, settings.restate_admin_port, settings.restate_node_port)
-        restate = Restate(settings.data_dir, settings.tools_dir, ports, settings.restate_partitions)
+        restate = services.restate(self._settings)
         await self.supervisor.keep(restate.process)
         self._progress.done(f"restate-server at {restate.ingress_url}, its UI at {restate.admin_url}")
 
@@ -103,6 +101,19 @@ class Machine:
         postgres = Postgres(self._settings.data_dir, self._settings.postgres_port, self._passwords[SUPERUSER])
         await self.supervisor.keep(postgres.process, postgres.prepare)
         self._progress.done(f"PostgreSQL at 127.0.0.1:{postgres.port}")
+
+    def _start_prometheus(self) -> str:
+        """Where it is, or why it is nowhere. After the first answer, so that it delays none; nothing needs it."""
+        port = self._settings.prometheus_port
+        if not port:
+            return "not started (PROMETHEUS_PORT=0)"
+        if not is_installed():
+            return "none: install your system's package `prometheus` to keep the metrics and see the alerts"
+        if not is_free(port):
+            return f"not started: port {port} is taken, set PROMETHEUS_PORT to another"
+        prometheus = services.prometheus(self._settings)
+        self.supervisor.keep_if_possible(prometheus.process, prometheus.prepare)
+        return prometheus.url
 
     async def _keep(self, program: Program) -> None:
         await self.supervisor.keep(Process(program, self._settings.data_dir))
@@ -139,11 +150,12 @@ class Machine:
         except NoAnswer as error:
             raise StartError(str(error)) from None
 
-    def _say_where_to_go_on(self) -> None:
+    def _say_where_to_go_on(self, prometheus: str) -> None:
         settings = self._settings
         body = '{"message": "Is there an outage affecting the payment service?", "user_id": "user_12345"}'
         say("\nWhere to go on", "bold")
         say(f"  Restate UI   {settings.admin_url}")
+        say(f"  Prometheus   {prometheus}", "" if prometheus.startswith("http") else "dim")
         say(f"  logs         {settings.data_dir / 'logs'}")
         say('  ask          make ask Q="What\'s my current subscription plan and usage limits?"')
         say("  tickets      make tickets")
@@ -187,7 +199,7 @@ async def _clear_the_way(settings: StandaloneSettings) -> None:
     for name, port in ports.items():
         if list(ports.values()).count(port) > 1:
             raise StartError(f"setting {name}: port {port} is named twice")
-        if not is_free(port):
+        if name != "PROMETHEUS_PORT" and not is_free(port):
             raise StartError(f"port {port} is taken: end the program that uses it, or set {name} to another port")
     for log in (settings.data_dir / "logs").glob("*.log"):
         log.replace(log.with_suffix(".log.before"))

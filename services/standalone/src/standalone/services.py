@@ -3,25 +3,30 @@
 import sys
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 from standalone.database import Database
 from standalone.process import Program
-from standalone.restate import answers
+from standalone.prometheus import Prometheus
+from standalone.restate import Ports, Restate, answers, tracing
 from standalone.revision import revision_of
 from standalone.settings import StandaloneSettings
 
+ALERTS = Path(__file__).parents[4] / "charts/switchboard/alerts"
+"""Of this repository; an installed copy has none."""
+
 REGISTERED = ("router", "users", "tickets")
-END_ORDER = (("registry", "router", "tickets", "users"), ("demo_model",), ("restate",), ("postgres",))
+END_ORDER = (("prometheus", "registry", "router", "tickets", "users"), ("demo_model",), ("restate",), ("postgres",))
 
 
 def users(settings: StandaloneSettings, database: Database) -> Program:
-    return _service("users", settings.users_port, {"DATABASE_URL": database.url("users", "app")})
+    return _service(settings, "users", {"DATABASE_URL": database.url("users", "app")})
 
 
 def tickets(settings: StandaloneSettings, database: Database) -> Program:
     secret = settings.webhook_secret
     env = {"WEBHOOK_SECRET": secret.get_secret_value()} if secret else {}
-    return _service("tickets", settings.tickets_port, env | {"DATABASE_URL": database.url("tickets", "app")})
+    return _service(settings, "tickets", env | {"DATABASE_URL": database.url("tickets", "app")})
 
 
 def router(settings: StandaloneSettings) -> Program:
@@ -31,7 +36,7 @@ def router(settings: StandaloneSettings) -> Program:
         "TRUST_USER_ID": "true",
         "CUSTOMER_CHECK": "UserDatabase/is_customer",
     }
-    return _service("router", settings.router_port, env | _model(settings))
+    return _service(settings, "router", env | _model(settings))
 
 
 def registry(settings: StandaloneSettings) -> Program:
@@ -42,12 +47,23 @@ def registry(settings: StandaloneSettings) -> Program:
         "DEPLOYMENTS": ",".join(deployments),
         "END_FORMER": "true",
     }
-    return _program("registry", settings.registry_port, env)
+    return _program(settings, "registry", env)
+
+
+def restate(settings: StandaloneSettings) -> Restate:
+    ports = Ports(settings.restate_ingress_port, settings.restate_admin_port, settings.restate_node_port)
+    collector = settings.otel_exporter_otlp_endpoint
+    env = tracing(collector) | _headers(settings) if collector and not settings.restate_tracing_endpoint else {}
+    return Restate(settings.data_dir, settings.tools_dir, ports, settings.restate_partitions, env)
+
+
+def prometheus(settings: StandaloneSettings) -> Prometheus:
+    return Prometheus(settings.data_dir, settings.prometheus_port, settings.scraped(), sorted(ALERTS.glob("*.yaml")))
 
 
 def demo_model(settings: StandaloneSettings) -> Program:
     ledger = settings.data_dir.resolve() / "demo_model.jsonl"
-    return _program("demo_model", settings.demo_model_port, {"LEDGER_FILE": str(ledger)})
+    return _program(settings, "demo_model", {"LEDGER_FILE": str(ledger)})
 
 
 def _model(settings: StandaloneSettings) -> dict[str, str]:
@@ -58,14 +74,23 @@ def _model(settings: StandaloneSettings) -> dict[str, str]:
     return {"OPENAI_API_KEY": key.get_secret_value()} if key else {}
 
 
-def _service(name: str, port: int, env: Mapping[str, str]) -> Program:
-    return _program(name, port, {"REVISION": revision_of(name), "DRAIN_SECONDS": "3", **env})
+def _service(settings: StandaloneSettings, name: str, env: Mapping[str, str]) -> Program:
+    what = {"REVISION": revision_of(name), "DRAIN_SECONDS": "3"}
+    return _program(settings, name, {**what, **_headers(settings), **env})
 
 
-def _program(name: str, port: int, env: Mapping[str, str]) -> Program:
+def _headers(settings: StandaloneSettings) -> dict[str, str]:
+    """The collector itself is inherited; what may hold its key is not."""
+    headers = settings.otel_exporter_otlp_headers.get_secret_value()
+    return {"OTEL_EXPORTER_OTLP_HEADERS": headers} if headers else {}
+
+
+def _program(settings: StandaloneSettings, name: str, env: Mapping[str, str]) -> Program:
+    port, metrics_port = getattr(settings, f"{name}_port"), getattr(settings, f"{name}_metrics_port")
+    where = {"HOST": "127.0.0.1", "PORT": str(port), "METRICS_PORT": str(metrics_port)}
     return Program(
         name=name,
         command=[sys.executable, "-m", name],
-        env={"HOST": "127.0.0.1", "PORT": str(port), "METRICS_PORT": "0", "PYTHONUNBUFFERED": "1", **env},
+        env={**where, "PYTHONUNBUFFERED": "1", **env},
         ready=partial(answers, f"http://127.0.0.1:{port}/health"),
     )

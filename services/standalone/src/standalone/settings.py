@@ -9,6 +9,7 @@ from contracts import USER_ID
 from runtime.settings import Settings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+PortOrNone = Annotated[int, Field(ge=0, le=65535)]
 
 DEFAULT_QUESTION = "My API calls are failing, what's wrong with my account?"
 
@@ -48,6 +49,23 @@ class StandaloneSettings(AskSettings):
     demo_model_port: Port = Field(default=9085, description="The stand-in model")
     status_port: Port = Field(default=9086, description="The example status page")
 
+    router_metrics_port: PortOrNone = Field(default=9181, description="Metrics of the agent; 0: none")
+    users_metrics_port: PortOrNone = Field(default=9182, description="Metrics of the user-database tool; 0: none")
+    tickets_metrics_port: PortOrNone = Field(default=9183, description="Metrics of the ticket services; 0: none")
+    registry_metrics_port: PortOrNone = Field(default=9184, description="Metrics of the registry; 0: none")
+    demo_model_metrics_port: PortOrNone = Field(default=9185, description="Metrics of the stand-in model; 0: none")
+    prometheus_port: PortOrNone = Field(default=9090, description="Prometheus, where it is installed; 0: not started")
+
+    otel_exporter_otlp_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="Collector for the traces of all parts, by OTLP over HTTP, as a base URL; none: no traces",
+    )
+    otel_exporter_otlp_headers: SecretStr = Field(
+        default=SecretStr(""), description="Headers for that collector: `name=value,name=value`"
+    )
+    restate_tracing_endpoint: str = Field(default="", description="Another collector for Restate's own spans")
+
     openai_api_key: SecretStr | None = Field(default=None, description="Key of a real model; none: the stand-in")
     openai_base_url: str | None = Field(default=None, description="A real model's endpoint; none: the stand-in")
     webhook_secret: SecretStr | None = Field(default=None, description="Signs the webhooks of `WEBHOOK_URL`")
@@ -62,6 +80,12 @@ class StandaloneSettings(AskSettings):
     def ports(self) -> dict[str, int]:
         """Every port that will be listened on, by the variable that sets it."""
         unused = {"postgres_port"} if self.database_url else set[str]()
-        unused |= {"demo_model_port"} if self.real_model else set()
+        unused |= {"demo_model_port", "demo_model_metrics_port"} if self.real_model else set()
         ports = {name: getattr(self, name) for name in type(self).model_fields if name.endswith("_port")}
-        return {name.upper(): port for name, port in ports.items() if name not in unused}
+        return {name.upper(): port for name, port in ports.items() if port and name not in unused}
+
+    def scraped(self) -> dict[str, int]:
+        """The ports of all metrics, by the part that they are of."""
+        end = "_METRICS_PORT"
+        ours = {name.removesuffix(end).lower(): port for name, port in self.ports().items() if name.endswith(end)}
+        return ours | {"restate": self.restate_node_port}

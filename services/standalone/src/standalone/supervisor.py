@@ -41,6 +41,11 @@ class Supervisor:
             waiting.cancel()
             keeper.result()
 
+    def keep_if_possible(self, process: Process, prepare: Prepare = _nothing) -> None:
+        """Start it, wait for nothing, and start it again whenever it ends; that it cannot run breaks nothing else."""
+        self._kept[process.program.name] = process
+        self._keepers.append(asyncio.create_task(self._try(process, prepare)))
+
     async def end(self, order: Sequence[Sequence[str]], seconds: float) -> None:
         """End group after group; the members of a group are told in order and awaited together."""
         deadline = time.monotonic() + seconds
@@ -61,6 +66,12 @@ class Supervisor:
             if ready.is_set() and not self.broken.done():
                 self.broken.set_exception(failure)
             raise failure from None
+
+    async def _try(self, process: Process, prepare: Prepare) -> None:
+        try:
+            await self._keep_running(process, prepare, asyncio.Event())
+        except (StartError, OSError) as error:
+            self._tell(f"going on without {process.program.name}: {error}")
 
     async def _keep_running(self, process: Process, prepare: Prepare, ready: asyncio.Event) -> None:
         failures = 0
