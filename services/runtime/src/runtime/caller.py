@@ -36,6 +36,12 @@ def call_of(ctx: Any) -> str:
     return "" if _is_route(ctx) else _told(ctx, CALL_HEADER, _CALL)
 
 
+def passed_on(ctx: Any) -> dict[str, str]:
+    """The headers by which what this invocation starts belongs to the same run and call."""
+    told = {RUN_HEADER: run_of(ctx), CALL_HEADER: call_of(ctx)}
+    return {header: value for header, value in told.items() if value}
+
+
 def _is_route(ctx: Any) -> bool:
     return (ctx.handler.service_tag.name, ctx.handler.name) == ROUTE
 

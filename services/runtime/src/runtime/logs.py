@@ -163,16 +163,16 @@ def _warned(message: Warning | str, category: type[Warning], filename: str, line
 
 
 def _ids() -> dict[str, Any]:
-    """What a line within an invocation is about. The trace is the caller's, else the attempt's, else its own."""
+    """What a line within an invocation is about. The trace is the caller's, else the attempt's, else the run's own."""
     try:
         context = current_context()
     except LookupError:
         context = None
     if context is None:
         return {}
-    request = context.request()
+    request, run = context.request(), run_of(context)
     told_by = (request.headers, request.attempt_headers)
-    traces = [Trace.of(request.id, headers.get(TRACEPARENT, "")) for headers in told_by]
+    traces = [Trace.of(run or request.id, headers.get(TRACEPARENT, "")) for headers in told_by]
     trace = next((each for each in traces if each.above), traces[0])
-    told = {"run": run_of(context), "call": call_of(context), "trace": f"{trace.trace_id:032x}"}
+    told = {"run": run, "call": call_of(context), "trace": f"{trace.trace_id:032x}"}
     return {"invocation": request.id} | {name: value for name, value in told.items() if value}

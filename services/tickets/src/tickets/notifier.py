@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from restate import RunOptions, TerminalError
 from standardwebhooks import Webhook
 
+from runtime.caller import passed_on
 from runtime.checked import RAW, checked
 from runtime.logs import get_logger
 from runtime.metrics import counter, histogram, is_live
@@ -95,7 +96,7 @@ def ticket_created(workflow_key: str, user_id: str, ticket: Ticket) -> Notificat
 def send(ctx: restate.Context, notification: Notification, traceparent: str) -> None:
     """Hand it to Restate, which delivers it to the notifier whatever happens to the sender."""
     body = notification.model_dump_json().encode()
-    ctx.generic_send("Notifier", "deliver", body, headers={TRACEPARENT: traceparent})
+    ctx.generic_send("Notifier", "deliver", body, headers=passed_on(ctx) | {TRACEPARENT: traceparent})
 
 
 def webhook_post(http: aiohttp.ClientSession, url: str, secret: str) -> Post:
@@ -156,7 +157,8 @@ def notifier(post: Post | None) -> restate.Service:
         try:
             posted = await ctx.run_typed(POST, attempt, until_delivered, trace.invocation, notification)
         except TerminalError as error:
-            log.error("notification_not_delivered", extra=facts | {"reason": error.message})
+            reason = "cancelled" if error.status_code == CANCELLED else "gave up"
+            log.error("notification_not_delivered", extra=facts | {"reason": reason})
             if error.status_code != CANCELLED:
                 tell(trace, notification, Posted(ended_at=await ctx.time(), error="gave_up"))
                 await spans_sent()
