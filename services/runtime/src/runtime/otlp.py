@@ -10,8 +10,9 @@ from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.util.re import parse_env_headers
@@ -26,6 +27,30 @@ WAIT_SECONDS = 0.5
 END_SECONDS = 1.0
 
 log = get_logger(__name__)
+
+
+class _WithoutWords(SpanProcessor):
+    """Of a library's error only its class goes on: its text may hold what a customer wrote."""
+
+    def __init__(self, spans: SpanProcessor) -> None:
+        self._spans = spans
+
+    def on_end(self, span: ReadableSpan) -> None:
+        errors = [str(event.attributes.get("exception.type")) for event in span.events if event.attributes]
+        self._spans.on_end(
+            ReadableSpan(
+                span.name,
+                span.context,
+                span.parent,
+                span.resource,
+                {**(span.attributes or {}), **({"error.type": errors[0]} if errors else {})},
+                kind=span.kind,
+                status=Status(span.status.status_code),
+                start_time=span.start_time,
+                end_time=span.end_time,
+                instrumentation_scope=span.instrumentation_scope,
+            )
+        )
 
 
 class SpanExport:
@@ -44,8 +69,9 @@ class SpanExport:
         )
         self._scope = InstrumentationScope("switchboard", release, GENAI_CONVENTIONS)
         self._spans = BatchSpanProcessor(exporter)
-        provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
-        provider.add_span_processor(self._spans)
+        only_below_ours = ParentBased(ALWAYS_OFF)
+        provider = TracerProvider(only_below_ours, self._resource, shutdown_on_exit=False)
+        provider.add_span_processor(_WithoutWords(self._spans))
         AsyncPGInstrumentor().instrument(tracer_provider=provider)
         self._flushing: asyncio.Task[None] | None = None
         self._behind = False
