@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 POSITIONS = ("before insert", "after insert", "after send", "before post", "after post")
+TOLD = ("after the workflow's spans", "after the delivery's span")
+"""When spans have left, and the invocation that they tell of has not ended yet."""
 
 
 def die_at(position: str) -> None:
@@ -31,8 +33,8 @@ def deadly(what: str, effect: Callable[..., Awaitable[Any]]) -> Callable[..., Aw
 
 
 def run_with_deadly_effects() -> None:
-    modules: list[Any] = [import_module(f"tickets.{name}") for name in ("service", "store", "workflow")]
-    program, store, workflow = modules
+    modules: list[Any] = [import_module(f"tickets.{name}") for name in ("service", "store", "workflow", "notifier")]
+    program, store, workflow, notifier = modules
     send, webhook_post = workflow.send, program.webhook_post
 
     def send_and_die(*args: Any) -> None:
@@ -42,6 +44,8 @@ def run_with_deadly_effects() -> None:
     store.TicketStore.insert = deadly("insert", store.TicketStore.insert)
     workflow.send = send_and_die
     program.webhook_post = lambda *args: deadly("post", webhook_post(*args))
+    workflow.spans_sent = deadly("the workflow's spans", workflow.spans_sent)
+    notifier.spans_sent = deadly("the delivery's span", notifier.spans_sent)
     program.main()
 
 
