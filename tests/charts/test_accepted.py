@@ -4,14 +4,19 @@ import json
 from functools import cache
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
+import jsonschema_rs
 import pytest
 import yaml
 
-from tests.charts.charts import CI_FILES, ROOT, name_of, rendered, tool
+from tests.charts.charts import CI_FILES, PROMETHEUS, ROOT, Object, name_of, read, rendered, tool
 
 KUBERNETES = "1.33.0"
 """Whose schemas are asked without a cluster."""
+
+OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+"""Whose custom resources are asked: no cluster of the tests has them."""
 
 
 @pytest.mark.parametrize("file", CI_FILES, ids=name_of)
@@ -22,7 +27,7 @@ def test_a_values_file_is_accepted(file: Path, namespace: str | None) -> None:
 
 def rendered_text(file: Path) -> str:
     """The objects without their namespace, which is not the scratch one; as JSON, in which a text is no number."""
-    objects = rendered(file)
+    objects = [each for each in rendered(file) if each["apiVersion"] != PROMETHEUS]
     assert len(objects) > 5
     return "\n---\n".join(json.dumps(each) for each in objects)
 
@@ -54,6 +59,51 @@ def kubeconform(text: str) -> CompletedProcess[str]:
     kept = ROOT / ".tools" / "schemas"
     kept.mkdir(parents=True, exist_ok=True)
     return tool("kubeconform", "-strict", "-kubernetes-version", KUBERNETES, "-cache", str(kept), "-", stdin=text)
+
+
+@pytest.mark.parametrize("file", CI_FILES, ids=name_of)
+def test_the_prometheus_operator_takes_what_is_for_it(file: Path) -> None:
+    for each in rendered(file):
+        if each["apiVersion"] == PROMETHEUS:
+            by_operator(each)
+
+
+def test_the_files_hold_all_that_is_for_the_prometheus_operator() -> None:
+    found = {each["kind"] for file in CI_FILES for each in rendered(file) if each["apiVersion"] == PROMETHEUS}
+    assert found == {"PodMonitor", "PrometheusRule"}
+
+
+def by_operator(each: Object) -> None:
+    """Raises ValidationError for what the operator's definition of this kind does not know."""
+    jsonschema_rs.validate(closed(definition(each["kind"])), each)
+
+
+@cache
+def definition(kind: str) -> dict[str, Any]:
+    """The published schema of a custom resource."""
+    done = tool("go", "mod", "download", "-json", OPERATOR)
+    if done.returncode:
+        pytest.skip(f"{OPERATOR} cannot be downloaded")
+    folder = Path(json.loads(done.stdout)["Dir"]) / "example" / "prometheus-operator-crd"
+    (version,) = read(folder / f"monitoring.coreos.com_{kind.lower()}s.yaml")["spec"]["versions"]
+    return version["schema"]["openAPIV3Schema"]
+
+
+def closed(schema: Any) -> Any:
+    """The schema with no room for fields that it does not name, as the API server reads it when asked to be strict."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: closed(value) for key, value in schema.items()}
+    return {"additionalProperties": False, **inner} if isinstance(schema.get("properties"), dict) else inner
+
+
+@pytest.mark.parametrize("kind", ["PodMonitor", "PrometheusRule"])
+def test_a_field_that_the_prometheus_operator_does_not_know_is_refused(kind: str) -> None:
+    spec = {"PodMonitor": {"selector": {}, "jobLable": "x"}, "PrometheusRule": {"groups": [{"name": "x", "rule": []}]}}
+    with pytest.raises(jsonschema_rs.ValidationError, match=r"jobLable|rule"):
+        by_operator({"apiVersion": PROMETHEUS, "kind": kind, "metadata": {"name": "planted"}, "spec": spec[kind]})
 
 
 def test_a_pod_that_is_not_restricted_is_refused(namespace: str | None) -> None:

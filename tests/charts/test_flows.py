@@ -35,7 +35,8 @@ WHEN: dict[str | None, Callable[[Values], object]] = {
     "a model is named": lambda values: values["model"]["name"],
     "statusPage.url is set": lambda values: values["statusPage"]["url"],
     "tickets.webhook.url is set": lambda values: values["tickets"]["webhook"]["url"],
-    "restate.tracing.endpoint is set": lambda values: values["restate"]["tracing"]["endpoint"],
+    "global.otlpEndpoint is set": lambda values: values["global"]["otlpEndpoint"],
+    "global.otlpEndpoint or restate.tracing.endpoint is set": lambda values: collector_of_restate(values),
     "restate.snapshots.destination is set": lambda values: values["restate"]["snapshots"]["destination"],
     "versions.enabled": lambda values: values["versions"]["enabled"],
 }
@@ -45,6 +46,8 @@ PORTS: dict[str, Callable[[Values], int]] = {
     "model": lambda values: port_of(values["model"]["baseUrl"]),
     "status-page": lambda values: port_of(values["statusPage"]["url"]),
     "webhooks": lambda values: port_of(values["tickets"]["webhook"]["url"]),
+    "otlp": lambda values: port_of(values["global"]["otlpEndpoint"]),
+    "restate-otlp": lambda values: port_of(collector_of_restate(values)),
 }
 """Ports of outside parties that values decide."""
 
@@ -59,6 +62,10 @@ PEERS: dict[str, Callable[[Values], Any]] = {
 
 def port_of(url: str) -> int:
     return URL(url).port or 443
+
+
+def collector_of_restate(values: Values) -> str:
+    return values["restate"]["tracing"]["endpoint"] or values["global"]["otlpEndpoint"]
 
 
 def parties(pod: Pod) -> set[str]:

@@ -60,15 +60,20 @@ NEEDS: dict[Path, dict[str, Values]] = {
         "networkPolicy.egress.statusPage": {"statusPage": {"url": "https://status.example.com"}},
         "networkPolicy.egress.webhooks": {"tickets": {"webhook": {"url": "https://hooks.example.com"}}},
         "networkPolicy.egress.postgres": EXTERNAL_POSTGRES,
-        "networkPolicy.egress.otlp": {"restate": {"tracing": {"endpoint": "http://collector:4317"}}},
+        "networkPolicy.egress.otlp": {"global": {"otlpEndpoint": "http://collector:4318"}},
         "networkPolicy.egress.snapshots": {"restate": {"snapshots": {"destination": "s3://bucket/prefix"}}},
         "podMonitor": {"podMonitor": {"enabled": True}},
+        "telemetry.headers": {"global": {"otlpEndpoint": "http://collector:4318"}},
+        "telemetry.headers.secretKey": {"telemetry": {"headers": {"existingSecret": "collector"}}},
+        "alerts": {"alerts": {"enabled": True}},
+        "dashboards": {"dashboards": {"enabled": True}},
     },
     RESTATE: {
         "snapshots": {"snapshots": {"destination": "s3://bucket/prefix"}},
         "snapshots.accessKeyIdKey": {"snapshots": {"existingSecret": "store"}},
         "snapshots.secretAccessKeyKey": {"snapshots": {"existingSecret": "store"}},
         "snapshots.none": {"replicas": 3, "snapshots": {"destination": ""}},
+        "tracing.secretKey": {"tracing": {"existingSecret": "collector"}},
         "identity.secretKey": IDENTITY,
         "identity.publicKey": IDENTITY,
         "podMonitor": {"podMonitor": {"enabled": True}},
@@ -82,8 +87,11 @@ MADE = re.compile(r"[A-Za-z0-9+/=]{40,}")
 """What the chart makes anew each time."""
 
 UNSEEN = {("versions", "anyHelm"): "lets an old Helm pass, which is not here"}
-NOT_IN_VALUES = {"global", "claims", "enabled"}
-"""Helm's own, a part of `resources` that hardly anybody has, and what a parent chart says of its subchart."""
+NOT_IN_VALUES = {"claims", "enabled"}
+"""A part of `resources` that hardly anybody has, and what a parent chart says of its subchart."""
+
+OPEN = {("restate",), ("global",)}
+"""What holds more than the chart knows: the subchart's own values, and what all charts of a release share."""
 
 Place = tuple[str, ...]
 
@@ -170,7 +178,7 @@ def has_place(values: Any, place: Place) -> bool:
 def differences(values: Any, schema: Any, place: Place = ()) -> Iterator[str]:
     """Keys that stand in the values or in the schema alone, and maps of values that the schema leaves open."""
     known = schema.get("properties", {})
-    if known and schema.get("additionalProperties", True) is not False and place != ("restate",):
+    if known and schema.get("additionalProperties", True) is not False and place not in OPEN:
         yield f"{'.'.join(place)} is open"
     for key in sorted(set(values) ^ set(known)) if known else []:
         if key not in NOT_IN_VALUES and place != ("restate",):

@@ -29,6 +29,7 @@ from tests.charts.charts import (
 
 ROOMS = {"router", "users", "tickets"}
 VERSION = "switchboard/version"
+OLD_IMAGE: Values = {"image": {"tag": "0.1.0"}}
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 FILES = pytest.mark.parametrize("file", ci_files(SWITCHBOARD), ids=name_of)
@@ -57,6 +58,8 @@ def before() -> dict[str, str]:
         ({"tickets": {"extraEnv": [{"name": "LOG_LEVEL", "value": "DEBUG"}]}}, {"tickets"}),
         ({"router": {"podAnnotations": {"restarted": "yes"}}}, {"router"}),
         ({"model": {"name": "gpt-4.1-mini"}, "users": {"demoCustomers": True}}, {"router"}),
+        ({"router": {"captureMessageContent": True}}, {"router"}),
+        ({"global": {"otlpEndpoint": "http://collector:4318"}}, ROOMS),
         ({"drainSeconds": 36}, ROOMS),
         ({"restate": {"identity": {"publicKey": PUBLIC_KEY.replace("w", "z")}}}, ROOMS),
     ],
@@ -76,8 +79,10 @@ def test_what_runs_meet_makes_a_new_version(before: dict[str, str], values: Valu
         {"demoModel": {"image": {"tag": "0.2.0"}, "extraEnv": [{"name": "LOG_LEVEL", "value": "DEBUG"}]}},
         {"networkPolicy": {"clients": [{"podSelector": {}}], "prometheus": []}},
         {"versions": {"registerSeconds": 60, "prune": {"schedule": "* * * * *", "afterSeconds": 1}}},
+        {"podMonitor": {"enabled": True}, "alerts": {"enabled": True}, "dashboards": {"enabled": True}},
         {"test": {"question": "Is all well?"}, "extraManifests": [{"kind": "ConfigMap", "metadata": {"name": "x"}}]},
         {"postgres": {"bundled": {"image": {"tag": "18.1"}, "storage": {"size": "2Gi"}}}},
+        {"restate": {"tracing": {"endpoint": "http://collector:4317"}, "podMonitor": {"enabled": True}}},
         {"restate": {"image": {"tag": "1.7.13"}, "memory": {"rocksdb": "256 MiB"}, "podAnnotations": {"a": "b"}}},
     ],
     ids=str,
@@ -134,6 +139,22 @@ def test_what_is_registered_is_what_the_release_brings(file: Path) -> None:
     environment = {each["name"]: each.get("value") for each in job.spec["containers"][0]["env"]}
     assert environment["DEPLOYMENTS"] == wanted
     assert environment["FORCE"] == str(not all_values(file)["versions"]["enabled"]).lower()
+
+
+def test_the_registry_reads_which_versions_are_wanted_and_does_not_restart_for_new_ones() -> None:
+    before, after = (
+        {(each["kind"], each["metadata"]["name"]): each for each in render(SWITCHBOARD, values=values)}
+        for values in ({"restate": IDENTITY}, {"restate": IDENTITY, "image": {"tag": "0.2.0"}, "registry": OLD_IMAGE})
+    )
+    registry, wanted = ("Deployment", "sw-registry"), ("ConfigMap", "sw-versions")
+    assert before[registry] == after[registry]
+    assert before[wanted]["data"] != after[wanted]["data"]
+    pod = before[registry]["spec"]["template"]["spec"]
+    environment = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+    (volume,) = [each["name"] for each in pod["volumes"] if each.get("configMap") == {"name": "sw-versions"}]
+    (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == volume]
+    assert mount == {"name": volume, "mountPath": mount["mountPath"], "readOnly": True}, "by subPath it never changes"
+    assert environment["WANTED_DEPLOYMENTS_FILE"] == f"{mount['mountPath']}/{next(iter(before[wanted]['data']))}"
 
 
 def labels(each: Object) -> dict[str, Any]:

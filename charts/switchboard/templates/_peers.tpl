@@ -73,14 +73,16 @@ peers:
   {{- include "switchboard.addresses" $egress.webhooks | nindent 2 }}
 {{- end }}
 {{- else if eq .name "otlp" }}
-{{- if and $values.restate.enabled $values.restate.tracing.endpoint }}
-port: {{ include "switchboard.urlPort" $values.restate.tracing.endpoint }}
-peers:
-  {{- if $egress.otlp.cidrs }}
-  {{- include "switchboard.addresses" $egress.otlp | nindent 2 }}
-  {{- else }}
-  - namespaceSelector: {}
-  {{- end }}
+{{- with $values.global.otlpEndpoint }}
+port: {{ include "switchboard.urlPort" . }}
+{{- include "switchboard.collectors" $egress.otlp }}
+{{- end }}
+{{- else if eq .name "restate-otlp" }}
+{{- if $values.restate.enabled }}
+{{- with include "restate.tracingEndpoint" .root.Subcharts.restate }}
+port: {{ include "restate.urlPort" . }}
+{{- include "switchboard.collectors" $egress.otlp }}
+{{- end }}
 {{- end }}
 {{- else if eq .name "object-storage" }}
 {{- if and $values.restate.enabled $values.restate.snapshots.destination }}
@@ -102,6 +104,15 @@ peers:
   - podSelector:
       matchLabels:
         {{- include "switchboard.selector" (dict "root" .root "component" .name) | nindent 8 }}
+{{- end }}
+
+{{- define "switchboard.collectors" }}
+peers:
+  {{- if .cidrs }}
+  {{- include "switchboard.addresses" . | nindent 2 }}
+  {{- else }}
+  - namespaceSelector: {}
+  {{- end }}
 {{- end }}
 
 {{- define "switchboard.peerList" }}

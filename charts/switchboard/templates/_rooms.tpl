@@ -8,8 +8,8 @@
 {{- $pod := dict "serves" true "env" (include "switchboard.envOf" (merge (dict "own" (join "\n" $own)) .)) -}}
 {{- if has .room (list "users" "tickets") }}{{ $_ := set $pod "init" (include "switchboard.init" .) }}{{ end -}}
 {{- if eq .room "registry" -}}
-{{- $_ := set $pod "volumes" (include "switchboard.policyVolume" .root) -}}
-{{- $_ := set $pod "mounts" "- {name: policy, mountPath: /etc/switchboard, readOnly: true}" -}}
+{{- $_ := set $pod "volumes" (include "switchboard.registryVolumes" .root) -}}
+{{- $_ := set $pod "mounts" (include "switchboard.registryMounts" .root) -}}
 {{- end -}}
 {{- include "switchboard.pod" (merge $pod .) -}}
 {{- end }}
@@ -35,6 +35,14 @@ name that stands there twice.
 {{- with include "switchboard.identityKeys" .root }}
 - {name: IDENTITY_KEYS, value: {{ . | quote }}}
 {{- end }}
+{{- with .root.Values.global.otlpEndpoint }}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }}}
+{{- with $.root.Values.telemetry.headers }}
+{{- if .existingSecret }}
+{{ include "switchboard.secretEnv" (dict "name" "OTEL_EXPORTER_OTLP_HEADERS" "secret" .existingSecret "key" .secretKey) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -54,6 +62,9 @@ name that stands there twice.
 {{- else }}
 - {name: OPENAI_MODEL, value: demo}
 - {name: OPENAI_BASE_URL, value: "http://{{ include "switchboard.fullname" . }}-demo-model:9085/v1"}
+{{- end }}
+{{- if .Values.router.captureMessageContent }}
+- {name: OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT, value: "true"}
 {{- end }}
 {{- if .Values.trustUserId }}
 - {name: TRUST_USER_ID, value: "true"}
@@ -87,15 +98,24 @@ name that stands there twice.
 - {name: AWAIT_SERVICES, value: "UserDatabase,SupportTicketWorkflow"}
 - {name: HEALTH_SECONDS, value: {{ .Values.versions.registerSeconds | quote }}}
 - {name: POLICY_FILE, value: /etc/switchboard/policy.toml}
+- {name: WANTED_DEPLOYMENTS_FILE, value: /etc/switchboard-versions/deployments}
 {{- end }}
 
 {{- define "switchboard.env.demo-model" -}}
 - {name: ADMIN_ENDPOINTS, value: "false"}
 {{- end }}
 
-{{- define "switchboard.policyVolume" -}}
+{{/* Whole directories: what is mounted by subPath would never change while a pod runs. */}}
+{{- define "switchboard.registryVolumes" -}}
 - name: policy
   configMap: {name: {{ include "switchboard.fullname" . }}-policy}
+- name: versions
+  configMap: {name: {{ include "switchboard.fullname" . }}-versions}
+{{- end }}
+
+{{- define "switchboard.registryMounts" -}}
+- {name: policy, mountPath: /etc/switchboard, readOnly: true}
+- {name: versions, mountPath: /etc/switchboard-versions, readOnly: true}
 {{- end }}
 
 {{/* (dict "root" $ "prefix" "MIGRATION_" "role" "users-owner"): URL and password of a role. */}}

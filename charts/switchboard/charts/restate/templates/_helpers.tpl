@@ -44,6 +44,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- toJson $urls -}}
 {{- end }}
 
+{{/* Where traces go, as restate-server wants it; nothing when there are none. A parent chart may ask, too. */}}
+{{- define "restate.tracingEndpoint" -}}
+{{- if .Values.tracing.endpoint -}}
+{{ .Values.tracing.endpoint }}
+{{- else -}}
+{{- with .Values.global.otlpEndpoint }}otlp+{{ . }}/v1/traces{{ end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The settings of restate-server as a map, the chart's own under `config`; what extraEnv names is left to it. */}}
 {{- define "restate.settings" -}}
 {{- $own := dict
@@ -69,7 +78,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if .Values.identity.enabled -}}
 {{- $_ := set $own "RESTATE_WORKER__INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE" (printf "/restate-identity/%s" (include "restate.identityKey" .)) -}}
 {{- end -}}
-{{- with .Values.tracing.endpoint -}}
+{{- with include "restate.tracingEndpoint" . -}}
 {{- $_ := set $own "RESTATE_TRACING_ENDPOINT" . -}}
 {{- end -}}
 {{- with .Values.snapshots -}}
