@@ -112,7 +112,7 @@ class Unfinished(BaseModel):
 
 
 class UnfinishedGroup(BaseModel):
-    """Invocations that are alike. Those that are paused stand alone, since the reason has to be asked for one by one."""
+    """Invocations that are alike. What is paused stands alone, since its reason has to be asked for by its id."""
 
     service: str
     handler: str

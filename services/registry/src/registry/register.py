@@ -7,6 +7,7 @@ import time
 from yarl import URL
 
 from registry.admin import Admin, AdminError
+from registry.metrics import FORMER_CODE, count_ended, count_failed, expect_failed
 from registry.routing import NotReady, NotRegistered, register, require_health, require_routed
 from registry.status import Status
 from runtime.logs import get_logger
@@ -30,6 +31,8 @@ class Registrar:
         self._said: dict[str, tuple[int, str]] = {}
         self.changed = asyncio.Event()
         """Set after a registration or a failure, so that new tools are on offer at once."""
+        for name in urls:
+            expect_failed(name)
 
     async def keep_registered(self, name: str, health_seconds: float) -> None:
         """Register, and again whenever Restate has forgotten it. Never gives up, and never returns."""
@@ -42,6 +45,8 @@ class Registrar:
             except (AdminError, NotReady, NotRegistered) as error:
                 waiting = _may_come_by_itself(error) and time.monotonic() < overdue
                 self._failed(name, str(error), logging.INFO if waiting else logging.WARNING)
+                if not (waiting or _is_away(error)):
+                    count_failed(name)
                 pause = WAITING_SECONDS if waiting else RETRY_SECONDS
             await asyncio.sleep(pause)
 
@@ -63,7 +68,8 @@ class Registrar:
             await self._end_former_code(self._urls[name])
         self._status.registered[name] = found
         self.changed.set()
-        log.info("deployment_registered", extra={"deployment": name, "url": self._urls[name], **found.model_dump()})
+        about = {"deployment": name, "url": self._urls[name], "deployment_id": found.deployment_id}
+        log.info("deployment_registered", extra=about | {"services": found.services})
 
     async def _end_former_code(self, url: str) -> None:
         """End what only former code at this host and port could finish: nobody serves that path any more."""
@@ -81,15 +87,17 @@ class Registrar:
         return _origin(uri) == _origin(url) and _path(uri) not in named
 
     async def _end_runs(self, deployment_id: str) -> int:
-        ended: set[str] = set()
+        ended: dict[str, str] = {}
         overdue = time.monotonic() + END_SECONDS
         while pinned := await self._admin.pinned_to(deployment_id):
             if time.monotonic() > overdue:
                 raise NotRegistered(f"{len(pinned)} runs of the former deployment {deployment_id} do not end")
             for invocation_id in pinned:
                 await self._admin.kill(invocation_id)
-            ended.update(pinned)
+            ended |= pinned
             await asyncio.sleep(0.05)
+        for service in ended.values():
+            count_ended(service, FORMER_CODE)
         return len(ended)
 
     def _registered(self, name: str) -> None:
@@ -110,7 +118,12 @@ class Registrar:
 
 def _may_come_by_itself(error: Exception) -> bool:
     """At start everything is started at once, and neither the deployment nor Restate has to be there first."""
-    return isinstance(error, NotReady) or (isinstance(error, AdminError) and error.status is None)
+    return isinstance(error, NotReady) or _is_away(error)
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether nobody has answered; that Restate is away has a metric of its own."""
+    return isinstance(error, AdminError) and error.status is None
 
 
 def _origin(url: str) -> str:

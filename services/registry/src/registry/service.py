@@ -1,4 +1,4 @@
-"""The registry and its commands. Serving is three kinds of loop around Restate's admin API, and a small web server."""
+"""The registry and its commands. Serving is four kinds of loop around Restate's admin API, and a small web server."""
 
 import asyncio
 import signal
@@ -11,6 +11,7 @@ from aiohttp import web
 from registry.admin import Admin, AdminError
 from registry.catalogue import Awaited, Offer
 from registry.deploy import register_all
+from registry.exporter import Exporter, Wanted
 from registry.once import run_once
 from registry.policy import PolicyError, PolicyFile
 from registry.prune import prune, remove
@@ -20,7 +21,7 @@ from registry.status import Status
 from registry.stuck import StuckRuns
 from registry.web import app
 from runtime.logs import configure_logs, get_logger
-from runtime.metrics import serve_metrics
+from runtime.metrics import serve_metrics, watch_loop
 
 SHUTDOWN_SECONDS = 0.5
 
@@ -58,6 +59,7 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
     async with Admin(settings.restate_admin_url) as admin:
         offer = Offer(admin, policy, settings.reserved_tools, Awaited(settings.await_services, settings.health_seconds))
         stuck = StuckRuns(admin, status, settings.paused_grace_seconds, settings.run_deadline_seconds)
+        exporter = Exporter(admin, Wanted(settings.deployments, settings.wanted_deployments_file))
         registrar = Registrar(admin, settings.deployments, status, settings.end_former)
 
         async def refresh() -> None:
@@ -66,17 +68,21 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
                 await offer.refresh()
             if offer.catalogue:
                 status.tools = len(offer.catalogue.tools)
+                exporter.tell_tools(offer.catalogue)
 
         runner = await _serve(settings, app(offer, status))
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(repeat("catalogue", refresh, settings.catalogue_poll_seconds, registrar.changed)),
                 group.create_task(repeat("stuck runs", stuck.end, settings.stuck_poll_seconds)),
+                group.create_task(watch_loop()),
                 *(
                     group.create_task(registrar.keep_registered(name, settings.health_seconds))
                     for name in settings.deployments
                 ),
             ]
+            if settings.metrics_port:
+                loops.append(group.create_task(repeat("metrics", exporter.poll, settings.metrics_poll_seconds)))
             await stop.wait()
             for loop in loops:
                 loop.cancel()

@@ -52,6 +52,10 @@ class RegistrySettings(AdminSettings, ServiceSettings):
         default_factory=dict[str, str],
         description="What to register: `name=url,name=url`; each URL as Restate reaches it",
     )
+    wanted_deployments_file: Path | None = Field(
+        default=None,
+        description="A text as in `DEPLOYMENTS` that names what others register, for the metrics; read at each poll",
+    )
     health_seconds: float = Field(
         default=60,
         gt=0,
@@ -72,6 +76,9 @@ class RegistrySettings(AdminSettings, ServiceSettings):
         description="Names of the router's local tools, which no handler may take; comma-separated",
     )
     policy_file: Path | None = Field(default=None, description="TOML file that switches tools off or tightens them")
+    metrics_poll_seconds: float = Field(
+        default=15, gt=0, description="How often Restate is asked for what the metrics tell"
+    )
     stuck_poll_seconds: float = Field(default=15, gt=0, description="How often stuck runs are looked for")
     paused_grace_seconds: int = Field(default=30, ge=0, description="How long a run that gave up may stay paused")
     run_deadline_seconds: int = Field(

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from registry.admin import Admin, AdminError, Service, Unfinished
+from registry.metrics import count_ended
 from registry.status import Status
 from runtime.logs import get_logger
 
@@ -17,6 +18,8 @@ DEADLINE = "switchboard.deadline"
 """Metadata key by which a handler states its own deadline, in seconds."""
 
 VERIFY_SECONDS = 5
+
+BY_HAND = "paused by hand"
 
 _EXCEPTION = re.compile(r"(?:\[[^\]]*\] )?((?:[A-Za-z_][A-Za-z0-9_.]{0,60})?(?:Error|Exception|Timeout))\b")
 
@@ -76,10 +79,8 @@ class StuckRuns:
         """The reason, and how long it may last. A pause without a failure is a person's, who gets the full deadline."""
         if run.status != "paused":
             return reason_code(run.last_failure_error_code, run.last_failure), deadline
-        failure: dict[str, Any] | None = (await self._admin.pause_event(run.id)).get("last_failure")
-        if failure is None:
-            return "paused by hand", deadline
-        return reason_code(failure.get("restate_doc_error_code"), failure.get("error_message")), self._paused_grace
+        reason = pause_reason(await self._admin.pause_event(run.id))
+        return reason, deadline if reason == BY_HAND else self._paused_grace
 
     async def _end(self, run: Unfinished, reason: str) -> None:
         about = {"id": run.id, "target": f"{run.service}/{run.handler}", "state": run.status, "reason": reason}
@@ -94,6 +95,7 @@ class StuckRuns:
             log.error("stuck_run_does_not_end", extra=about)
             return
         self._status.count_stuck(run.service, reason)
+        count_ended(run.service, reason)
         log.warning("stuck_run_ended", extra=about)
 
     async def _has_ended(self, invocation_id: str) -> bool:
@@ -113,6 +115,14 @@ def stated_deadlines(services: list[Service]) -> dict[tuple[str, str], int]:
         for handler in service.handlers
         if re.fullmatch(r"[0-9]{1,9}", stated := handler.metadata.get(DEADLINE, ""))
     }
+
+
+def pause_reason(event: dict[str, Any]) -> str:
+    """Why a run was paused, from what Restate noted then. Nobody but a person pauses one that has not failed."""
+    failure: dict[str, Any] | None = event.get("last_failure")
+    if failure is None:
+        return BY_HAND
+    return reason_code(failure.get("restate_doc_error_code"), failure.get("error_message"))
 
 
 def reason_code(restate_code: str | None, message: str | None) -> str:

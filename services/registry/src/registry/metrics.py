@@ -1,0 +1,37 @@
+"""What the registry itself counts. What it asks Restate for stands in `exporter.py`."""
+
+from runtime.metrics import counter
+
+MOST_REASONS = 20
+"""Reasons name the classes of exceptions in anybody's code, so their number is bounded here."""
+
+OTHER = "other"
+FORMER_CODE = "former code"
+
+_ended = counter("switchboard_invocations_ended_total")
+_failures = counter("switchboard_registration_failures_total")
+_reasons: set[str] = set()
+
+
+def count_ended(service: str, reason: str) -> None:
+    _ended.labels(service, _bounded(reason)).inc()
+
+
+def expect_ended(service: str, reason: str) -> None:
+    """Tell 0 before the first one is ended: what appears as 1 has not increased, for Prometheus."""
+    _ended.labels(service, _bounded(reason))
+
+
+def count_failed(deployment: str) -> None:
+    _failures.labels(deployment).inc()
+
+
+def expect_failed(deployment: str) -> None:
+    _failures.labels(deployment)
+
+
+def _bounded(reason: str) -> str:
+    """A counter cannot forget: what comes after the first reasons of this process is all one."""
+    if len(_reasons) < MOST_REASONS:
+        _reasons.add(reason)
+    return reason if reason in _reasons else OTHER
