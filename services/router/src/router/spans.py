@@ -1,8 +1,8 @@
 """The spans of a run, made from what the journal holds of it, after OpenTelemetry's GenAI conventions.
 
-Beside them stand the few attributes by which Langfuse and Phoenix tell agents, model calls and tools apart
-(https://langfuse.com/integrations/native/opentelemetry, https://arize-ai.github.io/openinference/spec/). Who asked is
-a digest, and no text is in any of it, unless the operator has opted in to content.
+Phoenix reads these as they are; Langfuse reads them too, and is told besides what is an agent, a model call or a tool
+(https://langfuse.com/integrations/native/opentelemetry). Who asked is a digest, and no text is in any of it, unless the
+operator has opted in to content.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from runtime.tracing import Span
 
 AGENT = "switchboard"
 
-_CHAT, _TOOL, _RUN = ("chat", "LLM", "generation"), ("execute_tool", "TOOL", "tool"), ("invoke_agent", "AGENT", "agent")
-"""Operations, as OpenTelemetry, OpenInference and Langfuse call them."""
+_LANGFUSE_TYPES = {"invoke_agent": "agent", "chat": "generation", "execute_tool": "tool"}
+"""What Langfuse calls the operations of the GenAI conventions."""
 
 
 class RunSpans:
@@ -52,15 +52,14 @@ class RunSpans:
         if run.trace is None:
             return
         error = "" if answer.outcome == "answered" else answer.outcome
-        text = {"input": run.message, "output": answer.text} if self._content else {}
-        run.trace.emit(self._run(run, answer.outcome, run.ended_at, error, text))
+        run.trace.emit(self._run(run, answer.outcome, run.ended_at, error, answer.text))
 
     def run_broken_off(self, run: Run, outcome: str, at: float) -> None:
         if run.trace is not None:
-            run.trace.emit(self._run(run, outcome, at, outcome, {}))
+            run.trace.emit(self._run(run, outcome, at, outcome))
 
-    def _run(self, run: Run, outcome: str, ended_at: float, error: str, text: dict[str, str]) -> Span:
-        attributes = _operation(_RUN, error) | {
+    def _run(self, run: Run, outcome: str, ended_at: float, error: str, text: str = "") -> Span:
+        attributes = _operation("invoke_agent", error) | {
             "gen_ai.agent.name": AGENT,
             "langfuse.trace.name": AGENT,
             "switchboard.run": run.id,
@@ -68,17 +67,19 @@ class RunSpans:
             "switchboard.turns": len(run.turns),
             "user.id": run.begun.caller.user_id if self._content else digest(run.begun.caller.user_id),
         }
-        return Span(f"invoke_agent {AGENT}", run.begun.started_at, ended_at, attributes | _in_out(**text), error=error)
+        if self._content:
+            attributes |= {
+                "gen_ai.input.messages": _json([_part({"role": "user", "content": run.message})]),
+                "gen_ai.output.messages": _json([_part(_said(text, "stop"))]),
+            }
+        return Span(f"invoke_agent {AGENT}", run.begun.started_at, ended_at, attributes, error=error)
 
     def _chat(self, run: Run, turn: Turn) -> Span:
         error = turn.outcome or ""
-        attributes = _operation(_CHAT, error) | {
+        attributes = _operation("chat", error) | {
             "gen_ai.request.model": run.begun.model,
             "gen_ai.usage.input_tokens": turn.prompt_tokens,
             "gen_ai.usage.output_tokens": turn.completion_tokens,
-            "llm.model_name": run.begun.model,
-            "llm.token_count.prompt": turn.prompt_tokens,
-            "llm.token_count.completion": turn.completion_tokens,
             "server.address": self._endpoint.host or "",
             "server.port": self._endpoint.port or 443,
             "switchboard.turn": len(run.turns) + 1,
@@ -96,19 +97,15 @@ class RunSpans:
 
     def _call(self, plan: Plan, result: Result, turn: int, started_at: float, seconds: float) -> Span:
         tool, error = label(plan), result.fault or ("unknown" if result.status == "unknown" else "")
-        attributes = _operation(_TOOL, error) | {
+        attributes = _operation("execute_tool", error) | {
             "gen_ai.tool.name": tool,
             "gen_ai.tool.call.id": plan.call_id,
             "gen_ai.tool.type": "function",
-            "tool.name": tool,
             "switchboard.turn": turn,
             "switchboard.status": result.status,
         }
         if self._content:
-            attributes |= {
-                "gen_ai.tool.call.arguments": plan.arguments,
-                "gen_ai.tool.call.result": result.content,
-            } | _in_out(plan.arguments, result.content)
+            attributes |= {"gen_ai.tool.call.arguments": plan.arguments, "gen_ai.tool.call.result": result.content}
         return Span(f"execute_tool {tool}", started_at, started_at + seconds, attributes, error=error)
 
 
@@ -117,19 +114,13 @@ def digest(user_id: str) -> str:
     return hashlib.sha256(user_id.encode()).hexdigest()[:16]
 
 
-def _operation(names: tuple[str, str, str], error: str) -> dict[str, Any]:
-    operation, openinference, langfuse = names
+def _operation(name: str, error: str) -> dict[str, Any]:
     attributes: dict[str, Any] = {
-        "gen_ai.operation.name": operation,
+        "gen_ai.operation.name": name,
         "gen_ai.provider.name": PROVIDER,
-        "openinference.span.kind": openinference,
-        "langfuse.observation.type": langfuse,
+        "langfuse.observation.type": _LANGFUSE_TYPES[name],
     }
     return attributes | {"error.type": error} if error else attributes
-
-
-def _in_out(input: str = "", output: str = "") -> dict[str, str]:  # noqa: A002
-    return {name: text for name, text in (("input.value", input), ("output.value", output)) if text}
 
 
 def _finish_reason(turn: Turn) -> str:
@@ -140,17 +131,20 @@ def _finish_reason(turn: Turn) -> str:
 
 def _chat_content(chat: Chat, turn: Turn) -> dict[str, str]:
     said = [_part(each) for each in chat[1:]]
-    reply: dict[str, Any] = {"role": "assistant", "content": turn.text or None, "finish_reason": _finish_reason(turn)}
+    reply = _said(turn.text, _finish_reason(turn))
     if turn.plans:
         reply["tool_calls"] = [
             {"id": plan.call_id, "function": {"name": plan.tool, "arguments": plan.arguments}} for plan in turn.plans
         ]
-    content = {
+    return {
         "gen_ai.system_instructions": _json([{"type": "text", "content": SYSTEM_PROMPT}]),
         "gen_ai.input.messages": _json(said),
         "gen_ai.output.messages": _json([_part(reply)]),
     }
-    return content | {"input.value": content["gen_ai.input.messages"], "output.value": turn.text}
+
+
+def _said(text: str, finish_reason: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": text, "finish_reason": finish_reason}
 
 
 def _part(message: dict[str, Any]) -> dict[str, Any]:

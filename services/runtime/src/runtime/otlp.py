@@ -2,20 +2,31 @@
 
 import asyncio
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, ParentBased, Sampler, SamplingResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
 from opentelemetry.util.re import parse_env_headers
+from opentelemetry.util.types import Attributes
 
 from runtime.logs import get_logger
 from runtime.settings import RestateServiceSettings
@@ -36,6 +47,9 @@ class _WithoutWords(SpanProcessor):
         self._spans = spans
 
     def on_end(self, span: ReadableSpan) -> None:
+        if not span.events and span.status.is_unset:
+            self._spans.on_end(span)
+            return
         errors = [str(event.attributes.get("exception.type")) for event in span.events if event.attributes]
         self._spans.on_end(
             ReadableSpan(
@@ -69,8 +83,7 @@ class SpanExport:
         )
         self._scope = InstrumentationScope("switchboard", release, GENAI_CONVENTIONS)
         self._spans = BatchSpanProcessor(exporter)
-        only_below_ours = ParentBased(ALWAYS_OFF)
-        provider = TracerProvider(only_below_ours, self._resource, shutdown_on_exit=False)
+        provider = TracerProvider(_StatementsBelowOurs(), self._resource, shutdown_on_exit=False)
         provider.add_span_processor(_WithoutWords(self._spans))
         AsyncPGInstrumentor().instrument(tracer_provider=provider)
         self._flushing: asyncio.Task[None] | None = None
@@ -127,6 +140,29 @@ class SpanExport:
         ending = threading.Thread(target=self._spans.shutdown, daemon=True)
         ending.start()
         ending.join(END_SECONDS)
+
+
+class _StatementsBelowOurs(Sampler):
+    """What asyncpg's instrumentation tells of a call; but for BEGIN and COMMIT, which would be half of all spans."""
+
+    _below_ours = ParentBased(ALWAYS_OFF)
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        if name in ("BEGIN;", "COMMIT;", "ROLLBACK;"):
+            return SamplingResult(Decision.DROP)
+        return self._below_ours.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+
+    def get_description(self) -> str:
+        return "statements below a sampled span"
 
 
 def _context(trace_id: int, span_id: int) -> SpanContext:

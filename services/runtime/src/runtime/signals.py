@@ -340,7 +340,6 @@ METRICS = (
 _GENAI_SPAN = (
     "gen_ai.operation.name",
     "gen_ai.provider.name",
-    "openinference.span.kind",
     "langfuse.observation.type",
 )
 """On every span of the agent; `error.type` besides when it went wrong."""
@@ -371,9 +370,6 @@ SPANS = (
             "gen_ai.request.model",
             "gen_ai.usage.input_tokens",
             "gen_ai.usage.output_tokens",
-            "llm.model_name",
-            "llm.token_count.prompt",
-            "llm.token_count.completion",
             "server.address",
             "server.port",
             "switchboard.turn",
@@ -391,7 +387,6 @@ SPANS = (
             "gen_ai.tool.name",
             "gen_ai.tool.call.id",
             "gen_ai.tool.type",
-            "tool.name",
             "switchboard.turn",
             "switchboard.status",
         ),
