@@ -27,6 +27,7 @@ from tests.bench.report import (
     FLOOR,
     OURS,
     OURS_AS_MADE,
+    OURS_OBSERVED,
     OURS_ON_GRANIAN,
     Figures,
     Report,
@@ -50,11 +51,15 @@ class Plan:
 
 FULL = Plan((1, 16, 64), rounds=4, seconds=3, felt_rounds=3)
 QUICK = Plan((64,), rounds=3, seconds=2.5, felt_rounds=0)
+TELEMETRY = Plan((1, 16, 64), rounds=3, seconds=2, felt_rounds=0)
 
 
 def main() -> None:
     options = _options()
-    report = asyncio.run(bench(QUICK if options.quick else FULL, options.only))
+    if options.telemetry:
+        report = asyncio.run(bench(TELEMETRY, OURS_OBSERVED))
+    else:
+        report = asyncio.run(bench(QUICK if options.quick else FULL, options.only))
     print(report.as_markdown())
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -67,6 +72,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="concurrency 64 alone, short rounds, about a minute")
+    parser.add_argument("--telemetry", action="store_true", help="ours alone, observed and not")
     parser.add_argument("--only", default="", help="comma-separated variants; the baseline is always measured")
     parser.add_argument("--out", type=Path, help="folder for bench.md and bench.json")
     return parser.parse_args()
@@ -97,16 +103,21 @@ async def bench(plan: Plan, only: str) -> Report:
 
 def _rotated(variants: list[Variant], number: int) -> list[Variant]:
     """Each round begins with another one, so that none always follows the same one."""
-    shift = 2 * number % len(variants)
+    shift = (2 * number if len(variants) > 2 else number) % len(variants)
     return variants[shift:] + variants[:shift]
 
 
 async def _variants(here: World, client: Client, report: Report, only: str) -> list[Variant]:
     """Starts them, warms them up, and weighs their journals."""
     wanted = set(only.split(",")) if only else {FLOOR, OURS_AS_MADE, OURS_ON_GRANIAN}
-    shipped, as_made = await here.restate("shipped"), await here.restate("as-made", as_made=True)
+    shipped = await here.restate("shipped")
     variants = [await here.ours(OURS, shipped)]
     await _warm_up(client, variants[0], report)
+    if wanted == {OURS_OBSERVED}:
+        variants.append(await here.observed(OURS_OBSERVED))
+        await _warm_up(client, variants[1], report)
+        return variants
+    as_made = await here.restate("as-made", as_made=True)
     if OURS_ON_GRANIAN in wanted:
         variants.append(await here.ours(OURS_ON_GRANIAN, await here.restate("granian"), SERVER="granian"))
     if OURS_AS_MADE in wanted:

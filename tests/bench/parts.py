@@ -16,6 +16,7 @@ import jwt
 from runtime.postgres import migrate, provision
 from standalone.ports import free_port
 from standalone.process import Process
+from standalone.restate import tracing
 from standalone.settings import StandaloneSettings
 from tests.bench.cpu import Pids
 from tests.bench.load import Target
@@ -29,6 +30,7 @@ from users.store import MIGRATIONS as USERS_MIGRATIONS
 from users.store import replace_customers
 
 PASSWORD = "bench"
+SCRAPE_SECONDS = 5
 CALLER_KEY = "the-key-of-the-bench-long-enough-for-HS256"
 QUESTION = "My API calls are failing, what's wrong with my account? Please create a ticket."
 Names = tuple[str, ...]
@@ -40,8 +42,8 @@ PARTITIONS: int = StandaloneSettings.model_fields["restate_partitions"].default
 class BenchRestate(RestateServer):
     """With the settings that our one-machine shape ships or, but for addresses, as its makers ship it."""
 
-    def __init__(self, data_dir: Path, *, as_made: bool) -> None:
-        super().__init__(data_dir, partitions=PARTITIONS)
+    def __init__(self, data_dir: Path, *, as_made: bool, env: Mapping[str, str]) -> None:
+        super().__init__(data_dir, partitions=PARTITIONS, env=env)
         if as_made:
             program = self.process.program
             env = {name: value for name, value in program.env.items() if "ADDRESS" in name or name in KEPT}
@@ -92,8 +94,8 @@ class World:
         self._stack.push_async_callback(service.stop, 5)
         return service
 
-    async def restate(self, name: str, *, as_made: bool = False) -> RestateServer:
-        server = BenchRestate(self._folder / name, as_made=as_made)
+    async def restate(self, name: str, *, as_made: bool = False, env: Mapping[str, str] | None = None) -> RestateServer:
+        server = BenchRestate(self._folder / name, as_made=as_made, env=env or {})
         await server.start()
         self._stack.push_async_callback(server.kill)
         return server
@@ -124,8 +126,11 @@ class World:
         target = Target(f"{restate.ingress_url}/Floor/run", lambda _: body, "done")
         return self._variant(FLOOR, restate, target, {"agent": service}, ("Floor",))
 
-    async def ours(self, name: str, restate: RestateServer, **env: str) -> Variant:
-        """The real topology: router, users, tickets and registry, each a process."""
+    async def ours(
+        self, name: str, restate: RestateServer, own: Mapping[str, dict[str, str]] | None = None, **env: str
+    ) -> Variant:
+        """The real topology: router, users, tickets and registry, each a process. `own` are settings by room."""
+        own = own or {}
         registry_port = free_port()
         wanted: dict[str, dict[str, str]] = {
             "users": {"DATABASE_URL": self._url("users_app")},
@@ -137,7 +142,9 @@ class World:
             | self._openai(),
         }
         services = {
-            module: await self._run(Service(module, self._folder, settings | env, name=f"{module}-{name}"))
+            module: await self._run(
+                Service(module, self._folder, settings | env | own.get(module, {}), name=f"{module}-{name}")
+            )
             for module, settings in wanted.items()
         }
         deployments = ",".join(f"{module}={service.url}" for module, service in services.items())
@@ -145,7 +152,7 @@ class World:
             Service(
                 "registry",
                 self._folder,
-                {"RESTATE_ADMIN_URL": restate.admin_url, "DEPLOYMENTS": deployments},
+                {"RESTATE_ADMIN_URL": restate.admin_url, "DEPLOYMENTS": deployments} | own.get("registry", {}),
                 name=f"registry-{name}",
                 port=registry_port,
             )
@@ -155,6 +162,17 @@ class World:
         target = Target(f"{restate.ingress_url}/ToolRouter/route", _proven_question, '"outcome":"answered"')
         names = ("ToolRouter", "UserDatabase", "SupportTicketWorkflow")
         return self._variant(name, restate, target, services, names)
+
+    async def observed(self, name: str) -> Variant:
+        """Ours, with a collector that takes every span and somebody who scrapes every process each five seconds."""
+        collector = await self._run(Service("tests.bench.collector", self._folder, {}, name="collector"))
+        restate = await self.restate("observed", env=tracing(collector.address))
+        ports = {room: str(free_port()) for room in ("users", "tickets", "router", "registry")}
+        scraped = {room: {"METRICS_PORT": port} for room, port in ports.items()}
+        pages = [f"http://127.0.0.1:{port}/metrics" for port in ports.values()]
+        scraping = asyncio.create_task(_scrape([*pages, restate.metrics_url]))
+        self._stack.callback(scraping.cancel)
+        return await self.ours(name, restate, scraped, OTEL_EXPORTER_OTLP_ENDPOINT=collector.address)
 
     def _openai(self) -> dict[str, str]:
         return {"OPENAI_BASE_URL": f"{self.model.address}/v1", "OPENAI_API_KEY": "bench"}
@@ -193,6 +211,13 @@ async def _offered(registry: str, *tools: str) -> None:
             if reply.status_code == 200 and {tool["name"] for tool in reply.json()["tools"]} >= set(tools):
                 return
             await asyncio.sleep(0.2)
+
+
+async def _scrape(pages: list[str]) -> None:
+    while True:
+        for page in pages:
+            await request("GET", page)
+        await asyncio.sleep(SCRAPE_SECONDS)
 
 
 @asynccontextmanager

@@ -42,7 +42,9 @@ class RestateServer(Restate):
         partitions: int = PARTITIONS,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(data_dir, TOOLS_DIR, Ports(free_port(), free_port(), free_port()), partitions, env)
+        ports = Ports(free_port(), free_port(), free_port())
+        super().__init__(data_dir, TOOLS_DIR, ports, partitions, env)
+        self.metrics_url = f"http://127.0.0.1:{ports.node}/metrics"
         self.replays = always_replay
 
     async def register(self, url: str, *, force: bool = False) -> list[str]:
