@@ -21,7 +21,7 @@ compile_room = $(COMPILE) --constraints requirements.lock \
 
 include k8s/cluster.mk charts/check.mk
 
-.PHONY: help run ask tickets test test-replay check lock sweep planted bench install clean
+.PHONY: help run ask tickets test test-replay telemetry check lock sweep planted bench install clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -45,6 +45,9 @@ test: install ## all tests; the durable ones in both replay modes
 
 test-replay: install ## the durable tests, with a replay at every await
 	ALWAYS_REPLAY=1 $(PY) -m pytest tests/durable
+
+telemetry: install ## dashboards, alerts, spans and logs against a real Prometheus (Debian: prometheus) and a receiver of traces
+	$(PY) -m pytest tests/telemetry $(ARGS)
 
 check: .tools/.checkers install ## lint, format, strict types, locks, import rule, charts, workflows
 	.venv/bin/ruff check .

@@ -15,7 +15,7 @@ from tests.parts.service import Service
 
 ALWAYS_REPLAY = os.environ.get("ALWAYS_REPLAY") == "1"
 ONCE = pytest.mark.skipif(ALWAYS_REPLAY, reason="it is not about runs that could be replayed")
-SETTINGS_OF_TOOLS = ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "LANG", "ALWAYS_REPLAY")
+SETTINGS_OF_TOOLS = ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "LANG", "ALWAYS_REPLAY", "REQUIRE_PROMETHEUS")
 
 _watched: list[Process] = []
 """Whose logs a failing test shows."""
