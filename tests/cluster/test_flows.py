@@ -11,7 +11,7 @@ from tests.cluster.parts.namespace import Namespace
 from tests.cluster.parts.product import CLIENTS, Product
 from tests.parts.polling import eventually
 
-OUTSIDE = {"model", "status-page", "webhooks", "otlp", "object-storage", "kubernetes", "dns"}
+OUTSIDE = {"model", "status-page", "webhooks", "otlp", "restate-otlp", "object-storage", "kubernetes", "dns"}
 """Parties that the chart does not bring: one pod without labels stands for all of them."""
 
 CALLERS = {"clients": CLIENTS, "prometheus": {"stands-for": "prometheus"}}
@@ -24,13 +24,11 @@ PRODUCTION: dict[str, Any] = {
     "model": {"name": "some-model"},
     "statusPage": {"url": "https://status.example.com/"},
     "tickets": {"webhook": {"url": "https://hooks.example.com/"}},
-    "restate": {
-        "tracing": {"endpoint": "http://collector:4317"},
-        "snapshots": {"destination": "s3://bucket/prefix"},
-    },
+    "global": {"otlpEndpoint": "http://collector:4318"},
+    "restate": {"snapshots": {"destination": "s3://bucket/prefix"}},
 }
 LEFT_OUT = {
-    "demo": {"model", "status-page", "webhooks", "otlp", "object-storage"},
+    "demo": {"model", "status-page", "webhooks", "otlp", "restate-otlp", "object-storage"},
     "production": {"demo-model"},
 }
 
