@@ -93,7 +93,7 @@ def test_a_file_holds_the_alert_of_its_name(path: Path) -> None:
 
 @each_file
 def test_an_alert_has_a_unit_test_that_shows_all_it_says_and_its_silence_without_data(path: Path) -> None:
-    assert "no data" in {test["name"] for test in tests_of(path)}
+    assert "no data" in {test["name"] for test in scenarios(path)}
     told = told_by(path)
     assert {signs(alert["exp_labels"]) for alert in told} == {signs(rule["labels"]) for rule in rules_of(path)}
     assert all(alert["exp_annotations"].keys() == {"summary", "description", "runbook_url"} for alert in told)
@@ -103,7 +103,7 @@ def test_an_alert_has_a_unit_test_that_shows_all_it_says_and_its_silence_without
 def test_a_unit_test_has_it_fire_on_one_machine_and_on_kubernetes(path: Path) -> None:
     fired = [str(alert["exp_labels"]) for alert in told_by(path)] + [
         sample["labels"]
-        for test in tests_of(path)
+        for test in scenarios(path)
         for each in test.get("promql_expr_test", [])
         for sample in each.get("exp_samples", [])
     ]
@@ -114,13 +114,13 @@ def told_by(path: Path) -> list[dict[str, Any]]:
     """The alerts that a unit test expects with all that they say."""
     return [
         alert
-        for test in tests_of(path)
+        for test in scenarios(path)
         for each in test.get("alert_rule_test", [])
         for alert in each.get("exp_alerts", [])
     ]
 
 
-def tests_of(path: Path) -> list[dict[str, Any]]:
+def scenarios(path: Path) -> list[dict[str, Any]]:
     return yaml.safe_load(unit_test(path).read_text())["tests"]
 
 
