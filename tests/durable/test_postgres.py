@@ -8,10 +8,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 from restate import TerminalError
 from restate.exceptions import RetryableError
 
-from runtime.postgres import caller_transaction, migrate, open_pool, provision
+from runtime.postgres import Pool, caller_transaction, migrate, open_pool, provision
+from tests.parts.polling import eventually
 from tests.parts.postgres import PostgresServer
 from users.store import MIGRATIONS
 
@@ -115,15 +117,75 @@ async def test_a_statement_that_takes_too_long_is_retried(admin_url: str) -> Non
 
 async def test_an_exhausted_pool_is_retried_and_not_waited_for(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.postgres.ACQUIRE_SECONDS", 0.1)
+    before = errors()
     async with open_pool(url_of("app", admin_url), "users", size=1) as pool, pool.acquire():
-        with pytest.raises(RetryableError):
+        with pytest.raises(RetryableError, match="busy"):
             async with caller_transaction(pool, "anybody"):
                 pass
+    assert new_errors(before) == {"busy": 1}
+
+
+async def test_a_database_that_does_not_answer_is_away_and_not_busy(
+    admin_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.postgres.ACQUIRE_SECONDS", 0.1)
+    before = errors()
+    async with await asyncio.start_server(lambda *_: asyncio.sleep(5), "127.0.0.1") as silent:
+        port = silent.sockets[0].getsockname()[1]
+        pool = asyncpg.create_pool(f"postgresql://nobody@127.0.0.1:{port}/none", min_size=0, max_size=1)
+        async with pool:
+            with pytest.raises(RetryableError, match="away"):
+                async with caller_transaction(pool, "anybody"):
+                    pass
+    assert new_errors(before) == {"away": 1}
+
+
+async def test_the_metrics_tell_how_the_pool_is_used_and_who_waits(admin_url: str) -> None:
+    async with open_pool(url_of("app", admin_url), "users", size=1) as pool:
+        waits = sample("switchboard_postgres_pool_wait_seconds_count")
+        async with caller_transaction(pool, "anybody"):
+            assert connections() == {"used": 1, "idle": 0, "limit": 1}
+            second = asyncio.create_task(empty_transaction(pool))
+            await eventually(waiting)
+        await second
+        assert connections() == {"used": 0, "idle": 1, "limit": 1}
+        assert sample("switchboard_postgres_pool_waiting") == 0
+        assert sample("switchboard_postgres_pool_wait_seconds_count") - waits == 2
+
+
+async def waiting() -> bool:
+    return sample("switchboard_postgres_pool_waiting") == 1
+
+
+async def empty_transaction(pool: Pool) -> None:
+    async with caller_transaction(pool, "anybody"):
+        pass
+
+
+def sample(name: str, **labels: str) -> float:
+    value = REGISTRY.get_sample_value(name, labels)
+    assert value is not None, name
+    return value
+
+
+def connections() -> dict[str, float]:
+    used, idle = (sample("switchboard_postgres_pool_connections", state=state) for state in ("used", "idle"))
+    return {"used": used, "idle": idle, "limit": sample("switchboard_postgres_pool_limit")}
+
+
+def errors() -> dict[str, float]:
+    return {kind: sample("switchboard_postgres_errors_total", kind=kind) for kind in ("away", "busy", "refused")}
+
+
+def new_errors(before: dict[str, float]) -> dict[str, float]:
+    return {kind: count - before[kind] for kind, count in errors().items() if count != before[kind]}
 
 
 async def test_a_refused_statement_is_final_and_tells_nothing(admin_url: str) -> None:
+    before = errors()
     async with open_pool(url_of("app", admin_url), "users") as pool:
         with pytest.raises(TerminalError) as caught:
             async with caller_transaction(pool, "anybody") as db:
                 await db.execute("SELECT secret FROM nowhere")
     assert str(caught.value.message) == "the database refused the statement"
+    assert new_errors(before) == {"refused": 1}

@@ -230,6 +230,7 @@ async def test_the_owner_too_is_held_by_the_policies(store: TicketStore, databas
         ("app", "SELECT * FROM audit"),
         ("app", "DELETE FROM audit"),
         ("app", "TRUNCATE audit"),
+        ("staff", "SELECT * FROM ticket_counts()"),
         (
             "app",
             "INSERT INTO tickets (workflow_key, user_id, subject, description, category, priority, sla_due_at) "
@@ -245,6 +246,33 @@ async def test_the_owner_too_is_held_by_the_policies(store: TicketStore, databas
 async def test_a_role_can_do_nothing_but_its_work(database: Database, role: str, statement: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await in_role(getattr(database, role), statement, "user_1")
+
+
+async def test_whom_row_level_security_holds_still_counts_every_ticket(store: TicketStore, database: Database) -> None:
+    await insert(store, uuid.uuid4().hex, new("user_1"))
+    await insert(store, uuid.uuid4().hex, new("user_2"))
+    truth = await database.rows(
+        "SELECT status, priority, count(*), count(*) FILTER (WHERE status <> 'closed' AND sla_due_at < now()) "
+        "FROM tickets GROUP BY status, priority"
+    )
+    for user_id in (None, "user_1"):
+        counted = await in_role(database.app, "SELECT * FROM ticket_counts()", user_id)
+        assert sorted(map(tuple, counted)) == sorted(map(tuple, truth))
+    assert sum(row[2] for row in truth) >= 2
+
+
+async def test_counting_cannot_be_made_to_read_another_table(store: TicketStore, database: Database) -> None:
+    await insert(store, uuid.uuid4().hex, new("user_1"))
+    connection = await asyncpg.connect(database.app, server_settings={"search_path": "pg_temp, tickets"})
+    counts = await connection.fetch("SELECT * FROM tickets.ticket_counts() ORDER BY state, priority")
+    await connection.execute("CREATE TEMP TABLE tickets (status text, priority text, sla_due_at timestamptz)")
+    assert await connection.fetch("SELECT * FROM tickets.ticket_counts() ORDER BY state, priority") == counts
+    await connection.close()
+
+
+async def test_the_owner_counts_nothing_by_itself(store: TicketStore, database: Database) -> None:
+    await insert(store, uuid.uuid4().hex, new("user_1"))
+    assert await in_role(database.owner, "SELECT * FROM ticket_counts()", "user_1") == []
 
 
 async def in_role(url: str, statement: str, user_id: str | None) -> list[asyncpg.Record]:

@@ -12,6 +12,8 @@ import pytest
 
 from runtime.caller import CALLER_HEADER
 from runtime.postgres import Pool, caller_transaction, migrate, open_pool, provision
+from tests.conftest import ONCE
+from tests.parts.otlp import ReceivedSpan, Receiver
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import Reply, RestateServer, request
 from tests.parts.service import Service
@@ -338,3 +340,32 @@ async def test_the_model_is_offered_two_tools_that_are_bound_to_the_caller(
     assert {metadata["tool.bind"] for metadata in offered.values()} == {"user_id=caller.user_id"}
     assert offered["query_user_database"]["tool.readonly"] == "true"
     assert offered["export_account"]["tool.mode"] == "send"
+
+
+# What it tells of its work
+
+
+@ONCE
+async def test_its_sql_hangs_below_the_call_and_carries_no_values(
+    database: Database, restate: RestateServer, service: Callable[..., Awaitable[Service]]
+) -> None:
+    collector = Receiver()
+    await collector.start()
+    traced = await service("users", DATABASE_URL=database.app_url, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    for name in await restate.register(traced.url):
+        await request("PATCH", f"{restate.admin_url}/services/{name}", {"public": True})
+    trace_id, call_span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    for flags in ("01", "00"):
+        told = {CALLER_HEADER: IN_TROUBLE, "traceparent": f"00-{trace_id}-{call_span}-{flags}"}
+        body = {"user_id": IN_TROUBLE}
+        assert (await restate.call("UserDatabase", "query_user_database", body, headers=told)).status_code == 200
+
+    def account(spans: list[ReceivedSpan]) -> list[ReceivedSpan]:
+        return [span for span in spans if "json_build_object" in span.attributes["db.statement"]]
+
+    [query] = await collector.wait_for(account)
+    assert (query.trace_id, query.parent, query.name) == (trace_id, call_span, "WITH")
+    assert {(span.trace_id, span.parent) for span in collector.spans} == {(trace_id, call_span)}
+    assert IN_TROUBLE not in repr(collector.spans)
+    await traced.stop()
+    await collector.stop()
