@@ -19,7 +19,7 @@ from typing import Any
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 from restate.extensions import current_context
-from restate.server_context import restate_context_is_replaying
+from restate.server_context import ServerInvocationContext, restate_context_is_replaying
 
 from runtime.caller import call_of, run_of
 from runtime.tracing import TRACEPARENT, Trace
@@ -89,11 +89,12 @@ def _event(record: logging.LogRecord) -> bool:
 def _not_a_planned_retry(record: logging.LogRecord) -> bool:
     """The SDK logs each `RetryableError` with its stack; whoever raised it has already said why, in one line."""
     error = record.exc_info[1] if record.exc_info else None
-    return error is None or "[503]" not in str(error)
+    return error is None or not str(error).startswith("(503)")
 
 
 def _clean(record: logging.LogRecord) -> logging.LogRecord:
-    fields = _ids() | _exception(record)
+    error = record.exc_info[1] if record.exc_info else None
+    fields = _ids(_context(error)) | _exception(error)
     if "is_event" in record.__dict__:
         clean = copy.copy(record)
         clean.exc_info = clean.exc_text = clean.stack_info = None
@@ -116,8 +117,7 @@ def _is_literal(text: str) -> bool:
     return False
 
 
-def _exception(record: logging.LogRecord) -> dict[str, Any]:
-    error = record.exc_info[1] if record.exc_info else None
+def _exception(error: BaseException | None) -> dict[str, Any]:
     return {} if error is None else {"exception": _classes(error), "stack": _frames(error.__traceback__)}
 
 
@@ -162,17 +162,27 @@ def _warned(message: Warning | str, category: type[Warning], filename: str, line
     _log.warning("python_warning", extra={"category": category.__name__, "place": f"{_short(filename)}:{lineno}"})
 
 
-def _ids() -> dict[str, Any]:
-    """What a line within an invocation is about. The trace is the caller's, else the attempt's, else the run's own."""
+def _context(error: BaseException | None) -> Any:
+    """The invocation that this is about, or None. The SDK has left it when it logs what a handler raised."""
     try:
-        context = current_context()
+        context: Any = current_context()
     except LookupError:
         context = None
+    trace = error.__traceback__ if error else None
+    while context is None and trace is not None:
+        entered = trace.tb_frame.f_locals.get("self")
+        context = entered if isinstance(entered, ServerInvocationContext) else None
+        trace = trace.tb_next
+    return context
+
+
+def _ids(context: Any) -> dict[str, Any]:
+    """What a line within an invocation is about. The trace is the caller's, else the attempt's, else the run's own."""
     if context is None:
         return {}
     request, run = context.request(), run_of(context)
     told_by = (request.headers, request.attempt_headers)
     traces = [Trace.of(run or request.id, headers.get(TRACEPARENT, "")) for headers in told_by]
     trace = next((each for each in traces if each.above), traces[0])
-    told = {"run": run, "call": call_of(context), "trace": f"{trace.trace_id:032x}"}
+    told = {"run": run, "call": call_of(context), "trace": trace.hex_id}
     return {"invocation": request.id} | {name: value for name, value in told.items() if value}
