@@ -368,6 +368,9 @@ SPANS = (
         (
             *_GENAI_SPAN,
             "gen_ai.request.model",
+            "gen_ai.request.temperature",
+            "gen_ai.response.model",
+            "gen_ai.response.finish_reasons",
             "gen_ai.usage.input_tokens",
             "gen_ai.usage.output_tokens",
             "server.address",
