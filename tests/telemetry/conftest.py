@@ -1,0 +1,221 @@
+"""Everything at once and for real: the product, its Restate, its PostgreSQL, its alerts in a Prometheus, a collector."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from aiohttp import web
+
+from standalone.database import Database, read_passwords
+from standalone.ports import free_port
+from standalone.restate import tracing
+from tests.conftest import start
+from tests.parts.board import calls
+from tests.parts.otlp import Receiver
+from tests.parts.polling import eventually
+from tests.parts.postgres import PostgresServer
+from tests.parts.prometheus import PrometheusServer, need_prometheus
+from tests.parts.restate import Reply, RestateServer, request
+from tests.parts.service import Service
+from tests.telemetry import scaled
+from tests.telemetry.scaled import Rule, rule_of
+
+Launch = Callable[..., Awaitable[Service]]
+
+USER = "user_12345"
+WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SETTLE_SECONDS = 45
+
+
+class Hook:
+    """Receives webhooks, and answers them with `status`."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/hook"
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_post("/hook", self._take)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+
+    async def stop(self) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    async def _take(self, _: web.Request) -> web.Response:
+        return web.Response(status=self.status)
+
+
+class Stage:
+    """The parts, and what a scenario does to them."""
+
+    def __init__(self, folder: Path, launch: Launch) -> None:
+        self.folder = folder
+        self.receiver = Receiver()
+        self.hook = Hook()
+        passwords = read_passwords(folder)
+        self.postgres = PostgresServer(folder, free_port(), passwords["postgres"])
+        self.restate = RestateServer(folder, env=tracing(self.receiver.url))
+        self.ports = {job: free_port() for job in ("router", "users", "tickets", "registry", "demo_model")}
+        self.services: dict[str, Service] = {}
+        self.began = 0.0
+        """When everything was up and had been scraped."""
+        self._launch = launch
+        self._database = Database(self.postgres.admin_url, passwords)
+        jobs = self.ports | {"restate": urlsplit(self.restate.metrics_url).port or 0}
+        (folder / "alerts").mkdir()
+        self.prometheus = PrometheusServer(folder, jobs, scaled.write(folder / "alerts"))
+
+    async def start(self) -> None:
+        await asyncio.gather(self.receiver.start(), self.hook.start(), start(self.postgres), start(self.restate))
+        await self._database.prepare()
+        await self._start_services()
+        await eventually(self._offers_everything, SETTLE_SECONDS)
+        await start(self.prometheus)
+        await self.prometheus.wait_for(f"count(up == 1) == {len(self.ports) + 1}", SETTLE_SECONDS)
+        await self.after_scrapes(3)
+        self.began = time.time()
+
+    async def _start_services(self) -> None:
+        traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": self.receiver.url}
+        model, _ = await asyncio.gather(
+            self._service("demo_model"),
+            self._service("users", DATABASE_URL=self._database.url("users", "app"), **traced),
+        )
+        await self._service(
+            "tickets",
+            DATABASE_URL=self._database.url("tickets", "app"),
+            WEBHOOK_URL=self.hook.url,
+            WEBHOOK_SECRET=WEBHOOK_SECRET,
+            COUNT_SECONDS="1",
+            **traced,
+        )
+        registry_port = free_port()
+        await self._service(
+            "router",
+            OPENAI_BASE_URL=f"{model.url}/v1",
+            OPENAI_MODEL="demo",
+            CATALOGUE_URL=f"http://127.0.0.1:{registry_port}/tools",
+            CATALOGUE_SECONDS="0.5",
+            STATUS_URL=f"{model.url}/api/v2/summary.json",
+            TRUST_USER_ID="true",
+            CUSTOMER_CHECK="UserDatabase/is_customer",
+            MAX_TURNS="4",
+            **traced,
+        )
+        await self._service(
+            "registry",
+            port=registry_port,
+            RESTATE_ADMIN_URL=self.restate.admin_url,
+            DEPLOYMENTS=self.deployments(),
+            HEALTH_SECONDS="1",
+            CATALOGUE_POLL_SECONDS="0.5",
+            METRICS_POLL_SECONDS="1",
+            STUCK_POLL_SECONDS="1",
+            PAUSED_GRACE_SECONDS="6",
+        )
+        tools = await self._launch("tests.parts.example_tools")
+        await self.restate.register(tools.url)
+
+    async def _service(self, name: str, *, port: int = 0, **env: str) -> Service:
+        self.services[name] = await self._launch(name, name=name, port=port, METRICS_PORT=str(self.ports[name]), **env)
+        return self.services[name]
+
+    async def _offers_everything(self) -> bool:
+        reply = await request("GET", f"{self.services['registry'].url}/tools")
+        offered = {tool["name"] for tool in reply.json()["tools"]} if reply.status_code == 200 else set[str]()
+        return offered >= {"query_user_database", "create_support_ticket", "break_down"}
+
+    def deployments(self) -> str:
+        return ",".join(f"{name}={self.services[name].url}" for name in ("router", "users", "tickets"))
+
+    async def stop(self) -> None:
+        await self.prometheus.stop()
+        for service in self.services.values():
+            await service.kill()
+        await self.restate.kill()
+        await self.postgres.stop("immediate")
+        await asyncio.gather(self.receiver.stop(), self.hook.stop())
+
+    # --- what happens --------------------------------------------------------------------------------------------
+
+    async def ask(self, message: str, user_id: str = USER) -> Reply:
+        return await self.restate.call("ToolRouter", "route", {"message": message, "user_id": user_id})
+
+    async def outcome(self, message: str, user_id: str = USER) -> str:
+        reply = await self.ask(message, user_id)
+        assert reply.status_code == 200, reply.text
+        return reply.json()["outcome"]
+
+    async def script(self, *replies: dict[str, Any]) -> str:
+        """Scripts the model for one conversation; returns the message that starts it."""
+        message = f"about {uuid.uuid4().hex}"
+        await self.model("script", {"match": message, "replies": list(replies)})
+        return message
+
+    async def scripted_calls(self, *wanted: tuple[str, Any]) -> str:
+        return await self.script(calls(*wanted), {"text": "That is it."})
+
+    async def model(self, path: str, body: Mapping[str, Any]) -> None:
+        reply = await request("POST", f"{self.services['demo_model'].url}/admin/{path}", body)
+        assert reply.status_code == 200, reply.text
+
+    async def run_with(self, name: str, **env: str) -> None:
+        """Ends a service and starts it again with some settings changed."""
+        service = self.services[name]
+        await service.stop()
+        service.program = replace(service.program, env={**service.program.env, **env})
+        await service.start()
+
+    async def launch(self, module: str, **env: str) -> Service:
+        """One more service, which nobody scrapes."""
+        return await self._launch(module, **env)
+
+    # --- what is seen --------------------------------------------------------------------------------------------
+
+    async def firing(self) -> dict[Rule, list[dict[str, str]]]:
+        """The labels of what fires now, by rule."""
+        found: dict[Rule, list[dict[str, str]]] = {}
+        for name, alerts in (await self.prometheus.alerts()).items():
+            for labels in alerts:
+                found.setdefault(rule_of(name, labels), []).append(labels)
+        return found
+
+    async def fired(self, since: float, until: float = 0) -> set[Rule]:
+        """The rules that fired at any time since then."""
+        series = await self.prometheus.query_range('ALERTS{alertstate="firing"}', since, until or time.time())
+        return {rule_of(each["metric"]["alertname"], each["metric"]) for each in series}
+
+    async def until_fires(
+        self, *rules: Rule, doing: Callable[[], Awaitable[Any]] | None = None, seconds: float = SETTLE_SECONDS
+    ) -> None:
+        """Returns when each of these rules has been firing; does something over and over until then."""
+        began = time.time()
+        while left := set(rules) - await self.fired(began):
+            assert time.time() - began < seconds, f"not within {seconds} s: {left}"
+            await (doing() if doing else asyncio.sleep(0.2))
+
+    async def after_scrapes(self, number: int) -> None:
+        """Returns when all that has happened until now was scraped, and the rules evaluated."""
+        before = time.time()
+        await self.prometheus.wait_for(f"min(timestamp(up)) > {before + number}", SETTLE_SECONDS)
+
+
+@pytest.fixture(scope="session")
+async def stage(tmp_path_factory: pytest.TempPathFactory, service: Launch) -> AsyncIterator[Stage]:
+    need_prometheus()
+    stage = Stage(tmp_path_factory.mktemp("stage"), service)
+    await stage.start()
+    yield stage
+    await stage.stop()
