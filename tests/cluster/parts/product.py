@@ -109,6 +109,10 @@ class Product:
         call = {"name": "query_user_database", "arguments": {}}
         await self._script(match, {"tool_calls": [call], "latency_seconds": seconds})
 
+    async def fail(self, match: str, status: int = 503) -> None:
+        """The model refuses every call of such a question."""
+        await self._script(match, {"status": status, "body": "away"})
+
     async def _script(self, match: str, reply: Mapping[str, Any]) -> None:
         await self._model("POST", "/admin/script", {"match": match, "replies": [reply]})
 

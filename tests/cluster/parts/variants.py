@@ -1,12 +1,11 @@
 """Images of routers with changed code, made from the one that is installed and loaded into the cluster."""
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 from tests.cluster.parts.command import run
+from tests.cluster.parts.images import load
 from tests.cluster.parts.product import Product
-from tests.cluster.parts.settings import SETTINGS
 
 FOLDER = Path(__file__).parents[1] / "variants"
 NEW_PROMPT = "Answer in one short paragraph,"
@@ -25,9 +24,5 @@ class Variants:
         """Builds and loads a variant; returns the values that install it. Its tag is its own image id."""
         arguments = ("--build-arg", f"ROUTER={self._router}", "--build-arg", f"VARIANT={name}")
         built = await run("docker", "build", "--quiet", *arguments, str(FOLDER), seconds=300)
-        tag = built.strip().removeprefix("sha256:")[:12]
-        full = f"{self._router.rpartition(':')[0]}:{tag}"
-        await run("docker", "tag", built.strip(), full)
-        if SETTINGS.load:
-            await run(*shlex.split(SETTINGS.load), full, seconds=300)
-        return {"router": {"image": {"tag": tag}}}
+        full = await load(built.strip(), self._router.rpartition(":")[0])
+        return {"router": {"image": {"tag": full.rpartition(":")[2]}}}
