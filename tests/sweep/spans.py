@@ -11,7 +11,7 @@ SCOPE = "switchboard"
 STEPS = Counter(
     {
         "invoke_agent switchboard": 1,
-        "chat gpt-4.1-mini": 3,
+        "chat demo": 3,
         "execute_tool query_user_database": 1,
         "execute_tool check_service_status": 1,
         "execute_tool create_support_ticket": 1,

@@ -106,6 +106,7 @@ class World:
             "router": self._faulted(
                 "router",
                 OPENAI_BASE_URL=f"{self.model.url}/v1",
+                OPENAI_MODEL="demo",
                 CATALOGUE_URL=f"{self.registry.url}/tools",
                 CATALOGUE_SECONDS="0.3",
                 STATUS_URL=f"{out.url}/summary.json",
