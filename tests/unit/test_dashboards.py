@@ -83,7 +83,7 @@ def left_over(expr: str) -> set[str]:
     """What is neither a selector, a grouping, a text, a function nor an operator: a metric without matchers."""
     for known in (SELECTOR, GROUPING, re.compile(r'"[^"]*"|\[[^\]]*\]')):
         expr = known.sub(" ", expr)
-    return set(re.findall(r"\b[a-zA-Z_:][\w:]*\b(?! *\()", expr)) - {"or", "and", "unless", "bool", "by", "on", "e"}
+    return set(re.findall(r"\b[a-zA-Z_:][\w:]*\b(?! *\()", expr)) - {"or", "and", "unless", "bool"}
 
 
 def aggregations(expr: str) -> Iterator[tuple[set[str], str]]:
