@@ -114,10 +114,13 @@ async def test_unfinished_runs_of_former_code_are_ended_and_counted(restate: Res
     await former.stop()
 
     current = await probe(service, "Changing", REVISION="current", port=former.port)
-    registry = await Registry.start(service, restate, DEPLOYMENTS=f"changing={current.url}", END_FORMER="true")
+    env = {"END_FORMER": "true", "METRICS_PORT": str(free_port())}
+    registry = await Registry.start(service, restate, DEPLOYMENTS=f"changing={current.url}", **env)
     await registry.registered("changing")
 
     assert (await registry.status())["ended_former"] == 3
+    told = await registry.scrape()
+    assert told.value("invocations_ended_total", service="Changing", reason="former code") == 3
     assert not await pinned(restate, "Changing", 1)
     uris = [row["endpoint"] for row in await restate.query("select endpoint from sys_deployment")]
     assert [uri for uri in uris if str(former.port) in uri] == [current.url]

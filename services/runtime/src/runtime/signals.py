@@ -293,7 +293,7 @@ METRICS = (
         "invocations",
         ("service", "reason"),
         ("registry",),
-        "Stuck invocations that the registry ended, and why.",
+        "Invocations that the registry ended, and why: what was stuck, and what only `former code` could finish.",
     ),
     Signal(
         "switchboard_deployment_invocations",
