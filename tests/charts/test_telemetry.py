@@ -116,3 +116,4 @@ def test_traces_go_to_one_collector_or_nowhere(file: Path) -> None:
                 assert names["OTEL_EXPORTER_OTLP_ENDPOINT"] == endpoint
                 told.add(pod.component)
     assert told == ({"router", "users", "tickets"} if endpoint else set())
+    assert told <= {flow["from"] for flow in read(SWITCHBOARD / "flows.yaml") if flow["to"] == "otlp"}
