@@ -1,6 +1,7 @@
 """The API server takes what each values file renders, in a namespace that runs restricted pods alone."""
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -10,7 +11,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from tests.charts.charts import CI_FILES, PROMETHEUS, ROOT, Object, name_of, read, rendered, tool
+from tests.charts.charts import CI_FILES, ENVIRONMENT, PROMETHEUS, ROOT, Object, name_of, read, rendered, tool
 
 KUBERNETES = "1.33.0"
 """Whose schemas are asked without a cluster."""
@@ -81,6 +82,8 @@ def by_operator(each: Object) -> None:
 @cache
 def definition(kind: str) -> dict[str, Any]:
     """The published schema of a custom resource."""
+    if not shutil.which("go", path=ENVIRONMENT["PATH"]):
+        pytest.skip(f"no Go that could download {OPERATOR}")
     done = tool("go", "mod", "download", "-json", OPERATOR)
     if done.returncode:
         pytest.skip(f"{OPERATOR} cannot be downloaded")
