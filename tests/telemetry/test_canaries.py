@@ -42,6 +42,13 @@ INPUTS = (
     *("reply", "model_error", "model_refusal", "retry_after", "malformed", "not_json"),
 )
 REFUSED = "may not be stored"
+TALKING_TRIGGER = (
+    f"""CREATE FUNCTION tickets.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.subject = '{REFUSED}' THEN RAISE EXCEPTION 'no: %', NEW.description; END IF;
+        RETURN NEW;
+    END $$""",
+    "CREATE TRIGGER refuse BEFORE INSERT ON tickets.tickets FOR EACH ROW EXECUTE FUNCTION tickets.refuse()",
+)
 OPT_IN = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
@@ -215,8 +222,7 @@ async def databases(world: World) -> dict[str, dict[str, str]]:
         if room == "users":
             await store.replace_customers(owner, {world["sub"]: customer(world)})
         else:
-            check = f"ALTER TABLE tickets.tickets ADD CHECK (subject NOT LIKE '%{REFUSED}%')"
-            world.database.psql(check, database=f"canaries_{room}")
+            world.database.psql(*TALKING_TRIGGER, database=f"canaries_{room}")
     return settings
 
 
