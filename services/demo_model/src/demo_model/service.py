@@ -10,7 +10,7 @@ from demo_model.ledger import Ledger
 from demo_model.server import DemoModel, build
 from demo_model.settings import DemoModelSettings
 from runtime.logs import configure_logs, get_logger
-from runtime.metrics import serve_metrics
+from runtime.metrics import serve_metrics, watch_loop
 
 SHUTDOWN_SECONDS = 0.1
 
@@ -29,7 +29,9 @@ async def serve(settings: DemoModelSettings) -> None:
     try:
         await _listen(runner, settings)
         log.info("serving", extra={"host": settings.host, "port": settings.port})
+        watching = asyncio.create_task(watch_loop())
         await stop.wait()
+        watching.cancel()
     finally:
         await runner.cleanup()
         ledger.close()

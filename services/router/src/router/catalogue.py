@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from restate.exceptions import RetryableError
 
 from contracts import Caller, Catalogue
-from router.metrics import catalogue_age
+from router.metrics import catalogue_age, expect_tools
 from router.plan import Offer
 from runtime.logs import get_logger
 
@@ -39,6 +39,7 @@ class Offers:
     def replace(self, catalogue: Catalogue) -> None:
         offers = {tool.name: Offer(tool) for tool in catalogue.tools} | self._own
         self._all = {name: offer for name, offer in offers.items() if name not in catalogue.switched_off}
+        expect_tools(self._all)
         self._ready.set()
 
     async def now(self) -> dict[str, Offer]:

@@ -1,6 +1,9 @@
 """What the agent counts. Runs and calls count while they are done for the first time, not once more in a replay."""
 
-from contracts import Answer
+from collections.abc import Iterable
+from typing import get_args
+
+from contracts import Answer, Outcome
 from router.plan import Plan, Turn
 from router.transcript import Result
 from runtime.metrics import counter, gauge, histogram, is_live
@@ -22,6 +25,24 @@ _model_retries = counter("switchboard_model_retries_total")
 _tokens = histogram("gen_ai_client_token_usage")
 _model_seconds = histogram("gen_ai_client_operation_duration_seconds")
 catalogue_age = gauge("switchboard_catalogue_age_seconds")
+
+for _outcome in (*get_args(Outcome), "cancelled", "failed"):
+    _runs.labels(_outcome)
+
+
+def expect_model(model: str) -> None:
+    """A count that begins at 0 shows its first event; one that begins with it shows none."""
+    _model_calls.labels(model, "ok")
+    _model_retries.labels(model)
+
+
+def expect_tools(names: Iterable[str]) -> None:
+    """The same for tools, as soon as they are on offer."""
+    for tool in names:
+        for status in ("ok", "error"):
+            _tool_calls.labels(tool, status)
+        for fault in ("refused", "failed", "timeout", "bad_arguments"):
+            _tool_errors.labels(tool, fault)
 
 
 def count_run(answer: Answer, seconds: float, run_id: str, trace_id: str) -> None:

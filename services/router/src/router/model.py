@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from restate.exceptions import RetryableError
 
 from contracts import Outcome
-from router.metrics import count_model_call
+from router.metrics import count_model_call, expect_model
 from router.plan import WantedCall, scrub
 from router.settings import RouterSettings
 from runtime.logs import get_logger
@@ -77,6 +77,7 @@ class Model:
 
     def __init__(self, settings: RouterSettings) -> None:
         self.name = settings.openai_model
+        expect_model(self.name)
         self._temperature = settings.openai_temperature
         self._timeout = settings.openai_timeout
         self._http = openai.DefaultAioHttpClient()
