@@ -10,6 +10,7 @@ import pytest
 from standalone.ports import free_port
 from standalone.process import Process, StartError
 from tests.parts.postgres import PostgresServer
+from tests.parts.prometheus import PrometheusServer
 from tests.parts.restate import RestateServer
 from tests.parts.service import Service
 
@@ -57,7 +58,7 @@ async def restate(data_dir: Path) -> AsyncIterator[RestateServer]:
     await server.kill()
 
 
-async def start(server: PostgresServer | RestateServer) -> None:
+async def start(server: PostgresServer | PrometheusServer | RestateServer) -> None:
     _watched.append(server.process)
     try:
         await server.start()

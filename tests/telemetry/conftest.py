@@ -1,4 +1,4 @@
-"""Everything at once and for real: the product, its Restate, its PostgreSQL, its alerts in a Prometheus, a collector."""
+"""Everything at once and for real: the product, Restate, PostgreSQL, a Prometheus with the alerts, a collector."""
 
 import asyncio
 import time
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 
+from runtime.signals import ROOMS
 from standalone.database import Database, read_passwords
 from standalone.ports import free_port
 from standalone.restate import tracing
@@ -67,7 +68,9 @@ class Stage:
         passwords = read_passwords(folder)
         self.postgres = PostgresServer(folder, free_port(), passwords["postgres"])
         self.restate = RestateServer(folder, env=tracing(self.receiver.url))
-        self.ports = {job: free_port() for job in ("router", "users", "tickets", "registry", "demo_model")}
+        self._served_at = {room: free_port() for room in ROOMS}
+        self.ports = {room: free_port() for room in ROOMS}
+        """Of the metrics, by job."""
         self.services: dict[str, Service] = {}
         self.began = 0.0
         """When everything was up and had been scraped."""
@@ -78,67 +81,72 @@ class Stage:
         self.prometheus = PrometheusServer(folder, jobs, scaled.write(folder / "alerts"))
 
     async def start(self) -> None:
-        await asyncio.gather(self.receiver.start(), self.hook.start(), start(self.postgres), start(self.restate))
+        await asyncio.gather(
+            *(self.receiver.start(), self.hook.start()),
+            *(start(each) for each in (self.postgres, self.restate, self.prometheus)),
+        )
         await self._database.prepare()
-        await self._start_services()
+        tools, *services = await asyncio.gather(
+            self._launch("tests.parts.example_tools"),
+            *(self._serve(name, env) for name, env in self._settings().items()),
+        )
+        self.services = {service.program.name: service for service in services}
+        await self.restate.register(tools.url)
         await eventually(self._offers_everything, SETTLE_SECONDS)
-        await start(self.prometheus)
         await self.prometheus.wait_for(f"count(up == 1) == {len(self.ports) + 1}", SETTLE_SECONDS)
         await self.after_scrapes(3)
         self.began = time.time()
 
-    async def _start_services(self) -> None:
+    def _settings(self) -> dict[str, dict[str, str]]:
         traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": self.receiver.url}
-        model, _ = await asyncio.gather(
-            self._service("demo_model"),
-            self._service("users", DATABASE_URL=self._database.url("users", "app"), **traced),
-        )
-        await self._service(
-            "tickets",
-            DATABASE_URL=self._database.url("tickets", "app"),
-            WEBHOOK_URL=self.hook.url,
-            WEBHOOK_SECRET=WEBHOOK_SECRET,
-            COUNT_SECONDS="1",
-            **traced,
-        )
-        registry_port = free_port()
-        await self._service(
-            "router",
-            OPENAI_BASE_URL=f"{model.url}/v1",
-            OPENAI_MODEL="demo",
-            CATALOGUE_URL=f"http://127.0.0.1:{registry_port}/tools",
-            CATALOGUE_SECONDS="0.5",
-            STATUS_URL=f"{model.url}/api/v2/summary.json",
-            TRUST_USER_ID="true",
-            CUSTOMER_CHECK="UserDatabase/is_customer",
-            MAX_TURNS="4",
-            **traced,
-        )
-        await self._service(
-            "registry",
-            port=registry_port,
-            RESTATE_ADMIN_URL=self.restate.admin_url,
-            DEPLOYMENTS=self.deployments(),
-            HEALTH_SECONDS="1",
-            CATALOGUE_POLL_SECONDS="0.5",
-            METRICS_POLL_SECONDS="1",
-            STUCK_POLL_SECONDS="1",
-            PAUSED_GRACE_SECONDS="6",
-        )
-        tools = await self._launch("tests.parts.example_tools")
-        await self.restate.register(tools.url)
+        model = self._url("demo_model")
+        return {
+            "demo_model": {},
+            "users": {"DATABASE_URL": self._database.url("users", "app")} | traced,
+            "tickets": {
+                "DATABASE_URL": self._database.url("tickets", "app"),
+                "WEBHOOK_URL": self.hook.url,
+                "WEBHOOK_SECRET": WEBHOOK_SECRET,
+                "COUNT_SECONDS": "1",
+            }
+            | traced,
+            "router": {
+                "OPENAI_BASE_URL": f"{model}/v1",
+                "OPENAI_MODEL": "demo",
+                "CATALOGUE_URL": f"{self._url('registry')}/tools",
+                "CATALOGUE_SECONDS": "0.5",
+                "STATUS_URL": f"{model}/api/v2/summary.json",
+                "TRUST_USER_ID": "true",
+                "CUSTOMER_CHECK": "UserDatabase/is_customer",
+                "MAX_TURNS": "4",
+            }
+            | traced,
+            "registry": {
+                "RESTATE_ADMIN_URL": self.restate.admin_url,
+                "DEPLOYMENTS": self.deployments(),
+                "CATALOGUE_POLL_SECONDS": "0.5",
+                "METRICS_POLL_SECONDS": "1",
+                "STUCK_POLL_SECONDS": "1",
+                "PAUSED_GRACE_SECONDS": "6",
+            },
+        }
 
-    async def _service(self, name: str, *, port: int = 0, **env: str) -> Service:
-        self.services[name] = await self._launch(name, name=name, port=port, METRICS_PORT=str(self.ports[name]), **env)
-        return self.services[name]
+    async def _serve(self, name: str, env: Mapping[str, str]) -> Service:
+        return await self._launch(
+            name, name=name, port=self._served_at[name], METRICS_PORT=str(self.ports[name]), **env
+        )
+
+    def _url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self._served_at[name]}"
 
     async def _offers_everything(self) -> bool:
-        reply = await request("GET", f"{self.services['registry'].url}/tools")
+        reply = await request("GET", f"{self._url('registry')}/tools")
         offered = {tool["name"] for tool in reply.json()["tools"]} if reply.status_code == 200 else set[str]()
         return offered >= {"query_user_database", "create_support_ticket", "break_down"}
 
     def deployments(self) -> str:
-        return ",".join(f"{name}={self.services[name].url}" for name in ("router", "users", "tickets"))
+        """What the registry registers while all is well."""
+        return ",".join(f"{name}={self._url(name)}" for name in ("router", "users", "tickets"))
 
     async def stop(self) -> None:
         await self.prometheus.stop()
@@ -168,7 +176,7 @@ class Stage:
         return await self.script(calls(*wanted), {"text": "That is it."})
 
     async def model(self, path: str, body: Mapping[str, Any]) -> None:
-        reply = await request("POST", f"{self.services['demo_model'].url}/admin/{path}", body)
+        reply = await request("POST", f"{self._url('demo_model')}/admin/{path}", body)
         assert reply.status_code == 200, reply.text
 
     async def run_with(self, name: str, **env: str) -> None:
