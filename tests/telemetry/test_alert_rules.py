@@ -1,5 +1,6 @@
-"""The alerts: promtool takes and tries them, and they ask only for signals that exist."""
+"""The alerts: promtool takes and tries them, and they ask only for signals that exist. Their runbooks."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 ALERTS = sorted((ROOT / "charts/switchboard/alerts").iterdir())
 UNIT_TESTS = sorted((Path(__file__).parent / "rules").iterdir())
 RUNBOOKS = ROOT / "docs/runbooks"
+DASHBOARDS = [json.loads(path.read_text()) for path in sorted((ROOT / "charts/switchboard/dashboards").glob("*.json"))]
 RUNBOOK_URL = "https://github.com/switchboard/switchboard/blob/main/docs/runbooks/"
 
 SEVERITIES = {"critical", "warning"}
@@ -25,6 +27,7 @@ FOREIGN = {"up": set[str]()}
 SCRAPED = {"namespace", "job", "instance"}
 _WORDS = {"and", "or", "unless", "by", "on", "offset"}
 
+each_runbook = pytest.mark.parametrize("path", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
 each_file = pytest.mark.parametrize("path", ALERTS, ids=lambda path: path.stem)
 
 
@@ -188,3 +191,43 @@ def test_a_rule_asks_only_for_signals_of_the_table(rule: dict[str, Any]) -> None
     assert {name for name, _ in asked} <= SERIES.keys()
     assert all(labels <= SERIES[name] | SCRAPED for name, labels in asked)
     assert kept(rule["expr"]) <= SCRAPED | {label for name, _ in asked for label in SERIES[name]}
+
+
+@each_runbook
+def test_a_runbook_names_only_panels_that_there_are(path: Path) -> None:
+    """Words in *this* type are dashboards, or the beginnings of titles of their panels."""
+    text = " ".join(re.sub(r"```.*?```|`[^`]*`", " ", path.read_text(), flags=re.DOTALL).split())
+    named = set(re.findall(r"(?<![*\w])\*([^*|]+)\*(?![*\w])", text))
+    assert named or path.stem == "README"
+    titles = [board["title"] for board in DASHBOARDS] + [
+        each["title"] for board in DASHBOARDS for each in board["panels"]
+    ]
+    assert not [
+        name for name in named if not any(title.removeprefix("Switchboard: ").startswith(name) for title in titles)
+    ]
+
+
+@each_runbook
+def test_a_runbook_leads_only_to_what_there_is(path: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]*))?\)", path.read_text()):
+        page = (path.parent / target).resolve() if target else path
+        assert page.exists(), target
+        assert not anchor or anchor in anchors(page), f"{target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_file
+def test_a_runbook_answers_what_one_asks_at_night(path: Path) -> None:
+    text = (RUNBOOKS / f"{path.stem}.md").read_text()
+    assert re.findall(r"^\*\*([^*]+)\*\*", text, flags=re.MULTILINE) == ["What fired.", "Customers", "How bad."]
+    assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == [
+        "First three checks",
+        "Likely causes",
+        "It is over when",
+        "Never",
+    ]
