@@ -203,7 +203,7 @@ def test_a_runbook_names_only_panels_that_there_are(path: Path) -> None:
         each["title"] for board in DASHBOARDS for each in board["panels"]
     ]
     assert not [
-        name for name in named if not any(title.removeprefix("Switchboard: ").startswith(name) for title in titles)
+        name for name in named if not any(title.removeprefix("Switchboard / ").startswith(name) for title in titles)
     ]
 
 
