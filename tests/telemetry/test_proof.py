@@ -9,7 +9,6 @@ import math
 import re
 import time
 from collections import defaultdict
-from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -22,6 +21,8 @@ from tests.parts.restate import request
 from tests.telemetry import scaled
 from tests.telemetry.conftest import USER, Stage
 from tests.telemetry.scaled import ALERTS, Rule
+
+pytestmark = pytest.mark.timeout(120)
 
 QUESTIONS = (
     "My API calls are failing, what's wrong with my account?",
@@ -179,15 +180,14 @@ async def test_a_restate_that_is_away(stage: Stage) -> None:
 
 
 async def test_a_budget_a_retry_and_calls_that_the_model_got_wrong(stage: Stage) -> None:
-    for _ in range(2):  # Prometheus sees no increase in what appears as 1
-        retried = await stage.script({"text": "ok"})
-        await stage.model("fault", {"name": "server_error", "match": retried})
-        assert await stage.outcome(retried) == "answered"
-        for_ever = await stage.script(calls(("echo", {"text": "again"})))
-        assert (await stage.outcome(for_ever)).endswith("_exhausted")
-        wrong = await stage.scripted_calls(("made_up", {}), ("echo", {"text": 5}), ("slow_read", {"seconds": 5}))
-        assert await stage.outcome(wrong) == "answered"
-        await stage.after_scrapes(2)
+    retried = await stage.script({"text": "ok"})
+    await stage.model("fault", {"name": "server_error", "match": retried})
+    assert await stage.outcome(retried) == "answered"
+    for_ever = await stage.script(calls(("echo", {"text": "again"})))
+    assert (await stage.outcome(for_ever)).endswith("_exhausted")
+    wrong = await stage.scripted_calls(("made_up", {}), ("echo", {"text": 5}), ("slow_read", {"seconds": 5}))
+    assert await stage.outcome(wrong) == "answered"
+    await stage.after_scrapes(2)
 
 
 async def test_requests_that_are_refused(stage: Stage) -> None:
@@ -352,11 +352,3 @@ def test_one_trace_leads_from_the_ingress_to_the_statement(stage: Stage) -> None
     path = above(insert)
     assert path[0].startswith("ingress")
     assert path[-4:] == ["invoke_agent {agent}", "execute_tool {tool}", "SupportTicketWorkflow/run", "insert ticket"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _not_for_ever(request: pytest.FixtureRequest) -> None:
-    """The whole is slow enough to hide one that hangs."""
-    for item in request.session.items:
-        if item.path == request.path:
-            item.add_marker(pytest.mark.timeout(timedelta(seconds=120).total_seconds()))
