@@ -135,6 +135,27 @@ async def test_work_that_does_not_run_is_not_lost(world: World, command: str | N
     assert await world.registered() == {"current"}
 
 
+async def test_a_restate_that_has_just_started_and_knows_of_no_work_condemns_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until its partitions have leaders, its tables are answered as empty, with status 200."""
+    await world.restate.call("Pruned", "wait", send=True)
+    await eventually(lambda: world.run("pinned_deployment_id is not null"))
+    await world.upgrade()
+    told, asked = Admin.unfinished_by_deployment, 0
+
+    async def nothing_at_first(admin: Admin) -> dict[str, int]:
+        nonlocal asked
+        asked += 1
+        return {} if asked == 1 else await told(admin)
+
+    monkeypatch.setattr(Admin, "unfinished_by_deployment", nothing_at_first)
+    await world.prune()
+    assert asked == 2
+    assert world.kubernetes.names() == OBJECTS
+    assert await world.registered() == {"former", "current"}
+
+
 async def test_a_version_that_restate_still_routes_to_stays(world: World) -> None:
     world.kubernetes.wanted = [f"users=http://localhost:{world.current.port}"]
     await world.prune()

@@ -4,6 +4,7 @@ A version is a Deployment and a Service of one name, and what Restate has regist
 a release no longer wants, since runs that are in flight need them; here they are deleted once nothing does.
 """
 
+import asyncio
 import logging
 import re
 from collections import defaultdict
@@ -26,6 +27,9 @@ PATIENCE_SECONDS = 20
 
 SETTLING = timedelta(seconds=30)
 """For some seconds after a registration, the other nodes of a Restate cluster go by their former routes."""
+
+SECOND_LOOK_SECONDS = 2
+"""For a fraction of a second after Restate's start its tables look empty, and every version unneeded."""
 
 _CLUSTER_DOMAIN = re.compile(r"^([^.]+\.[^.]+)\.svc(\..*)?$")
 _VERSIONED = re.compile(r"(.+-)[0-9a-g]{8}(\..+)")
@@ -184,20 +188,27 @@ class Pruner:
     async def _delete(self, version: Version) -> str | None:
         """Delete it, and return None, or why it stays.
 
-        The objects go first, each only as it was listed: when a rollback has begun to want them again, Restate still
-        knows the version. Whatever is left when this process dies halfway is found again in the next round.
+        It is looked at once more before anything goes. The objects go first, each only as it was listed: when a
+        rollback has begun to want them again, Restate still knows the version. Whatever is left when this process dies
+        halfway is found again in the next round.
         """
+        await asyncio.sleep(SECOND_LOOK_SECONDS)
+        if self._is_needed(version, await self._traffic()):
+            return "Restate needs it after all"
         if version.host in await self._wanted():
             return "the release wants it again"
         for found in version.objects:
             if not await self._cluster.delete(found):
                 return f"its {found.kind} has just changed"
-        traffic = await self._traffic()
-        if traffic.services_at(version) or traffic.unfinished_at(version):
+        if self._is_needed(version, await self._traffic()):
             return "Restate has just begun to use it"
         for each in version.deployments:
             await self._admin.delete(each.id)
         return None
+
+    @staticmethod
+    def _is_needed(version: Version, traffic: Traffic) -> bool:
+        return bool(traffic.services_at(version) or traffic.unfinished_at(version))
 
     async def _wanted(self) -> set[str]:
         """The hosts that this release wants, as Helm last said: read anew each time."""
