@@ -9,7 +9,10 @@ from restate import TerminalError
 from router.metrics import count_broken_off, count_run
 from router.run import Run
 from router.spans import RunSpans
+from runtime.logs import get_logger
 from runtime.tracing import spans_sent
+
+log = get_logger(__name__)
 
 
 @asynccontextmanager
@@ -21,11 +24,13 @@ async def told(run: Run, spans: RunSpans) -> AsyncGenerator[None]:
     except TerminalError as error:
         outcome = "cancelled" if error.status_code == 409 else "failed"
         count_broken_off(outcome)
+        log.info("run_ended", extra={"outcome": outcome, "turns": len(run.turns)})
         spans.run_broken_off(run, outcome, time.time())
         await spans_sent()
         raise
     if run.answer is not None:
         count_run(run.answer, run.ended_at - run.begun.started_at, run.id, run.trace.hex_id if run.trace else "")
+        log.info("run_ended", extra={"outcome": run.answer.outcome, "turns": len(run.turns)})
         if run.closed is not None:
             spans.calls_settled(run, run.closed.call_ms)
         spans.run_ended(run, run.answer)

@@ -513,6 +513,7 @@ LOG_EVENTS = (
         "What the model chose: the tools by name, `not_on_offer` for one that it made up; none for an answer.",
     ),
     LogEvent("call_settled", ("info",), ("call", "tool", "status"), ("router",), "How one tool call ended."),
+    LogEvent("run_ended", ("info",), ("outcome", "turns"), ("router",), "The last line of a run, with its outcome."),
     LogEvent(
         "model_call_failed",
         ("warning",),
