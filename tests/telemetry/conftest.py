@@ -51,8 +51,8 @@ class Hook:
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
 
     async def stop(self) -> None:
-        assert self._runner is not None
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
 
     async def _take(self, _: web.Request) -> web.Response:
         return web.Response(status=self.status)
@@ -224,6 +224,8 @@ class Stage:
 async def stage(tmp_path_factory: pytest.TempPathFactory, service: Launch) -> AsyncIterator[Stage]:
     need_prometheus()
     stage = Stage(tmp_path_factory.mktemp("stage"), service)
-    await stage.start()
-    yield stage
-    await stage.stop()
+    try:
+        await stage.start()
+        yield stage
+    finally:
+        await stage.stop()
