@@ -50,8 +50,8 @@ class Plan:
 
 
 FULL = Plan((1, 16, 64), rounds=4, seconds=3, felt_rounds=3)
-QUICK = Plan((64,), rounds=3, seconds=2.5, felt_rounds=0)
-TELEMETRY = Plan((1, 16, 64), rounds=3, seconds=2, felt_rounds=0)
+QUICK = Plan((64,), rounds=4, seconds=3.5, felt_rounds=0)
+TELEMETRY = Plan((1, 16, 64), rounds=6, seconds=3, felt_rounds=0)
 
 
 def main() -> None:

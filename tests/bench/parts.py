@@ -30,7 +30,8 @@ from users.store import MIGRATIONS as USERS_MIGRATIONS
 from users.store import replace_customers
 
 PASSWORD = "bench"
-SCRAPE_SECONDS = 5
+SCRAPE_SECONDS = 30
+"""The interval of the chart's PodMonitors."""
 CALLER_KEY = "the-key-of-the-bench-long-enough-for-HS256"
 QUESTION = "My API calls are failing, what's wrong with my account? Please create a ticket."
 Names = tuple[str, ...]
@@ -164,7 +165,7 @@ class World:
         return self._variant(name, restate, target, services, names)
 
     async def observed(self, name: str) -> Variant:
-        """Ours, with a collector that takes every span and somebody who scrapes every process each five seconds."""
+        """Ours, with a collector that takes every span, and all processes scraped as the chart has it done."""
         collector = await self._run(Service("tests.bench.collector", self._folder, {}, name="collector"))
         restate = await self.restate("observed", env=tracing(collector.address))
         ports = {room: str(free_port()) for room in ("users", "tickets", "router", "registry")}

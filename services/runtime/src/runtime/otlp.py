@@ -1,18 +1,25 @@
-"""Spans to a collector, over OTLP/HTTP. Imported only where a collector is named."""
+"""Spans to a collector, over OTLP/HTTP (https://opentelemetry.io/docs/specs/otlp/#otlphttp). Imported only where a
+collector is named.
+
+The SDK's own exporter works in a thread: the two threads' quarrel over the interpreter costs a run more than all of its
+spans (docs/benchmark.md). So its encoder is used, and the event loop sends.
+"""
 
 import asyncio
-import threading
+import contextlib
+from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 
+import aiohttp
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, ParentBased, Sampler, SamplingResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
@@ -33,11 +40,142 @@ from runtime.settings import RestateServiceSettings
 from runtime.signals import GENAI_CONVENTIONS
 from runtime.tracing import Span
 
-EXPORT_SECONDS = 5
+MAX_WAITING = 8192
+MAX_BATCH = 512
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=5)
+EACH_SECONDS = 2.0
 WAIT_SECONDS = 0.5
 END_SECONDS = 1.0
 
 log = get_logger(__name__)
+
+
+class Collector(SpanProcessor):
+    """Sends what has ended, in batches; keeps what the collector does not take, the oldest fall out first."""
+
+    def __init__(self, settings: RestateServiceSettings) -> None:
+        headers = parse_env_headers(settings.otel_exporter_otlp_headers.get_secret_value(), liberal=True)
+        self._url = f"{settings.otel_exporter_otlp_endpoint.rstrip('/')}/v1/traces"
+        self._headers = {**headers, "content-type": "application/x-protobuf"}
+        self._waiting: deque[ReadableSpan] = deque(maxlen=MAX_WAITING)
+        self._http: aiohttp.ClientSession | None = None
+        self._sending: asyncio.Task[None] | None = None
+        self._regular: asyncio.Task[None] | None = None
+        self._is_behind = False
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if not (span.context and span.context.trace_flags.sampled):
+            return
+        self._waiting.append(span)
+        if self._regular is None:
+            self._regular = asyncio.create_task(self._send_regularly())
+
+    async def sent(self) -> None:
+        """Joins the sending that begins when the present one ends, so that many runs share one request.
+
+        A collector that is slow or away holds nobody up for long: until it takes spans again, nobody waits for it.
+        """
+        if self._is_behind:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_SECONDS):
+                if self._sending is not None:
+                    await asyncio.shield(self._sending)
+                await asyncio.shield(self._begin())
+            return
+        self._fall_behind("TimeoutError")
+
+    async def end(self) -> None:
+        """Send what is left, for a second at most."""
+        if self._regular is not None:
+            self._regular.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await self._begin()
+        if self._http is not None:
+            await self._http.close()
+
+    def _begin(self) -> asyncio.Task[None]:
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send_all())
+        return self._sending
+
+    async def _send_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(EACH_SECONDS)
+            await asyncio.shield(self._begin())
+
+    async def _send_all(self) -> None:
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+            problem, again = await self._post(encode_spans(batch).SerializeToString())
+            if not problem:
+                self._is_behind = False
+                continue
+            if again:
+                self._waiting.extendleft(reversed(batch))
+            self._fall_behind(problem)
+            return
+
+    async def _post(self, body: bytes) -> tuple[str, bool]:
+        """What went wrong, if something did, and whether the same may be sent again."""
+        if self._http is None:
+            self._http = aiohttp.ClientSession(timeout=REQUEST_TIMEOUT, headers=self._headers)
+        try:
+            async with self._http.post(self._url, data=body) as reply:
+                await reply.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return type(error).__name__, True
+        return ("" if reply.ok else f"status {reply.status}"), reply.status in (429, 502, 503, 504)
+
+    def _fall_behind(self, reason: str) -> None:
+        if not self._is_behind:
+            log.warning("spans_not_taken", extra={"reason": reason, "mend": "OTEL_EXPORTER_OTLP_ENDPOINT"})
+        self._is_behind = True
+
+
+class SpanExport:
+    """Logical spans with ids of their own, and what asyncpg's instrumentation makes, to one collector."""
+
+    def __init__(self, settings: RestateServiceSettings, service: str) -> None:
+        release = version(f"switchboard-{service}")
+        self._resource = Resource.create(
+            {"service.name": service, "service.namespace": "switchboard", "service.version": release}
+        )
+        self._scope = InstrumentationScope("switchboard", release, GENAI_CONVENTIONS)
+        self._collector = Collector(settings)
+        self.sent, self.end = self._collector.sent, self._collector.end
+        provider = TracerProvider(_StatementsBelowOurs(), self._resource, shutdown_on_exit=False)
+        provider.add_span_processor(_WithoutWords(self._collector))
+        AsyncPGInstrumentor().instrument(tracer_provider=provider)
+
+    def emit(self, span: Span, trace_id: int, span_id: int, parent_id: int) -> None:
+        self._collector.on_end(
+            ReadableSpan(
+                span.name,
+                _context(trace_id, span_id),
+                _context(trace_id, parent_id) if parent_id else None,
+                self._resource,
+                dict(span.attributes),
+                kind=SpanKind[span.kind.upper()],
+                status=Status(StatusCode.ERROR, span.error) if span.error else Status(),
+                start_time=round(span.started_at * 1e9),
+                end_time=round(max(span.started_at, span.ended_at) * 1e9),
+                instrumentation_scope=self._scope,
+            )
+        )
+
+    @contextmanager
+    def below(self, trace_id: int, span_id: int, sampled: bool) -> Generator[None]:
+        flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
+        parent = NonRecordingSpan(SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags))
+        with trace.use_span(parent):
+            yield
+
+    @contextmanager
+    def silence(self) -> Generator[None]:
+        with suppress_instrumentation():
+            yield
 
 
 class _WithoutWords(SpanProcessor):
@@ -65,81 +203,6 @@ class _WithoutWords(SpanProcessor):
                 instrumentation_scope=span.instrumentation_scope,
             )
         )
-
-
-class SpanExport:
-    """Logical spans with ids of their own, and what asyncpg's instrumentation makes, in batches to one collector."""
-
-    def __init__(self, settings: RestateServiceSettings, service: str) -> None:
-        headers = settings.otel_exporter_otlp_headers.get_secret_value()
-        exporter = OTLPSpanExporter(
-            f"{settings.otel_exporter_otlp_endpoint.rstrip('/')}/v1/traces",
-            headers=parse_env_headers(headers, liberal=True),
-            timeout=EXPORT_SECONDS,
-        )
-        release = version(f"switchboard-{service}")
-        self._resource = Resource.create(
-            {"service.name": service, "service.namespace": "switchboard", "service.version": release}
-        )
-        self._scope = InstrumentationScope("switchboard", release, GENAI_CONVENTIONS)
-        self._spans = BatchSpanProcessor(exporter)
-        provider = TracerProvider(_StatementsBelowOurs(), self._resource, shutdown_on_exit=False)
-        provider.add_span_processor(_WithoutWords(self._spans))
-        AsyncPGInstrumentor().instrument(tracer_provider=provider)
-        self._flushing: asyncio.Task[None] | None = None
-        self._behind = False
-
-    def emit(self, span: Span, trace_id: int, span_id: int, parent_id: int) -> None:
-        self._spans.on_end(
-            ReadableSpan(
-                span.name,
-                _context(trace_id, span_id),
-                _context(trace_id, parent_id) if parent_id else None,
-                self._resource,
-                dict(span.attributes),
-                kind=SpanKind[span.kind.upper()],
-                status=Status(StatusCode.ERROR, span.error) if span.error else Status(),
-                start_time=round(span.started_at * 1e9),
-                end_time=round(max(span.started_at, span.ended_at) * 1e9),
-                instrumentation_scope=self._scope,
-            )
-        )
-
-    @contextmanager
-    def below(self, trace_id: int, span_id: int, sampled: bool) -> Generator[None]:
-        flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
-        parent = NonRecordingSpan(SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags))
-        with trace.use_span(parent):
-            yield
-
-    async def sent(self) -> None:
-        """Joins the export that starts when the present one ends, so that many runs share one request.
-
-        A collector that is slow or away holds up nobody twice: from then on nobody waits until it is quick again.
-        """
-        if self._behind:
-            return
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                if self._flushing is not None:
-                    await asyncio.shield(self._flushing)
-                if self._flushing is None:
-                    self._flushing = asyncio.create_task(self._flush())
-                await asyncio.shield(self._flushing)
-        except TimeoutError:
-            if not self._behind:
-                log.warning("spans_not_taken", extra={"advice": "the collector of OTEL_EXPORTER_OTLP_ENDPOINT is slow"})
-            self._behind = True
-
-    async def _flush(self) -> None:
-        await asyncio.to_thread(self._spans.force_flush)
-        self._behind = False
-        self._flushing = None
-
-    def end(self) -> None:
-        ending = threading.Thread(target=self._spans.shutdown, daemon=True)
-        ending.start()
-        ending.join(END_SECONDS)
 
 
 class _StatementsBelowOurs(Sampler):

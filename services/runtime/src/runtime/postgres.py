@@ -22,6 +22,7 @@ from restate.exceptions import RetryableError
 
 from runtime.logs import get_logger
 from runtime.metrics import counter, gauge, histogram
+from runtime.tracing import untraced
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -166,7 +167,8 @@ async def caller_transaction(pool: Pool, user_id: str) -> AsyncGenerator[Connect
     """
     with sql_errors():
         async with _connection(pool) as connection, connection.transaction():
-            await connection.execute("SELECT set_config('app.user_id', $1, true)", user_id)
+            with untraced():
+                await connection.execute("SELECT set_config('app.user_id', $1, true)", user_id)
             yield connection
 
 

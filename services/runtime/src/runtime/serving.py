@@ -7,6 +7,7 @@ and hypercorn must survive a DATA frame of a stream that it has just refused
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -57,12 +58,19 @@ def run(service: Coroutine[Any, Any, None]) -> None:
 
 async def serve(settings: RestateServiceSettings, services: Sequence[RestateService]) -> None:
     """Answer Restate until SIGTERM or SIGINT, then let running attempts go on for `drain_seconds`."""
+    _leave_modules_to_no_collector()
     watching = asyncio.create_task(watch_loop())
     try:
         await _serve(settings, endpoint(services, settings))
     finally:
         watching.cancel()
-        end_tracing()
+        await end_tracing()
+
+
+def _leave_modules_to_no_collector() -> None:
+    """What is loaded by now stays for good: the garbage collector need not walk it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _serve(settings: RestateServiceSettings, app: AsgiApp) -> None:

@@ -471,9 +471,9 @@ LOG_EVENTS = (
     LogEvent(
         "spans_not_taken",
         ("warning",),
-        ("advice",),
+        ("reason", "mend"),
         SERVICES,
-        "The collector was slow or away; until it is quick again nobody waits for it.",
+        "The collector was slow or away; until it takes spans again nobody waits for it. Said once.",
     ),
     # PostgreSQL, as its clients see it
     LogEvent(

@@ -104,10 +104,10 @@ async def spans_sent() -> None:
         await _export.sent()
 
 
-def end_tracing() -> None:
+async def end_tracing() -> None:
     """Send what is left, for a second at most."""
     if _export is not None:
-        _export.end()
+        await _export.end()
 
 
 def first_traceparent(ctx: Any) -> str:
@@ -130,6 +130,16 @@ def below_caller(ctx: Any) -> Generator[None]:
         yield
     else:
         with _export.below(trace.trace_id, trace.above, trace.sampled):
+            yield
+
+
+@contextmanager
+def untraced() -> Generator[None]:
+    """No library traces what is done in here."""
+    if _export is None:
+        yield
+    else:
+        with _export.silence():
             yield
 
 

@@ -85,8 +85,14 @@ def environment(ports: Ports, partitions: int) -> dict[str, str]:
 
 
 def tracing(collector: str) -> dict[str, str]:
-    """Its own spans to a collector, whose base URL this is, by the same OTLP over HTTP as ours."""
-    return {"RESTATE_TRACING_ENDPOINT": f"otlp+{collector.rstrip('/')}/v1/traces"}
+    """Its own spans to a collector, whose base URL this is, by the same OTLP over HTTP as ours.
+
+    The filter is for its inner spans, which it makes and then sends nowhere; those of invocations pass it.
+    """
+    return {
+        "RESTATE_TRACING_ENDPOINT": f"otlp+{collector.rstrip('/')}/v1/traces",
+        "RESTATE_TRACING_FILTER": "warn",
+    }
 
 
 def binary(tools_dir: Path) -> Path:

@@ -80,6 +80,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- with include "restate.tracingEndpoint" . -}}
 {{- $_ := set $own "RESTATE_TRACING_ENDPOINT" . -}}
+{{- /* Its inner spans, which it would make and send nowhere; those of invocations pass this filter. */ -}}
+{{- $_ := set $own "RESTATE_TRACING_FILTER" "warn" -}}
 {{- end -}}
 {{- with .Values.snapshots -}}
 {{- if .destination -}}
