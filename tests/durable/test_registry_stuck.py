@@ -61,16 +61,22 @@ async def test_runs_that_wait_or_may_fail_on_are_left_alone(restate: RestateServ
 
 
 async def test_what_a_person_paused_is_not_taken_for_stuck(restate: RestateServer, registry: Registry) -> None:
-    by_hand = await start(restate, "wait")
-    await request("PATCH", f"{restate.admin_url}/invocations/{by_hand}/pause")
+    by_hand = [await start(restate, "wait"), await start(restate, "fail_patiently")]
+
+    async def fails() -> bool:
+        return await state_of(restate, by_hand[1]) == "backing-off"
 
     async def paused() -> bool:
-        return await state_of(restate, by_hand) == "paused"
+        return [await state_of(restate, each) for each in by_hand] == ["paused", "paused"]
 
+    await eventually(fails)
+    for each in by_hand:
+        await request("PATCH", f"{restate.admin_url}/invocations/{each}/pause")
     await eventually(paused)
     await asyncio.sleep(2)  # twice the grace of a run that gave up
-    assert await state_of(restate, by_hand) == "paused"
-    await request("PATCH", f"{restate.admin_url}/invocations/{by_hand}/kill")
+    assert await paused()
+    for each in by_hand:
+        await request("PATCH", f"{restate.admin_url}/invocations/{each}/kill")
 
 
 async def test_the_log_names_the_reason_and_never_the_customers_words(registry: Registry) -> None:

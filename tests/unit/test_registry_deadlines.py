@@ -21,10 +21,9 @@ class FakeAdmin(Admin):
         self.killed: list[str] = []
         self.failure: dict[str, Any] | None = {"restate_doc_error_code": "RT0007", "error_message": "KeyError('x')"}
 
-    def set(self, status: str, modified_at: datetime = YESTERDAY) -> None:
-        self.runs = [
-            Unfinished(id="inv_1", service="S", handler="h", status=status, modified_at=modified_at, last_failure="x")
-        ]
+    def set(self, status: str, modified_at: datetime = YESTERDAY, last_failure: str | None = "x") -> None:
+        about = {"id": "inv_1", "service": "S", "handler": "h", "status": status, "modified_at": modified_at}
+        self.runs = [Unfinished.model_validate({**about, "last_failure": last_failure})]
 
     async def paused_or_failing(self) -> list[Unfinished]:
         if self.runs is None:
@@ -105,16 +104,34 @@ async def test_time_while_restate_is_away_does_not_count(watch: Watch) -> None:
 
 
 async def test_a_run_that_gave_up_has_a_short_grace(watch: Watch) -> None:
-    watch.admin.set("paused")
+    watch.admin.set("paused", last_failure=None)
     assert [await watch.look(seconds) for seconds in (0, 29, 1)] == [False, False, True]
     assert watch.status.ended_stuck == {"S": {"RT0007 KeyError": 1}}
 
 
 async def test_a_run_that_a_person_paused_has_the_whole_deadline(watch: Watch) -> None:
-    watch.admin.set("paused")
+    watch.admin.set("paused", last_failure=None)
     watch.admin.failure = None
     assert [await watch.look(seconds) for seconds in (0, 599, 1)] == [False, False, True]
     assert watch.status.ended_stuck == {"S": {"paused by hand": 1}}
+
+
+async def test_so_has_one_that_was_paused_between_two_tries(watch: Watch) -> None:
+    watch.admin.set("paused")
+    assert [await watch.look(seconds) for seconds in (0, 599, 1)] == [False, False, True]
+    assert watch.status.ended_stuck == {"S": {"RT0007 KeyError": 1}}
+
+
+async def test_that_a_person_paused_it_is_remembered_when_restate_forgets_the_failure(watch: Watch) -> None:
+    watch.admin.set("paused")
+    await watch.look()
+    watch.admin.runs = None
+    with pytest.raises(AdminError):
+        await watch.look()
+    watch.admin.set("paused", last_failure=None)
+    assert [await watch.look(seconds) for seconds in (0, 599)] == [False, False]
+    watch.admin.set("paused", YESTERDAY + timedelta(seconds=1), last_failure=None)  # resumed, and given up
+    assert [await watch.look(seconds) for seconds in (0, 30)] == [False, True]
 
 
 @pytest.mark.parametrize(

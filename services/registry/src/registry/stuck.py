@@ -45,6 +45,7 @@ class StuckRuns:
         self._deadline = deadline
         self._clock = clock
         self._seen: dict[str, tuple[datetime, float]] = {}
+        self._paused_by_a_person: set[tuple[str, datetime]] = set()
 
     async def end(self) -> None:
         """One round: what has been stuck for too long is killed, counted and named."""
@@ -55,6 +56,7 @@ class StuckRuns:
             self._seen.clear()
             raise
         self._seen = {run.id: self._first_seen(run) for run in runs if self._is_watched(run)}
+        self._paused_by_a_person = {(run.id, run.modified_at) for run in runs if self._was_paused_while_failing(run)}
         for run in runs:
             if run.id in self._seen and run.status != "running":
                 await self._end_if_overdue(run, deadlines.get((run.service, run.handler), self._deadline))
@@ -67,6 +69,15 @@ class StuckRuns:
         before = self._seen.get(run.id)
         return before if before and before[0] == run.modified_at else (run.modified_at, self._clock())
 
+    def _was_paused_while_failing(self, run: Unfinished) -> bool:
+        """Restate forgets the failures of what gave up, but not those of a run that a person paused between two tries.
+
+        It forgets those too when it starts anew, so they are remembered here. Paused in the middle of a try, which then
+        fails, a run looks like one that gave up.
+        """
+        known = run.last_failure is not None or (run.id, run.modified_at) in self._paused_by_a_person
+        return run.status == "paused" and known
+
     async def _end_if_overdue(self, run: Unfinished, deadline: int) -> None:
         stuck_for = self._clock() - self._seen[run.id][1]
         if stuck_for < min(self._paused_grace, deadline):
@@ -76,11 +87,12 @@ class StuckRuns:
             await self._end(run, reason)
 
     async def _why(self, run: Unfinished, deadline: int) -> tuple[str, int]:
-        """The reason, and how long it may last. A pause without a failure is a person's, who gets the full deadline."""
+        """The reason, and how long it may last. What a person paused has the full deadline."""
         if run.status != "paused":
             return reason_code(run.last_failure_error_code, run.last_failure), deadline
         reason = pause_reason(await self._admin.pause_event(run.id))
-        return reason, deadline if reason == BY_HAND else self._paused_grace
+        by_hand = reason == BY_HAND or (run.id, run.modified_at) in self._paused_by_a_person
+        return reason, deadline if by_hand else self._paused_grace
 
     async def _end(self, run: Unfinished, reason: str) -> None:
         about = {"id": run.id, "target": f"{run.service}/{run.handler}", "state": run.status, "reason": reason}
