@@ -7,10 +7,12 @@ spans (docs/benchmark.md). So its encoder is used, and the event loop sends.
 
 import asyncio
 import contextlib
+import contextvars
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from typing import Any
 
 import aiohttp
 from opentelemetry import trace
@@ -68,7 +70,7 @@ class Collector(SpanProcessor):
             return
         self._waiting.append(span)
         if self._regular is None:
-            self._regular = asyncio.create_task(self._send_regularly())
+            self._regular = _apart(self._send_regularly())
 
     async def sent(self) -> None:
         """Joins the sending that begins when the present one ends, so that many runs share one request.
@@ -79,9 +81,7 @@ class Collector(SpanProcessor):
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WAIT_SECONDS):
-                if self._sending is not None:
-                    await asyncio.shield(self._sending)
-                await asyncio.shield(self._begin())
+                await self._flush()
             return
         self._fall_behind("TimeoutError")
 
@@ -91,13 +91,20 @@ class Collector(SpanProcessor):
             self._regular.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
-                await self._begin()
+                await self._flush()
+        if self._sending is not None:
+            self._sending.cancel()
         if self._http is not None:
             await self._http.close()
 
+    async def _flush(self) -> None:
+        if self._sending is not None:
+            await asyncio.shield(self._sending)
+        await asyncio.shield(self._begin())
+
     def _begin(self) -> asyncio.Task[None]:
         if self._sending is None or self._sending.done():
-            self._sending = asyncio.create_task(self._send_all())
+            self._sending = _apart(self._send_waiting())
         return self._sending
 
     async def _send_regularly(self) -> None:
@@ -105,33 +112,47 @@ class Collector(SpanProcessor):
             await asyncio.sleep(EACH_SECONDS)
             await asyncio.shield(self._begin())
 
-    async def _send_all(self) -> None:
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-            problem, again = await self._post(encode_spans(batch).SerializeToString())
+    async def _send_waiting(self) -> None:
+        """Send what waits now. What comes meanwhile is left to the next sending: else it would not end under load."""
+        left = len(self._waiting)
+        while left:
+            batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, left))]
+            left -= len(batch)
+            problem, again = await self._post(batch)
             if not problem:
                 self._is_behind = False
                 continue
             if again:
-                self._waiting.extendleft(reversed(batch))
+                self._waiting.extendleft(batch[::-1][: MAX_WAITING - len(self._waiting)])
             self._fall_behind(problem)
             return
 
-    async def _post(self, body: bytes) -> tuple[str, bool]:
+    async def _post(self, batch: list[ReadableSpan]) -> tuple[str, bool]:
         """What went wrong, if something did, and whether the same may be sent again."""
         if self._http is None:
             self._http = aiohttp.ClientSession(timeout=REQUEST_TIMEOUT, headers=self._headers)
         try:
-            async with self._http.post(self._url, data=body) as reply:
+            body = encode_spans(batch).SerializeToString()
+            async with self._http.post(self._url, data=body, allow_redirects=False) as reply:
                 await reply.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return type(error).__name__, True
-        return ("" if reply.ok else f"status {reply.status}"), reply.status in (429, 502, 503, 504)
+        except Exception as error:  # noqa: BLE001 - whatever it is, no run fails for its spans
+            return type(error).__name__, False
+        is_taken = 200 <= reply.status < 300
+        return ("" if is_taken else f"status {reply.status}"), reply.status in (429, 502, 503, 504)
 
     def _fall_behind(self, reason: str) -> None:
         if not self._is_behind:
-            log.warning("spans_not_taken", extra={"reason": reason, "mend": "OTEL_EXPORTER_OTLP_ENDPOINT"})
+            about = {"reason": reason, "mend": "OTEL_EXPORTER_OTLP_ENDPOINT"}
+            contextvars.Context().run(log.warning, "spans_not_taken", extra=about)
         self._is_behind = True
+
+
+def _apart(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task that is no part of the invocation which happens to start it: its log lines neither name it nor are silent
+    while it is replayed."""
+    return asyncio.create_task(work, context=contextvars.Context())
 
 
 class SpanExport:
