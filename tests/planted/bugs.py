@@ -154,4 +154,32 @@ BUGS = [
         "asyncio.get_running_loop().add_signal_handler(signum, end)",
         DURABLE + "test_sigterm.py::test_an_idle_service_leaves_at_once[users]",
     ),
+    Bug(
+        "the ids of spans drawn anew at each attempt",
+        "runtime/tracing.py",
+        '_number(f"{self.invocation}/{step}", 8)',
+        "__import__('random').getrandbits(64)",
+        (*SWEEP, "run insert ticket, after COMMIT"),
+    ),
+    Bug(
+        "an end that does not wait for its spans",
+        "router/telling.py",
+        "        spans.run_ended(run, run.answer)\n        await spans_sent()\n",
+        "        spans.run_ended(run, run.answer)\n",
+        (*SWEEP, "ToolRouter/route, ended"),
+    ),
+    Bug(
+        "a span timed by the attempt, not by the journal",
+        "router/run.py",
+        "return self.closed.ended_at if self.closed else self.clock",
+        "return __import__('time').time()",
+        (*SWEEP, "ToolRouter/route, ended"),
+    ),
+    Bug(
+        "a library's words in a span",
+        "runtime/otlp.py",
+        "provider.add_span_processor(_WithoutWords(self._collector))",
+        "provider.add_span_processor(self._collector)",
+        "tests/telemetry/test_canaries.py",
+    ),
 ]
