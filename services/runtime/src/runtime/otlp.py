@@ -144,9 +144,12 @@ class Collector(SpanProcessor):
 
     def _fall_behind(self, reason: str) -> None:
         if not self._is_behind:
-            about = {"reason": reason, "mend": "OTEL_EXPORTER_OTLP_ENDPOINT"}
-            contextvars.Context().run(log.warning, "spans_not_taken", extra=about)
+            contextvars.Context().run(_warn, reason)
         self._is_behind = True
+
+
+def _warn(reason: str) -> None:
+    log.warning("spans_not_taken", extra={"reason": reason, "mend": "OTEL_EXPORTER_OTLP_ENDPOINT"})
 
 
 def _apart(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
