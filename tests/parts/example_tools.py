@@ -32,6 +32,10 @@ class Size(BaseModel):
     size: int = Field(description="How many bytes to return.", ge=0)
 
 
+class Known(BaseModel):
+    known: bool
+
+
 class Named(BaseModel):
     name: str = Field(description="Which counter.")
 
@@ -60,6 +64,13 @@ async def echo(ctx: restate.Context, say: Say) -> Said:
 async def who(ctx: restate.Context, bound: Bound) -> Said:
     """Says who the caller is."""
     return Said(said=bound.text, user_id=bound.user_id)
+
+
+@examples.handler(input_serde=RAW)
+@checked
+async def no_customer(ctx: restate.Context, bound: Bound) -> Known:
+    """Knows nobody; no tool."""
+    return Known(known=False)
 
 
 @examples.handler(metadata=TOOL | {"tool.readonly": "true", "tool.timeout": "1"}, input_serde=RAW)

@@ -21,6 +21,14 @@ def test_another_step_or_invocation_has_a_count_of_its_own() -> None:
     assert [attempts.begin(key).number for key in keys] == [1, 1, 1]
 
 
+def test_the_latest_attempt_is_known_until_the_step_is_over() -> None:
+    attempts = Attempts()
+    made = [attempts.begin(TURN) for _ in range(2)]
+    assert attempts.of(TURN) == made[-1]
+    attempts.forget(TURN)
+    assert attempts.of(TURN) is None
+
+
 def test_what_is_over_is_counted_anew() -> None:
     attempts = Attempts()
     attempts.begin(TURN)

@@ -23,13 +23,13 @@ from router.plan import Offer, Turn, make_plan
 from router.run import Begun, Closed, Limits, Run, answer
 from router.settings import RouterSettings
 from router.spans import RunSpans
-from router.telling import told
+from router.telling import tell_refusal, told
 from router.transcript import Chat, compact, messages
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.logs import get_logger
 from runtime.serving import ABORT_TIMEOUT, RETENTION, RETRY
-from runtime.steps import Attempts
+from runtime.steps import Attempt, Attempts
 from runtime.tracing import first_traceparent, is_tracing
 
 TURN_SECONDS = 75
@@ -90,7 +90,9 @@ async def begin(ctx: Context, question: Question, desk: Desk) -> Run:
     begun = await ctx.run_typed("begin", _begin, journaled(Begun), question, desk, traceparent)
     run = Run(ctx.request().id, question.message, begun)
     if begun.check_customer and not await is_customer(ctx, run, desk.customers):
-        raise Refused(404, "unknown_customer", "there is no customer with this user_id", "user_id")
+        refused = Refused(404, "unknown_customer", "there is no customer with this user_id", "user_id")
+        await tell_refusal(run, desk.spans, refused.code, await ctx.time())
+        raise refused
     return run
 
 
@@ -123,17 +125,24 @@ async def decide(ctx: Context, run: Run, desk: Desk) -> Turn:
     except TerminalError as error:
         if error.status_code == 409:
             raise
-        turn = await _given_up(ctx, run, name)
+        turn = await ctx.run_typed(f"{name} given up", _give_up, journaled(Turn), run, desk, name)
     desk.attempts.forget((run.id, name))
     desk.spans.turn_decided(run, turn)
     log.info("turn_decided", extra={"turn": len(run.turns) + 1, "calls": [label(plan) for plan in turn.plans]})
     return turn
 
 
-async def _given_up(ctx: Context, run: Run, name: str) -> Turn:
-    closed = await close(ctx, run, f"{name} given up")
-    started_at = run.clock + max(closed.call_ms, default=0) / 1000
-    return Turn(started_at=started_at, ended_at=closed.ended_at, outcome="model_unavailable", call_ms=closed.call_ms)
+async def _give_up(run: Run, desk: Desk, step: str) -> Turn:
+    """The attempts were perhaps another process's: then all that is known is that they began after the calls before."""
+    call_ms = run.last_call_ms()
+    attempt = desk.attempts.of((run.id, step)) or Attempt(run.clock + max(call_ms, default=0) / 1000, 1)
+    return Turn(
+        started_at=attempt.first_started_at,
+        ended_at=time.time(),
+        outcome="model_unavailable",
+        call_ms=call_ms,
+        attempts=attempt.number,
+    )
 
 
 async def close(ctx: Context, run: Run, why: str) -> Closed:

@@ -15,6 +15,12 @@ from runtime.tracing import spans_sent
 log = get_logger(__name__)
 
 
+async def tell_refusal(run: Run, spans: RunSpans, code: str, at: float) -> None:
+    """The span of a question that is no run, below which hangs what was asked about its customer."""
+    spans.run_broken_off(run, code, at)
+    await spans_sent()
+
+
 @asynccontextmanager
 async def told(run: Run, spans: RunSpans) -> AsyncGenerator[None]:
     """Around the work on a run, which leaves its answer in it. A suspended or broken attempt tells nothing: it comes

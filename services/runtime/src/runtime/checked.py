@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
+from restate import TerminalError
 from restate.serde import Serde
 
 from runtime.errors import Refused
@@ -57,9 +58,10 @@ def checked(
         try:
             with below_caller(ctx):
                 return await handler(ctx, parse(model, body))
-        except Refused as error:
-            if is_live():
-                _refusals.labels(*target, error.code).inc()
+        except TerminalError as error:  # what a step refused comes back as this, with the code of its `Refused`
+            code = (error.metadata or {}).get("code")
+            if code and is_live():
+                _refusals.labels(*target, code).inc()
             raise
 
     return run

@@ -36,6 +36,10 @@ class Attempts:
             self._open.popitem(last=False)
         return attempt
 
+    def of(self, key: tuple[str, str]) -> Attempt | None:
+        """The latest attempt at this step, if this process made one."""
+        return self._open.get(key)
+
     def forget(self, key: tuple[str, str]) -> None:
         """The step is over, however it ended; nothing happens when it was never begun here."""
         self._open.pop(key, None)

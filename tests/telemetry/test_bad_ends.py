@@ -1,0 +1,84 @@
+"""What is seen of questions that do not end with an answer."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from time import time
+
+import jwt
+import pytest
+
+from standalone.ports import free_port
+from tests.parts.board import Board, start_board, text
+from tests.parts.otlp import ReceivedSpan, Receiver
+from tests.parts.restate import RestateServer
+from tests.parts.scrape import scrape
+from tests.parts.service import Service
+
+KEY = "a-secret-of-32-bytes-for-the-tests"
+ATTEMPTS = 2
+
+
+@dataclass
+class World:
+    board: Board
+    receiver: Receiver
+    metrics_port: int
+
+    async def refusals(self) -> set[tuple[str, ...]]:
+        """Codes and handlers of the requests that the router refused."""
+        return set(await scrape(self.metrics_port, "switchboard_refusals_total"))
+
+
+@pytest.fixture(scope="module")
+async def world(
+    tmp_path_factory: pytest.TempPathFactory, service: Callable[..., Awaitable[Service]]
+) -> AsyncIterator[World]:
+    """A Restate of its own: another router is registered here. To it nobody is a customer, but for who has a token."""
+    restate, receiver, port = RestateServer(tmp_path_factory.mktemp("restate")), Receiver(), free_port()
+    await receiver.start()
+    await restate.start()
+    board = await start_board(
+        restate,
+        service,
+        CALLER_KEYS=KEY,
+        CUSTOMER_CHECK="Examples/no_customer",
+        METRICS_PORT=str(port),
+        OPENAI_ATTEMPTS=str(ATTEMPTS),
+        OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url,
+    )
+    yield World(board, receiver, port)
+    await restate.kill()
+    await receiver.stop()
+
+
+async def test_a_question_of_nobodys_is_one_span_that_says_so_and_a_refusal(world: World) -> None:
+    reply = await world.board.ask("hello")
+    assert reply.status_code == 404
+    (span,) = await world.receiver.named("invoke_agent switchboard")
+    assert span.attributes["switchboard.outcome"] == span.error == "unknown_customer"
+    assert span.attributes["switchboard.turns"] == 0
+    assert ("unknown_customer", "route", "ToolRouter") in await world.refusals()
+
+
+async def test_a_caller_that_proves_nothing_is_counted_as_refused(world: World) -> None:
+    reply = await world.board.restate.call("ToolRouter", "route", {"message": "hello", "caller_token": "forged"})
+    assert reply.status_code == 401
+    assert ("caller_token_invalid", "route", "ToolRouter") in await world.refusals()
+
+
+async def test_a_turn_that_is_given_up_tells_its_attempts_and_the_time_they_took(world: World) -> None:
+    message = await world.board.script(text("never"))
+    await world.board.fault("server_error", message, times=9)
+    claims = {"sub": "user_t", "aud": "switchboard", "exp": time() + 600}
+    question = {"message": message, "caller_token": jwt.encode(claims, KEY, "HS256")}
+    began = time()
+    answer = (await world.board.restate.call("ToolRouter", "route", question)).json()
+    assert answer["outcome"] == "model_unavailable"
+
+    def given_up(spans: list[ReceivedSpan]) -> list[ReceivedSpan]:
+        return [span for span in spans if span.name.startswith("chat ")]
+
+    (turn,) = await world.receiver.wait_for(given_up)
+    assert turn.error == "model_unavailable"
+    assert turn.attributes["switchboard.attempts"] == ATTEMPTS
+    assert began <= turn.started_at < turn.ended_at - 0.4, "a try waits for half a second before the next"
