@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from runtime.signals import METRICS
+from tests.parts import series
 from tests.parts.prometheus import need_prometheus
 
 ROOT = Path(__file__).parents[2]
@@ -40,20 +40,7 @@ RULES = [pytest.param(rule, id=f"{path.stem}-{n}") for path in ALERTS for n, rul
 each_rule = pytest.mark.parametrize("rule", RULES)
 
 
-def series() -> dict[str, set[str]]:
-    """The labels of each series that Prometheus has of the table."""
-    found = dict(FOREIGN)
-    for metric in METRICS:
-        labels = set(metric.labels)
-        if metric.kind == "histogram":
-            found[f"{metric.name}_bucket"] = labels | {"le"}
-            found[f"{metric.name}_sum"] = found[f"{metric.name}_count"] = labels
-        else:
-            found[metric.name] = labels
-    return found
-
-
-SERIES = series()
+SERIES = FOREIGN | series.of_the_table()
 SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{([^{}]*)\})?(?=[^\w:(]|$)(?!\s*\()")
 GROUPING = re.compile(r"\b(?:by|on|group_left) \(([^()]*)\)")
 

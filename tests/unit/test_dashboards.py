@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from runtime.signals import METRICS, SPANS
+from tests.parts import series
 
 ROOT = Path(__file__).parents[2]
 DASHBOARDS: dict[str, Any] = {
@@ -52,20 +53,7 @@ NO_COUNTERS = {"restate_failure_detector_nodes_total"}
 """Gauges in spite of their names."""
 
 
-def series() -> dict[str, set[str]]:
-    """The labels of each series that can be asked for, scrape labels left out."""
-    found = dict(FOREIGN)
-    for metric in METRICS:
-        labels = set(metric.labels)
-        if metric.kind == "histogram":
-            found[f"{metric.name}_bucket"] = labels | {"le"}
-            found[f"{metric.name}_sum"] = found[f"{metric.name}_count"] = labels
-        else:
-            found[metric.name] = labels
-    return found
-
-
-SERIES = series()
+SERIES = FOREIGN | series.of_the_table()
 SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*)\{([^{}]*)\}")
 MATCHER = re.compile(r'(\w+)(?:=~|!~|!=|=)("(?:[^"\\]|\\.)*")')
 GROUPING = re.compile(r"\b(?:by|on|ignoring|without|group_left|group_right) ?\(([^()]*)\)")
