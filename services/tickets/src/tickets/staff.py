@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 import asyncpg
 import typer
 
-from tickets.desk import Declined, Desk, Filter, StaffTicket, open_desk
+from tickets.desk import Declined, Desk, Event, Filter, StaffTicket, open_desk
 from tickets.settings import StaffSettings
 
 Result = TypeVar("Result")
@@ -84,18 +84,18 @@ def list_tickets(
 def show(ticket_id: TicketId) -> None:
     """Show a ticket, with its text and its history."""
 
-    async def read(desk: Desk) -> None:
-        ticket = await desk.show(ticket_id)
-        typer.echo(f"{ticket.ticket_id}  {_printable(ticket.subject)}")
-        typer.echo(f"customer  {ticket.user_id}")
-        typer.echo(f"status    {ticket.status}" + (f", assigned to {ticket.assignee}" if ticket.assignee else ""))
-        typer.echo(f"category  {ticket.category}, priority {ticket.priority}")
-        typer.echo(f"due       {ticket.sla_due_at:%Y-%m-%d %H:%M %Z} ({due(ticket, datetime.now(UTC))})")
-        typer.echo(f"\n{_printable(ticket.description)}\n")
-        for event in await desk.history(ticket_id):
-            typer.echo(f"{event.at:%Y-%m-%d %H:%M %Z}  {event.who}  {event.action}  {_printable(event.note)}".rstrip())
+    async def read(desk: Desk) -> tuple[StaffTicket, list[Event]]:
+        return await desk.show(ticket_id), await desk.history(ticket_id)
 
-    _at_desk(read)
+    ticket, history = _at_desk(read)
+    typer.echo(f"{ticket.ticket_id}  {_printable(ticket.subject)}")
+    typer.echo(f"customer  {ticket.user_id}")
+    typer.echo(f"status    {ticket.status}" + (f", assigned to {ticket.assignee}" if ticket.assignee else ""))
+    typer.echo(f"category  {ticket.category}, priority {ticket.priority}")
+    typer.echo(f"due       {ticket.sla_due_at:%Y-%m-%d %H:%M %Z} ({due(ticket, datetime.now(UTC))})")
+    typer.echo(f"\n{_printable(ticket.description)}\n")
+    for event in history:
+        typer.echo(f"{event.at:%Y-%m-%d %H:%M %Z}  {event.who}  {event.action}  {_printable(event.note)}".rstrip())
 
 
 @staff.command()
