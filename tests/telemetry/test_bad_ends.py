@@ -1,8 +1,10 @@
-"""What is seen of questions that do not end with an answer."""
+"""What is seen of questions that do not end with an answer, and of one that is not to be traced."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from time import time
+from typing import Any
 
 import jwt
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from standalone.ports import free_port
 from tests.parts.board import Board, start_board, text
 from tests.parts.otlp import ReceivedSpan, Receiver
-from tests.parts.restate import RestateServer
+from tests.parts.restate import Reply, RestateServer, request
 from tests.parts.scrape import scrape
 from tests.parts.service import Service
 
@@ -23,6 +25,12 @@ class World:
     board: Board
     receiver: Receiver
     metrics_port: int
+
+    async def ask(self, message: str, **options: Any) -> Reply:
+        """As somebody with a token."""
+        claims = {"sub": "user_t", "aud": "switchboard", "exp": time() + 600}
+        question = {"message": message, "caller_token": jwt.encode(claims, KEY, "HS256")}
+        return await self.board.restate.call("ToolRouter", "route", question, **options)
 
     async def refusals(self) -> set[tuple[str, ...]]:
         """Codes and handlers of the requests that the router refused."""
@@ -69,10 +77,8 @@ async def test_a_caller_that_proves_nothing_is_counted_as_refused(world: World) 
 async def test_a_turn_that_is_given_up_tells_its_attempts_and_the_time_they_took(world: World) -> None:
     message = await world.board.script(text("never"))
     await world.board.fault("server_error", message, times=9)
-    claims = {"sub": "user_t", "aud": "switchboard", "exp": time() + 600}
-    question = {"message": message, "caller_token": jwt.encode(claims, KEY, "HS256")}
     began = time()
-    answer = (await world.board.restate.call("ToolRouter", "route", question)).json()
+    answer = (await world.ask(message)).json()
     assert answer["outcome"] == "model_unavailable"
 
     def given_up(spans: list[ReceivedSpan]) -> list[ReceivedSpan]:
@@ -82,3 +88,12 @@ async def test_a_turn_that_is_given_up_tells_its_attempts_and_the_time_they_took
     assert turn.error == "model_unavailable"
     assert turn.attributes["switchboard.attempts"] == ATTEMPTS
     assert began <= turn.started_at < turn.ended_at - 0.4, "a try waits for half a second before the next"
+
+
+async def test_an_exemplar_names_no_trace_that_was_not_sent(world: World) -> None:
+    message = await world.board.script(text("fine"))
+    untraced = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"}
+    assert (await world.ask(message, headers=untraced)).json()["outcome"] == "answered"
+    metrics = f"http://127.0.0.1:{world.metrics_port}/metrics"
+    page = (await request("GET", metrics, headers={"accept": "application/openmetrics-text"})).text
+    assert re.search(r'outcome="answered"} 1.0 # {run="inv_\w+"}', page)

@@ -35,7 +35,8 @@ async def told(run: Run, spans: RunSpans) -> AsyncGenerator[None]:
         await spans_sent()
         raise
     if run.answer is not None:
-        count_run(run.answer, run.ended_at - run.begun.started_at, run.id, run.trace.hex_id if run.trace else "")
+        sent = run.trace.hex_id if run.trace and run.trace.sampled else ""
+        count_run(run.answer, run.ended_at - run.begun.started_at, run.id, sent)
         log.info("run_ended", extra={"outcome": run.answer.outcome, "turns": len(run.turns)})
         if run.closed is not None:
             spans.calls_settled(run, run.closed.call_ms)
