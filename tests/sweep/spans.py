@@ -3,11 +3,15 @@
 Distinct (trace id, span id) are counted; what was sent twice must be the same in every respect.
 """
 
+import asyncio
+import time
 from collections import Counter
 
 from tests.parts.otlp import ReceivedSpan, Receiver
 
 SCOPE = "switchboard"
+SECONDS_TO_COME = 4.0
+"""Longer than the services wait before they send what nobody waits for."""
 STEPS = Counter(
     {
         "invoke_agent switchboard": 1,
@@ -30,9 +34,12 @@ class LogicalSpans:
         self._receiver = receiver
         self._before: set[tuple[str, str]] = set()
 
-    def complaints(self) -> list[str]:
-        """What is wrong with the spans of the question that has just ended."""
-        spans = [each for each in self._receiver.spans if each.scope == SCOPE and each.id not in self._before]
+    async def complaints(self) -> list[str]:
+        """What is wrong with the spans of the question that has just ended; what is on its way has time to come."""
+        deadline = time.monotonic() + SECONDS_TO_COME
+        while len({span.id for span in self._new()}) < STEPS.total() and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+        spans = self._new()
         first = {span.id: span for span in reversed(spans)}
         self._before |= first.keys()
         steps = Counter(span.name for span in first.values())
@@ -41,6 +48,9 @@ class LogicalSpans:
         found += [f"spans in {len(traces)} traces"] if len(traces) > 1 else []
         found += [f"two different spans of one id: {span.name}" for span in spans if not _same(span, first[span.id])]
         return found + [f"{span.name} hangs below no step" for span in first.values() if not _has_parent(span, first)]
+
+    def _new(self) -> list[ReceivedSpan]:
+        return [each for each in self._receiver.spans if each.scope == SCOPE and each.id not in self._before]
 
 
 def _has_parent(span: ReceivedSpan, steps: dict[tuple[str, str], ReceivedSpan]) -> bool:

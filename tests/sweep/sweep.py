@@ -143,7 +143,7 @@ class Sweep:
         self._check_notifications(case)
         await self._check_model_calls(case)
         await self._check_failures(case)
-        case.violations += self._spans.complaints()
+        case.violations += await self._spans.complaints()
 
     def _check_answer(self, case: Case, reply: Reply) -> None:
         case.lost += reply.status_code != 200
