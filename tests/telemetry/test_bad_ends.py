@@ -10,8 +10,9 @@ import jwt
 import pytest
 
 from standalone.ports import free_port
-from tests.parts.board import Board, start_board, text
+from tests.parts.board import Board, calls, start_board, text
 from tests.parts.otlp import ReceivedSpan, Receiver
+from tests.parts.polling import eventually
 from tests.parts.restate import Reply, RestateServer, request
 from tests.parts.scrape import scrape
 from tests.parts.service import Service
@@ -88,6 +89,31 @@ async def test_a_turn_that_is_given_up_tells_its_attempts_and_the_time_they_took
     assert turn.error == "model_unavailable"
     assert turn.attributes["switchboard.attempts"] == ATTEMPTS
     assert began <= turn.started_at < turn.ended_at - 0.4, "a try waits for half a second before the next"
+
+
+async def test_a_cancelled_run_tells_how_far_it_came(world: World) -> None:
+    message = await world.board.script(calls(("long_read", {"seconds": 50})), text("never"))
+    sent = await world.ask(message, send=True)
+    run = sent.json()["invocationId"]
+    reads = f"select id from sys_invocation where invoked_by_id = '{run}' and target_handler_name = 'long_read'"
+
+    async def reading() -> bool:
+        return bool(await world.board.restate.query(reads))
+
+    await eventually(reading)
+    await request("PATCH", f"{world.board.restate.admin_url}/invocations/{run}/cancel")
+
+    def of_run(spans: list[ReceivedSpan]) -> list[ReceivedSpan]:
+        roots = {span.trace_id: span for span in spans if span.attributes.get("switchboard.run") == run}
+        return [span for span in spans if span.trace_id in roots]
+
+    spans = await world.receiver.wait_for(of_run)
+    told = {span.name: (span.error, span.attributes.get("switchboard.status")) for span in spans}
+    assert told == {
+        "chat gpt-4.1-mini": ("", None),
+        "execute_tool long_read": ("unknown", "unknown"),
+        "invoke_agent switchboard": ("cancelled", None),
+    }
 
 
 async def test_an_exemplar_names_no_trace_that_was_not_sent(world: World) -> None:

@@ -193,7 +193,8 @@ class Admin:
         if not invocation_ids:
             return {}
         ids = ", ".join(f"'{_checked(_INVOCATION_ID, each)}'" for each in invocation_ids)
-        return {row["id"]: _json(row["event_json"]) for row in await self.query(_PAUSE_EVENTS.format(ids=ids))}
+        events = {row["id"]: _json(row["event_json"]) for row in await self.query(_PAUSE_EVENTS.format(ids=ids))}
+        return {each: event for each, event in events.items() if isinstance(event, dict)}
 
     async def unfinished(self) -> list[UnfinishedGroup]:
         return _parse(_GROUPS, await self.query(_UNFINISHED_GROUPS))

@@ -175,13 +175,15 @@ def draining(moment: Moment) -> Samples:
     return {
         (each.id, each.uri): max(0.0, (moment.asked_at - since).total_seconds())
         for each in moment.deployments
-        if each.id not in routed and unfinished[each.id] and (since := replaced_at(each, moment.deployments))
+        if each.id not in routed
+        and unfinished[each.id]
+        and (since := replaced_at(each, moment.deployments) or each.created_at)
     }
 
 
 def replaced_at(deployment: Deployment, deployments: Collection[Deployment]) -> datetime | None:
     """When the last of its services went to a newer deployment. Restate dates a forced registration anew, so that a
-    rollback counts as newer; None if newer ones have been deleted since.
+    rollback counts as newer; None if newer ones have been deleted since: then its own age is all that is known.
     """
     newer = sorted((each for each in deployments if each.created_at > deployment.created_at), key=_created_at)
     taken: dict[str, datetime] = {}

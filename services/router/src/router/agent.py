@@ -72,7 +72,7 @@ def tool_router(desk: Desk) -> restate.Service:
 
 async def route(ctx: Context, question: Question, desk: Desk) -> Answer:
     run = await begin(ctx, question, desk)
-    async with told(run, desk.spans):
+    async with told(ctx, run, desk.spans):
         while (ended := run.over_budget()) is None:
             turn = await decide(ctx, run, desk)
             run.add(turn, await settle(ctx, turn, run, desk.local))
@@ -128,6 +128,7 @@ async def decide(ctx: Context, run: Run, desk: Desk) -> Turn:
         turn = await ctx.run_typed(f"{name} given up", _give_up, journaled(Turn), run, desk, name)
     desk.attempts.forget((run.id, name))
     desk.spans.turn_decided(run, turn)
+    run.pending = turn
     log.info("turn_decided", extra={"turn": len(run.turns) + 1, "calls": [label(plan) for plan in turn.plans]})
     return turn
 

@@ -44,13 +44,17 @@ class Closed(BaseModel):
 
 @dataclass
 class Run:
-    """State of one run, rebuilt from the journal at each replay; `turns` and `results` go in step."""
+    """State of one run, rebuilt from the journal at each replay; `turns` and `results` go in step.
+
+    `pending` is the turn whose calls are being made.
+    """
 
     id: str
     message: str
     begun: Begun
     turns: list[Turn] = field(default_factory=list[Turn])
     results: list[list[Result]] = field(default_factory=list[list[Result]])
+    pending: Turn | None = None
     closed: Closed | None = None
     answer: Answer | None = None
 
@@ -69,6 +73,7 @@ class Run:
         return told
 
     def add(self, turn: Turn, results: list[Result]) -> None:
+        self.pending = None
         self.turns.append(turn)
         self.results.append(results)
 

@@ -55,8 +55,15 @@ class RunSpans:
         run.trace.emit(self._run(run, answer.outcome, run.ended_at, error, answer.text))
 
     def run_broken_off(self, run: Run, outcome: str, at: float) -> None:
-        if run.trace is not None:
-            run.trace.emit(self._run(run, outcome, at, outcome))
+        """The run as far as it came, and the calls that were under way: what becomes of them it does not learn."""
+        if run.trace is None:
+            return
+        if run.pending is not None:
+            for plan in run.pending.plans:
+                left = Result(call_id=plan.call_id, tool=plan.tool, status="unknown", content="")
+                began = run.pending.ended_at
+                run.trace.emit(self._call(plan, left, len(run.turns) + 1, began, at - began), plan.call_id)
+        run.trace.emit(self._run(run, outcome, at, outcome))
 
     def _run(self, run: Run, outcome: str, ended_at: float, error: str, text: str = "") -> Span:
         attributes = _operation("invoke_agent", error) | {

@@ -1,10 +1,9 @@
 """What a run leaves to be seen when it ends: its own span, its counts, and the certainty that its spans have left."""
 
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from restate import TerminalError
+from restate import Context, TerminalError
 
 from router.metrics import count_broken_off, count_run
 from router.run import Run
@@ -22,7 +21,7 @@ async def tell_refusal(run: Run, spans: RunSpans, code: str, at: float) -> None:
 
 
 @asynccontextmanager
-async def told(run: Run, spans: RunSpans) -> AsyncGenerator[None]:
+async def told(ctx: Context, run: Run, spans: RunSpans) -> AsyncGenerator[None]:
     """Around the work on a run, which leaves its answer in it. A suspended or broken attempt tells nothing: it comes
     again."""
     try:
@@ -30,8 +29,8 @@ async def told(run: Run, spans: RunSpans) -> AsyncGenerator[None]:
     except TerminalError as error:
         outcome = "cancelled" if error.status_code == 409 else "failed"
         count_broken_off(outcome)
-        log.info("run_ended", extra={"outcome": outcome, "turns": len(run.turns)})
-        spans.run_broken_off(run, outcome, time.time())
+        log.info("run_ended", extra={"outcome": outcome, "turns": len(run.turns) + bool(run.pending)})
+        spans.run_broken_off(run, outcome, await ctx.time())
         await spans_sent()
         raise
     if run.answer is not None:

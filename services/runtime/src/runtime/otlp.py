@@ -47,7 +47,7 @@ MAX_BATCH = 512
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=5)
 EACH_SECONDS = 2.0
 WAIT_SECONDS = 0.5
-END_SECONDS = 1.0
+END_SECONDS = 0.5
 
 log = get_logger(__name__)
 
@@ -86,7 +86,7 @@ class Collector(SpanProcessor):
         self._fall_behind("TimeoutError")
 
     async def end(self) -> None:
-        """Send what is left, for a second at most."""
+        """Send what is left, for half a second at most."""
         if self._regular is not None:
             self._regular.cancel()
         with contextlib.suppress(TimeoutError):

@@ -543,6 +543,13 @@ LOG_EVENTS = (
         "The conversation was too long for the model; it is sent again, shortened.",
     ),
     # tickets
+    LogEvent(
+        "tickets_not_counted",
+        ("error",),
+        _FAILED,
+        ("tickets",),
+        "Counting the tickets broke down; their gauges are absent until it works again.",
+    ),
     LogEvent("ticket_created", ("info",), ("ticket_id", "priority"), ("tickets",), "A ticket was made."),
     LogEvent(
         "notification_delivered", ("info",), ("message_id", "ticket_id"), ("tickets",), "The receiver took a webhook."

@@ -105,7 +105,7 @@ async def spans_sent() -> None:
 
 
 async def end_tracing() -> None:
-    """Send what is left, for a second at most."""
+    """Send what is left, for half a second at most."""
     if _export is not None:
         await _export.end()
 

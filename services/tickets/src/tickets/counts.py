@@ -9,6 +9,7 @@ from typing import NamedTuple, get_args
 from restate import TerminalError
 from restate.exceptions import RetryableError
 
+from runtime.logs import get_logger
 from runtime.metrics import Snapshot
 from runtime.postgres import Pool, caller_transaction
 from tickets.model import Status
@@ -17,6 +18,8 @@ from tickets.rules import Priority
 _COUNTS = "SELECT state, priority, tickets, past_sla FROM ticket_counts()"
 
 _told = Snapshot()
+
+log = get_logger(__name__)
 
 
 class Count(NamedTuple):
@@ -42,6 +45,9 @@ async def _keep_counting(pool: Pool, seconds: float) -> None:
             try:
                 _told.tell(gauges(await read_counts(pool)))
             except (RetryableError, TerminalError):  # logged and counted already; no number is better than an old one
+                _told.tell({})
+            except Exception:
+                log.error("tickets_not_counted", exc_info=True)
                 _told.tell({})
             await asyncio.sleep(seconds)
     finally:
