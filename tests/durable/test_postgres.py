@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -130,8 +131,8 @@ async def test_a_database_that_does_not_answer_is_away_and_not_busy(
 ) -> None:
     monkeypatch.setattr("runtime.postgres.ACQUIRE_SECONDS", 0.1)
     before = errors()
-    async with await asyncio.start_server(lambda *_: asyncio.sleep(5), "127.0.0.1") as silent:
-        port = silent.sockets[0].getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
         pool = asyncpg.create_pool(f"postgresql://nobody@127.0.0.1:{port}/none", min_size=0, max_size=1)
         async with pool:
             with pytest.raises(RetryableError, match="away"):

@@ -204,7 +204,7 @@ async def test_migrating_again_changes_nothing(database: Database) -> None:
 async def test_login_roles_are_neither_owner_nor_superuser(database: Database) -> None:
     roles = await database.rows(
         "SELECT rolname, rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb AS strong FROM pg_roles "
-        "WHERE rolname IN ('tickets_app', 'tickets_staff')"
+        "WHERE rolname IN ('tickets_app', 'tickets_staff') ORDER BY rolname"
     )
     owners = await database.rows("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'tickets'")
     assert [tuple(role) for role in roles] == [("tickets_app", False), ("tickets_staff", False)]

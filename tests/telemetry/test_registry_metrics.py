@@ -7,13 +7,10 @@ from typing import Any
 import pytest
 
 from standalone.ports import free_port
-from tests.conftest import ONCE
 from tests.parts.polling import eventually
 from tests.parts.registry import Launch, Registry, Scrape
 from tests.parts.restate import RestateServer, request
 from tests.parts.service import Service
-
-pytestmark = ONCE
 
 SECRET = "words of a customer"
 WHY = "RT0007 ValueError"

@@ -14,7 +14,6 @@ from aiohttp import web
 from runtime.caller import CALLER_HEADER
 from runtime.postgres import migrate, provision
 from standalone.ports import free_port
-from tests.conftest import ONCE
 from tests.parts.dying_tickets import TOLD
 from tests.parts.otlp import ReceivedSpan, Receiver
 from tests.parts.polling import eventually
@@ -23,8 +22,6 @@ from tests.parts.restate import Reply, RestateServer, request
 from tests.parts.scrape import Samples, scrape
 from tests.parts.service import Service
 from tickets.store import MIGRATIONS
-
-pytestmark = ONCE
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ABOVE = "00f067aa0ba902b7"
