@@ -76,7 +76,8 @@ def prune_settings(world: World) -> PruneSettings:
 
 
 @pytest.fixture
-async def world(tmp_path: Path, service: Launch) -> AsyncIterator[World]:
+async def world(tmp_path: Path, service: Launch, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr("registry.prune.SECOND_LOOK_SECONDS", 0.05)
     kubernetes = Kubernetes(NAMESPACE, tmp_path)
     api = await kubernetes.start()
     restate = RestateServer(tmp_path)
