@@ -37,6 +37,11 @@ async def test_the_sweep_stands_at_every_effect_and_in_the_journal(positions: li
     assert any(position.label.endswith(place) for position in positions)
 
 
+async def test_a_kill_right_after_the_answer_loses_no_span(sweep: Sweep, positions: list[Position]) -> None:
+    assert positions
+    assert not (await sweep.strike_after_the_answer()).violations
+
+
 @pytest.mark.timeout(300)
 async def test_a_kill_loses_nothing_and_doubles_nothing(sweep: Sweep, positions: list[Position]) -> None:
     for index, position in list(enumerate(positions))[::2]:

@@ -105,6 +105,21 @@ class Sweep:
             case.require(case.exit_seconds <= EXIT_SECONDS, f"it left only after {case.exit_seconds:.1f} s")
         return case
 
+    async def strike_after_the_answer(self) -> Case:
+        """Ask one question and kill what answered as soon as the answer is there: Restate replays nothing any more."""
+        case = self.next_case()
+        await self._world.healthy()
+        await self._world.script(case.message, case.script())
+        reply = await self._world.ask(case.number, case.message)
+        await self._world.services["router"].kill()
+        case.fired = True
+        await self._world.notified(case.subject)
+        await self._world.idle()
+        await self._world.healthy()
+        self._check_answer(case, reply)
+        case.violations += await self._spans.complaints()
+        return case
+
     def audit(self) -> list[Case]:
         """All cases that did not hold, those included of which something was doubled later."""
         for case in self._cases:
