@@ -27,7 +27,8 @@ async def receiver() -> AsyncGenerator[Receiver]:
 
 
 @pytest.fixture
-async def collector(receiver: Receiver) -> AsyncGenerator[Collector]:
+async def collector(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Collector]:
+    monkeypatch.setattr(otlp, "EACH_SECONDS", 0.1)
     collector = collector_at(receiver.url)
     yield collector
     await collector.end()

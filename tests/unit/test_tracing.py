@@ -131,16 +131,3 @@ async def test_a_process_that_ends_sends_what_is_left_and_does_not_wait_for_long
     started = time.monotonic()
     await export.end()
     assert time.monotonic() - started < 2
-
-
-async def test_a_collector_that_stays_away_costs_no_memory_without_bound() -> None:
-    settings = RestateServiceSettings.model_validate(
-        {"port": 9000, "otel_exporter_otlp_endpoint": "http://127.0.0.1:9"}
-    )
-    export = SpanExport(settings, "router")
-    for span_id in range(1, 10_000):
-        tell(export, span_id)
-    waiting = vars(vars(export)["_collector"])["_waiting"]
-    assert len(waiting) == 8192
-    assert waiting[-1].context.span_id == 9999
-    await export.end()
