@@ -156,6 +156,8 @@ class Machine:
         say("\nWhere to go on", "bold")
         say(f"  Restate UI   {settings.admin_url}")
         say(f"  Prometheus   {prometheus}", "" if prometheus.startswith("http") else "dim")
+        if settings.otel_exporter_otlp_endpoint:
+            say(f"  traces       go to {settings.otel_exporter_otlp_endpoint}")
         say(f"  logs         {settings.data_dir / 'logs'}")
         say('  ask          make ask Q="What\'s my current subscription plan and usage limits?"')
         say("  tickets      make tickets")
