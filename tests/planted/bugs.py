@@ -44,8 +44,8 @@ BUGS = [
     Bug(
         "a model call outside ctx.run",
         "router/agent.py",
-        "await ctx.run_typed(name, _decide, options, run, desk)",
-        "await _decide(run, desk)",
+        "await ctx.run_typed(name, _decide, options, run, desk, name)",
+        "await _decide(run, desk, name)",
         (*SWEEP, "run tool check_service_status"),
     ),
     Bug(

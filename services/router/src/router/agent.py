@@ -121,7 +121,7 @@ async def decide(ctx: Context, run: Run, desk: Desk) -> Turn:
     retry_within = timedelta(seconds=max(TURN_SECONDS - settings.openai_timeout, 1))
     options = journaled(Turn, settings.openai_attempts, retry_within)
     try:
-        turn = await ctx.run_typed(name, _decide, options, run, desk)
+        turn = await ctx.run_typed(name, _decide, options, run, desk, name)
     except TerminalError as error:
         if error.status_code == 409:
             raise
@@ -155,9 +155,9 @@ async def _close(run: Run) -> Closed:
     return Closed(ended_at=time.time(), call_ms=run.last_call_ms())
 
 
-async def _decide(run: Run, desk: Desk) -> Turn:
+async def _decide(run: Run, desk: Desk, step: str) -> Turn:
     started = time.time()
-    attempt = desk.attempts.begin((run.id, f"model turn {len(run.turns) + 1}"))
+    attempt = desk.attempts.begin((run.id, step))
     if attempt.number > 1:
         count_model_retry(desk.model.name)
     ended = Turn(

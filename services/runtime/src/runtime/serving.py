@@ -58,7 +58,7 @@ def run(service: Coroutine[Any, Any, None]) -> None:
 
 async def serve(settings: RestateServiceSettings, services: Sequence[RestateService]) -> None:
     """Answer Restate until SIGTERM or SIGINT, then let running attempts go on for `drain_seconds`."""
-    _leave_modules_to_no_collector()
+    _freeze_what_is_loaded()
     watching = asyncio.create_task(watch_loop())
     try:
         await _serve(settings, endpoint(services, settings))
@@ -67,7 +67,7 @@ async def serve(settings: RestateServiceSettings, services: Sequence[RestateServ
         await end_tracing()
 
 
-def _leave_modules_to_no_collector() -> None:
+def _freeze_what_is_loaded() -> None:
     """What is loaded by now stays for good: the garbage collector need not walk it again and again."""
     gc.collect()
     gc.freeze()
