@@ -27,6 +27,12 @@ BAD: dict[str, tuple[bytes, int, str]] = {
     "scalar": (b'"canary-5f1c"', 422, "invalid_request"),
     "nan": (b'{"message": NaN, "user_id": "u"}', 422, "invalid_request"),
     "deep": (b"[" * 20_000, 400, "invalid_json"),
+    "nested_450_deep": (question(x=json.loads("[" * 450 + '"canary-5f1c"' + "]" * 450)), 422, "too_deep"),
+    "nested_33_deep_with_an_escape": (
+        b'{"message": "\\u0041hi", "user_id": "u", "x": ' + b"[" * 32 + b"]" * 32 + b"}",
+        422,
+        "too_deep",
+    ),
     "long_integer": (b'{"message": ' + b"9" * 5000 + b"}", 400, "invalid_json"),
     "duplicate_key": (b'{"message": "a", "message": "canary-5f1c", "user_id": "u"}', 400, "duplicate_key"),
     "no_message": (b'{"user_id": "u"}', 422, "invalid_request"),

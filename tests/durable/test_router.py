@@ -8,6 +8,7 @@ import jwt
 import pytest
 
 from tests.parts.board import Board, calls, text, until
+from tests.parts.example_tools import HOSTILE_RESULTS
 from tests.parts.restate import request
 
 KEY = "a-secret-of-32-bytes-for-the-tests"
@@ -68,6 +69,17 @@ async def test_tickets_are_the_top_level_ticket_ids_and_nothing_else(board: Boar
         calls(("run_job", {"text": "a"}), ("echo", {"text": "TCK-9"}), ("large", {"size": 5000})), text("done")
     )
     assert (await board.answer(message))["tickets"] == ["TCK-1", "TCK-LARGE"]
+
+
+@pytest.mark.parametrize("kind", HOSTILE_RESULTS)
+async def test_a_result_that_nobody_can_use_is_an_error_of_its_call_and_made_once(board: Board, kind: str) -> None:
+    message = await board.script(calls(("hostile_result", {"text": kind})), text("done"))
+    answer = await board.answer(message, seconds=10)
+    assert (answer["outcome"], answer["tickets"]) == ("answered", [])
+    assert [call["status"] for call in answer["calls"]] == ["error"]
+    (told,) = await board.told(message)
+    assert told["error"].startswith("the call was made, and its result cannot be used")
+    assert "canary" not in json.dumps(told)
 
 
 async def test_a_long_result_is_cut_with_a_marker(board: Board) -> None:

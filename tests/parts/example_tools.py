@@ -6,6 +6,7 @@ from typing import Any
 
 import restate
 from pydantic import BaseModel, Field
+from restate.serde import BytesSerde
 
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
@@ -132,6 +133,23 @@ async def break_down(ctx: restate.Context, say: Say) -> Said:
 async def large(ctx: restate.Context, size: Size) -> Said:
     """Returns a lot."""
     return Said(said="x" * size.size, ticket_id="TCK-LARGE")
+
+
+HOSTILE_RESULTS = {
+    "lone_surrogate": b'{"ticket_id": "\\ud800", "said": "canary"}',
+    "nul": b'{"said": "canary \\u0000"}',
+    "deep": b'{"said": ' + b"[" * 40 + b"]" * 40 + b"}",
+    "very_deep": b'{"said": ' + b"[" * 1500 + b"]" * 1500 + b"}",
+    "half": b'{"said": "canary',
+    "no_utf8": b'{"said": "\xff"}',
+}
+
+
+@examples.handler(metadata=TOOL, input_serde=RAW, output_serde=BytesSerde())
+@checked
+async def hostile_result(ctx: restate.Context, say: Say) -> bytes:
+    """Does something, and returns what nobody can use."""
+    return HOSTILE_RESULTS[say.text]
 
 
 @examples.handler(metadata=TOOL | {"tool.roles": "staff"}, input_serde=RAW)

@@ -33,7 +33,11 @@ def test_a_bound_argument_overwrites_what_the_model_wrote() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", ["{", "[]", '"a"', "null", "1", "[" * 9999, "{}", '{"text": 1}', '{"text": "a", "b": 1}']
+    "arguments",
+    [
+        *("{", "[]", '"a"', "null", "1", "[" * 9999, "{}", '{"text": 1}', '{"text": "a", "b": 1}'),
+        *('{"text": ' + "[" * depth + "]" * depth + "}" for depth in (32, 600, 950)),
+    ],
 )
 def test_arguments_that_do_not_fit_become_an_error_and_no_call(arguments: str) -> None:
     made = plan(arguments)

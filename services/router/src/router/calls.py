@@ -20,6 +20,7 @@ from router.plan import Fault, Plan, Turn
 from router.run import Run
 from router.tasks import Task, remember
 from router.transcript import Result, as_data, as_error
+from runtime.bounded import Unreadable, read
 from runtime.logs import get_logger
 
 log = get_logger(__name__)
@@ -62,7 +63,7 @@ async def settle(ctx: Context, turn: Turn, run: Run, local: Mapping[str, LocalTo
             if call.result in done:
                 results[call_id] = await _read(call)
                 del waiting[call_id]
-            elif call.plan.timeout in expired:
+            elif call.plan.service is not None and call.plan.timeout in expired:
                 results[call_id] = await _leave(ctx, call, caller)
                 del waiting[call_id]
         timers = {timeout: timer for timeout, timer in timers.items() if timeout not in expired}
@@ -146,11 +147,14 @@ def _fault(status: int) -> Fault:
 
 
 def _ok(plan: Plan, body: bytes) -> Result:
-    text = body.decode("utf-8", "replace")
+    value: Any
     try:
-        value: Any = json.loads(text)
-    except ValueError:
-        value = text
+        value = read(body)
+    except Unreadable as problem:
+        if body.lstrip()[:1] in (b"{", b"[", b'"'):
+            why = f"the call was made, and its result cannot be used: {problem}"
+            return _result(plan, "error", as_error(why), "failed")
+        value = body.decode("utf-8", "replace").replace("\0", "")
     ticket_id = cast(dict[str, Any], value).get("ticket_id") if isinstance(value, dict) else None
     if len(body) > plan.max_result_bytes:
         kept = body[: plan.max_result_bytes].decode("utf-8", "ignore")

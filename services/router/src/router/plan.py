@@ -12,6 +12,7 @@ import jsonschema_rs
 from pydantic import BaseModel, Field
 
 from contracts import Caller, Mode, Outcome, Tool
+from runtime.bounded import MAX_DEPTH, is_too_deep
 
 Fault = Literal["unknown_tool", "bad_arguments", "forbidden", "refused", "failed", "timeout"]
 """Why a call has no result: the first three are found while it is planned, the others while it is made."""
@@ -111,7 +112,7 @@ def make_plan(call_id: str, wanted: WantedCall, offers: dict[str, Offer], caller
     elif not offer.allowed_to(caller):
         plan.fault, plan.error = "forbidden", "this caller may not use this tool"
     elif arguments is None:
-        plan.fault, plan.error = "bad_arguments", "the arguments are not a JSON object"
+        plan.fault, plan.error = "bad_arguments", f"the arguments are not a JSON object of at most {MAX_DEPTH} levels"
     elif (complaint := offer.complaint(arguments)) is not None:
         plan.fault, plan.error = "bad_arguments", complaint
     else:
@@ -140,7 +141,7 @@ def _object(text: str) -> dict[str, Any] | None:
         value = json.loads(text or "{}")
     except (ValueError, RecursionError):
         return None
-    return scrub(cast(dict[str, Any], value)) if isinstance(value, dict) else None
+    return scrub(cast(dict[str, Any], value)) if isinstance(value, dict) and not is_too_deep(value) else None
 
 
 def scrub(value: Any) -> Any:

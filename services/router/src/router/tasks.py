@@ -1,6 +1,5 @@
 """Tasks: calls that outlive their run, remembered for each caller, so that a later question can ask how they stand."""
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +9,7 @@ from restate import ObjectContext, ObjectSharedContext, TerminalError
 from restate.serde import BytesSerde
 
 from contracts import Tool
+from runtime.bounded import Unreadable, read
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.serving import ABORT_TIMEOUT, RETRY
@@ -98,10 +98,11 @@ async def _look(ctx: ObjectSharedContext, task: Task) -> TaskState:
 
 
 def _json(body: bytes) -> Any:
+    """The value, or the text where it is no value that can be told on; never anything that cannot be written again."""
     try:
-        return json.loads(body)
-    except ValueError:
-        return body.decode("utf-8", "replace")
+        return read(body)
+    except Unreadable:
+        return body.decode("utf-8", "replace").replace("\0", "")
 
 
 CHECK_TASK = Tool(

@@ -8,12 +8,13 @@ import functools
 import inspect
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from restate import TerminalError
 from restate.serde import Serde
 
+from runtime.bounded import MAX_DEPTH, is_text, is_too_deep
 from runtime.errors import Refused
 from runtime.metrics import counter, is_live
 from runtime.tracing import below_caller
@@ -47,7 +48,8 @@ def checked(
 
     Use it below `@service.handler(input_serde=RAW)`. The published schema is that of the annotated model.
 
-    Raises (in the handler): `Refused` 400 for what is no JSON, 413 for a body over 64 KiB, 422 for a wrong value.
+    Raises (in the handler): `Refused` 400 for what is no JSON, 413 for a body over 64 KiB, 422 for a wrong value
+    or one that is nested too deep.
     """
     model = list(inspect.signature(handler, eval_str=True).parameters.values())[1].annotation
 
@@ -74,7 +76,9 @@ def parse(model: type[Input], body: bytes) -> Input:
     value = _load(body)
     if not isinstance(value, dict):
         raise Refused(422, "invalid_request", "the body must be a JSON object")
-    if b"\\u" in body and not _is_text(value):
+    if is_too_deep(value):
+        raise Refused(422, "too_deep", f"the body is nested more than {MAX_DEPTH} levels deep")
+    if b"\\u" in body and not is_text(value):
         raise Refused(422, "invalid_text", "NUL characters and lone surrogates are not text")
     try:
         return model.model_validate(value)
@@ -109,13 +113,3 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(_: str) -> NoReturn:
     raise Refused(422, "invalid_request", "NaN and Infinity are not JSON")
-
-
-def _is_text(value: Any) -> bool:
-    """False for NUL characters and lone surrogates, which escapes can bring and PostgreSQL or UTF-8 cannot hold."""
-    if isinstance(value, str):
-        return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
-    if isinstance(value, dict):
-        pairs = cast(dict[str, Any], value)
-        return all(_is_text(key) and _is_text(item) for key, item in pairs.items())
-    return not isinstance(value, list) or all(_is_text(item) for item in cast(list[Any], value))

@@ -1,0 +1,55 @@
+"""JSON from outside, read within bounds: what is nested too deep or holds no text is refused before anything recursive
+touches it."""
+
+import json
+from typing import Any, cast
+
+MAX_DEPTH = 32
+"""Levels of objects and arrays. Python recurses through a value when it validates or writes it, and stops at a few
+hundred levels with an error that no retry can mend."""
+
+
+class Unreadable(ValueError):
+    """A value that is not taken; the message says why and repeats nothing of it."""
+
+
+def read(text: str | bytes) -> Any:
+    """The JSON value of a text in UTF-8.
+
+    Raises: `Unreadable` for what is no JSON, more than `MAX_DEPTH` levels deep, or holds NUL or lone surrogates.
+    """
+    try:
+        value = json.loads(text.decode() if isinstance(text, bytes) else text)
+    except (ValueError, RecursionError):
+        raise Unreadable("not valid JSON in UTF-8") from None
+    if is_too_deep(value):
+        raise Unreadable(f"nested more than {MAX_DEPTH} levels deep")
+    if not is_text(value):
+        raise Unreadable("NUL characters and lone surrogates are not text")
+    return value
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether objects and arrays stand in one another more than `MAX_DEPTH` times; itself it does not recurse."""
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [item for each in level for item in _items(each)]
+        if not level:
+            return False
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def is_text(value: Any) -> bool:
+    """Whether PostgreSQL and UTF-8 can hold every text in it: NUL characters and lone surrogates they cannot."""
+    if isinstance(value, str):
+        return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, dict):
+        pairs = cast(dict[str, Any], value)
+        return all(is_text(key) and is_text(item) for key, item in pairs.items())
+    return not isinstance(value, list) or all(is_text(item) for item in cast(list[Any], value))
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(cast(dict[str, Any], value).values())
+    return cast(list[Any], value) if isinstance(value, list) else []
