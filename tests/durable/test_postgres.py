@@ -116,6 +116,17 @@ async def test_a_statement_that_takes_too_long_is_retried(admin_url: str) -> Non
                 await db.execute("SET LOCAL statement_timeout = '50ms'; SELECT pg_sleep(5)")
 
 
+async def test_a_server_that_has_become_read_only_is_asked_again_on_another_connection(admin_url: str) -> None:
+    before = errors()
+    async with open_pool(url_of("app", admin_url), "users", size=1) as pool:
+        first = await pool.fetchval("SELECT pg_backend_pid()")
+        with pytest.raises(RetryableError, match="25006"):
+            async with caller_transaction(pool, "anybody") as db:
+                await db.execute("SET LOCAL transaction_read_only = on; CREATE TABLE users.anything ()")
+        assert await pool.fetchval("SELECT pg_backend_pid()") != first
+    assert new_errors(before) == {"away": 1}
+
+
 async def test_an_exhausted_pool_is_retried_and_not_waited_for(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.postgres.ACQUIRE_SECONDS", 0.1)
     before = errors()

@@ -21,6 +21,7 @@ from runtime.errors import Refused
 from runtime.postgres import migrate, open_pool, provision
 from standalone.ports import free_port
 from tests.parts.dying_tickets import POSITIONS
+from tests.parts.polling import eventually
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import Reply, RestateServer, request
 from tests.parts.service import Service
@@ -569,3 +570,31 @@ async def test_a_database_that_is_away_is_one_line_for_the_staff(database: Datab
     assert (code, out) == (1, "")
     assert err.startswith("setting STAFF_DATABASE_URL: ")
     assert err.count("\n") == 1
+
+
+# --- a database that takes no writes -----------------------------------------------------------------------------
+
+
+async def test_a_ticket_asked_for_while_the_database_is_read_only_is_made_once_when_it_is_not(
+    tickets: Desk, database: Database, process: Service
+) -> None:
+    key, name = uuid.uuid4().hex, database.admin.rsplit("/", 1)[1]
+    await database.rows(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await database.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'tickets_app'")
+    asked = asyncio.create_task(tickets.create(key))
+
+    async def refused_twice() -> bool:
+        return process.log.read_text().count("SQLSTATE 25006") >= 2
+
+    await eventually(refused_twice, 15)
+    await writable(database, name)
+    reply = await asked
+    assert reply.status_code == 200, reply.text
+    assert await database.count("tickets", key) == await database.count("audit", key) == 1
+
+
+async def writable(database: Database, name: str) -> None:
+    """As a connection that may still write: the database's own setting holds for whoever comes later."""
+    connection = await asyncpg.connect(database.admin, server_settings={"default_transaction_read_only": "off"})
+    await connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    await connection.close()

@@ -19,6 +19,7 @@ class FakeAdmin(Admin):
         super().__init__("http://restate")
         self.runs: list[Unfinished] | None = []
         self.killed: list[str] = []
+        self.says: dict[str, str] = {}
         self.failure: dict[str, Any] | None = {"restate_doc_error_code": "RT0007", "error_message": "KeyError('x')"}
 
     def set(self, status: str, modified_at: datetime = YESTERDAY, last_failure: str | None = "x") -> None:
@@ -31,7 +32,7 @@ class FakeAdmin(Admin):
         return self.runs
 
     async def services(self) -> list[Service]:
-        return []
+        return [Service(name="S", ty="Service", deployment_id="dp_1", handlers=[Handler(name="h", metadata=self.says)])]
 
     async def pause_event(self, invocation_id: str) -> dict[str, Any]:
         return {"last_failure": self.failure} if self.failure else {}
@@ -91,6 +92,26 @@ async def test_a_long_step_before_the_first_failure_does_not_count(watch: Watch)
     await watch.look()
     watch.admin.set("backing-off")
     assert not await watch.look(700)
+
+
+EFFECT = {"mcp.type": "tool"}
+
+
+@pytest.mark.parametrize("says", [EFFECT, EFFECT | {"tool.readonly": "false"}, {"switchboard.deadline": "none"}])
+@pytest.mark.parametrize("status", ["backing-off", "paused"])
+async def test_work_that_nobody_waits_for_is_never_ended_by_its_age(
+    watch: Watch, status: str, says: dict[str, str]
+) -> None:
+    watch.admin.says = says
+    watch.admin.set(status, last_failure=None)
+    assert [await watch.look(seconds) for seconds in (0, 600, 30 * 86_400)] == [False, False, False]
+
+
+@pytest.mark.parametrize("says", [EFFECT | {"tool.readonly": "true"}, EFFECT | {"switchboard.deadline": "60"}])
+async def test_reads_and_effects_that_say_so_have_a_deadline(watch: Watch, says: dict[str, str]) -> None:
+    watch.admin.says = says
+    watch.admin.set("backing-off")
+    assert [await watch.look(seconds) for seconds in (0, 600)] == [False, True]
 
 
 async def test_time_while_restate_is_away_does_not_count(watch: Watch) -> None:

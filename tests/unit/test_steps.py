@@ -2,7 +2,7 @@
 
 import time
 
-from runtime.steps import Attempts
+from runtime.steps import Attempts, pause_after
 
 TURN = ("inv_1", "model turn 1")
 
@@ -44,3 +44,7 @@ def test_the_step_that_was_tried_longest_ago_makes_room() -> None:
         attempts.begin(key)
     assert attempts.begin(busy).number == 3
     assert attempts.begin(old).number == 1
+
+
+def test_pauses_grow_to_a_minute_and_no_further() -> None:
+    assert [pause_after(attempt).total_seconds() for attempt in (1, 2, 3, 7, 8, 100_000)] == [0.5, 1, 2, 32, 60, 60]

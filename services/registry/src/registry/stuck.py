@@ -1,6 +1,7 @@
 """Ends what is stuck: runs that gave up, and runs that fail on and on. Restate itself tells nobody about them."""
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Callable
@@ -15,7 +16,10 @@ from runtime.logs import get_logger
 log = get_logger("registry")
 
 DEADLINE = "switchboard.deadline"
-"""Metadata key by which a handler states its own deadline, in seconds."""
+"""Metadata key by which a handler states its own deadline, in seconds, or `none`."""
+
+NEVER = math.inf
+"""Work that nobody waits for: it goes on until it is done, or until a person ends it."""
 
 VERIFY_SECONDS = 5
 
@@ -58,8 +62,9 @@ class StuckRuns:
         self._seen = {run.id: self._first_seen(run) for run in runs if self._is_watched(run)}
         self._paused_by_a_person = {(run.id, run.modified_at) for run in runs if self._was_paused_while_failing(run)}
         for run in runs:
-            if run.id in self._seen and run.status != "running":
-                await self._end_if_overdue(run, deadlines.get((run.service, run.handler), self._deadline))
+            deadline = deadlines.get((run.service, run.handler), self._deadline)
+            if run.id in self._seen and run.status != "running" and deadline != NEVER:
+                await self._end_if_overdue(run, deadline)
 
     def _is_watched(self, run: Unfinished) -> bool:
         """A failing run looks as if it ran whenever it is tried again; that alone is no progress."""
@@ -78,7 +83,7 @@ class StuckRuns:
         known = run.last_failure is not None or (run.id, run.modified_at) in self._paused_by_a_person
         return run.status == "paused" and known
 
-    async def _end_if_overdue(self, run: Unfinished, deadline: int) -> None:
+    async def _end_if_overdue(self, run: Unfinished, deadline: float) -> None:
         stuck_for = self._clock() - self._seen[run.id][1]
         if stuck_for < min(self._paused_grace, deadline):
             return
@@ -86,7 +91,7 @@ class StuckRuns:
         if stuck_for >= allowed:
             await self._end(run, reason)
 
-    async def _why(self, run: Unfinished, deadline: int) -> tuple[str, int]:
+    async def _why(self, run: Unfinished, deadline: float) -> tuple[str, float]:
         """The reason, and how long it may last. What a person paused has the full deadline."""
         if run.status != "paused":
             return reason_code(run.last_failure_error_code, run.last_failure), deadline
@@ -119,14 +124,22 @@ class StuckRuns:
         return True
 
 
-def stated_deadlines(services: list[Service]) -> dict[tuple[str, str], int]:
-    """What handlers say about their own deadlines; anything but whole seconds says nothing."""
-    return {
-        (service.name, handler.name): int(stated)
-        for service in services
-        for handler in service.handlers
-        if re.fullmatch(r"[0-9]{1,9}", stated := handler.metadata.get(DEADLINE, ""))
-    }
+def stated_deadlines(services: list[Service]) -> dict[tuple[str, str], float]:
+    """The deadlines of handlers that have one of their own; of all others the setting decides.
+
+    A handler says so itself, in whole seconds or with `none`; else an effect that the agent makes has none.
+    """
+    handlers = [(service.name, handler) for service in services for handler in service.handlers]
+    deadlines = {(service, handler.name): _deadline(handler.metadata) for service, handler in handlers}
+    return {target: deadline for target, deadline in deadlines.items() if deadline is not None}
+
+
+def _deadline(metadata: dict[str, str]) -> float | None:
+    stated = metadata.get(DEADLINE, "")
+    if re.fullmatch(r"[0-9]{1,9}", stated):
+        return int(stated)
+    is_effect = metadata.get("mcp.type") == "tool" and metadata.get("tool.readonly") != "true"
+    return NEVER if stated == "none" or is_effect else None
 
 
 def pause_reason(event: dict[str, Any]) -> str:

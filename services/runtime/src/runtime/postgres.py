@@ -42,6 +42,8 @@ START_POLL_SECONDS = 0.5
 Result = TypeVar("Result")
 
 _RETRYABLE_CLASSES = {"08", "28", "40", "53", "55", "57", "58"}
+_READ_ONLY = "25006"
+"""What a primary says that has become a standby (read_only_sql_transaction): others will be told another server."""
 _STARTING = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -178,6 +180,9 @@ async def _connection(pool: Pool) -> AsyncGenerator[Connection]:
         connection = await _acquire(pool)
     try:
         yield connection
+    except asyncpg.ReadOnlySQLTransactionError:
+        connection.terminate()
+        raise
     finally:
         await pool.release(connection)
 
@@ -200,7 +205,7 @@ def sql_errors() -> Generator[None]:
         yield
     except asyncpg.PostgresError as error:
         state = error.sqlstate or ""
-        if state[:2] in _RETRYABLE_CLASSES:
+        if state[:2] in _RETRYABLE_CLASSES or state == _READ_ONLY:
             raise _away(f"SQLSTATE {state}") from None
         _errors.labels("refused").inc()
         log.error("statement_refused", extra={"sqlstate": state, "error": type(error).__name__})

@@ -6,10 +6,20 @@ of it goes into the step's journaled result: a replay reads it there and never a
 
 import time
 from collections import OrderedDict
+from datetime import timedelta
 from typing import NamedTuple
 
 KEPT_STEPS = 10_000
 """Far above what a process has open at once; a step that nobody ends (cancelled, moved) makes room for newer ones."""
+
+
+FIRST_PAUSE = timedelta(milliseconds=500)
+LONGEST_PAUSE = timedelta(minutes=1)
+
+
+def pause_after(attempt: int) -> timedelta:
+    """How long to wait before the next attempt: twice as long each time, to a minute."""
+    return min(FIRST_PAUSE * 2 ** min(attempt - 1, 16), LONGEST_PAUSE)
 
 
 class Attempt(NamedTuple):

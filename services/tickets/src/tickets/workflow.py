@@ -8,14 +8,15 @@ from typing import get_args
 import restate
 from pydantic import BaseModel
 from restate import RunOptions, TerminalError
+from restate.exceptions import RetryableError
 
 from runtime.caller import caller_of
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.logs import get_logger
 from runtime.metrics import counter, is_live
-from runtime.serving import RETRY
-from runtime.steps import Attempts
+from runtime.serving import RETRY_UNTIL_DONE
+from runtime.steps import Attempts, pause_after
 from runtime.tracing import Span, Trace, spans_sent, trace_of
 from tickets.model import CreateSupportTicket, Ticket
 from tickets.notifier import send, ticket_created
@@ -69,15 +70,19 @@ def ticket_workflow(store: TicketStore, notify: bool) -> restate.Workflow:
         "SupportTicketWorkflow",
         description="Creates one support ticket for each key",
         ingress_private=True,
-        invocation_retry_policy=RETRY,
+        invocation_retry_policy=RETRY_UNTIL_DONE,
     )
     attempts = Attempts()
 
     async def insert(trace: Trace, caller: str, key: str, new: CreateSupportTicket) -> Inserted:
         step = (trace.invocation, INSERT)
         started_at, number = attempts.begin(step)
-        with trace.around(INSERT):
-            outcome = await ticket_or_failure(store.insert(caller, key, new))
+        try:
+            with trace.around(INSERT):
+                outcome = await ticket_or_failure(store.insert(caller, key, new))
+        except RetryableError as error:
+            error.retry_after = pause_after(number)
+            raise
         attempts.forget(step)
         return Inserted(started_at=started_at, ended_at=time.time(), attempts=number, notify=notify, outcome=outcome)
 
