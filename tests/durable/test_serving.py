@@ -89,3 +89,15 @@ async def refused_stream(client: Client) -> None:
         if isinstance(await client.wait_for(StreamReset, StreamEnded, stream=stream), StreamReset):
             return
     pytest.fail("no stream was refused")
+
+
+async def test_a_connection_outlives_a_thousand_requests_and_what_is_in_flight_on_it(service: Launch) -> None:
+    tools = await service("tests.parts.example_tools", SERVER="hypercorn")
+    async with connected(tools) as client:
+        running = client.open_stream(*INVOCATION)
+        await client.wait_for(ResponseReceived, stream=running)
+        for _ in range(1_100):
+            stream = client.open_stream(*HEALTH, body=b"{}")
+            await client.wait_for(StreamEnded, stream=stream)
+        client.ping()
+        await client.wait_for(PingAckReceived)

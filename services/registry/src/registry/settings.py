@@ -1,13 +1,13 @@
 """The registry's settings."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic_settings import NoDecode
 from yarl import URL
 
-from runtime.settings import ServiceSettings, Settings, Words
+from runtime.settings import LogLevel, ServiceSettings, Settings, Words
 
 
 def _pairs(value: Any) -> Any:
@@ -89,7 +89,7 @@ class RegistrySettings(AdminSettings, ServiceSettings):
 class CommandSettings(Settings):
     """What runs once and ends."""
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged")
+    log_level: LogLevel = Field(default="INFO", description="Least level logged")
 
 
 class RegisterSettings(AdminSettings, CommandSettings):

@@ -55,6 +55,9 @@ ABORT_TIMEOUT = timedelta(minutes=10)
 RETENTION = timedelta(days=1)
 
 STREAMS_PER_CONNECTION = 16
+REQUESTS_PER_CONNECTION = 2**30
+"""No limit: hypercorn closes a connection that has had so many, with all streams in flight on it. HTTP/2 itself ends
+at as many, when its stream ids are used up."""
 EXIT_MARGIN_SECONDS = 2
 
 log = get_logger(__name__)
@@ -141,6 +144,7 @@ def _hypercorn_config(settings: RestateServiceSettings) -> Config:
     config.bind = [f"{settings.host}:{settings.port}"]
     config.graceful_timeout = settings.drain_seconds
     config.h2_max_concurrent_streams = STREAMS_PER_CONNECTION
+    config.keep_alive_max_requests = REQUESTS_PER_CONNECTION
     config.include_server_header = False
     config.include_date_header = False
     config.errorlog = logging.getLogger("hypercorn")

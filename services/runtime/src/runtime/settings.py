@@ -49,12 +49,20 @@ DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgres)]
 """PostgreSQL and the role to be there; the password stands in it, escaped, or as it is in a setting beside it."""
 
 
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
+"""In any case of letters."""
+
+
 class ServiceSettings(Settings):
     """What every service has: where it listens, how it logs, how long it drains."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on")
     port: int = Field(ge=1, le=65535, description="Port to listen on")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged")
+    log_level: LogLevel = Field(default="INFO", description="Least level logged")
     metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of the metrics for Prometheus; 0: none")
 
 
