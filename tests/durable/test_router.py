@@ -113,6 +113,14 @@ async def test_what_goes_wrong_with_a_call_is_told_to_the_model(board: Board, wa
     assert "secret" not in json.dumps(seen)
 
 
+async def test_a_long_refusal_is_cut_with_a_marker(board: Board) -> None:
+    message = await board.script(calls(("refuse_at_length", {"size": 900_000})), text("done"))
+    assert statuses(await board.answer(message)) == [("refuse_at_length", "error")]
+    (seen,) = await board.told(message)
+    assert len(seen["error"]) < 2100
+    assert seen["error"].endswith("[cut]")
+
+
 async def test_a_slow_read_is_cancelled_and_may_be_asked_again(board: Board) -> None:
     message = await board.script(calls(("slow_read", {"seconds": 50})), text("too slow"))
     answer = await board.answer(message)

@@ -123,6 +123,13 @@ async def refuse(ctx: restate.Context, say: Say) -> Said:
 
 @examples.handler(metadata=TOOL, input_serde=RAW)
 @checked
+async def refuse_at_length(ctx: restate.Context, size: Size) -> Said:
+    """Refuses with a lot of words."""
+    raise Refused(422, "refused", "x" * size.size)
+
+
+@examples.handler(metadata=TOOL, input_serde=RAW)
+@checked
 async def break_down(ctx: restate.Context, say: Say) -> Said:
     """Breaks down with a message that nobody outside should read."""
     raise restate.TerminalError("secret: /srv/app.py line 3", status_code=500)

@@ -25,6 +25,9 @@ from runtime.logs import get_logger
 
 log = get_logger(__name__)
 
+MAX_ERROR_CHARACTERS = 2000
+"""Of what a tool says when it refuses: enough to mend a call by."""
+
 
 @dataclass(frozen=True)
 class LocalTool:
@@ -135,9 +138,13 @@ async def _read(call: _Waiting) -> Result:
         body = await call.result
     except TerminalError as error:
         fault = _fault(error.status_code)
-        why = "the tool failed" if fault == "failed" else error.message
+        why = "the tool failed" if fault == "failed" else _cut(error.message)
         return _result(call.plan, "denied" if error.status_code == 403 else "error", as_error(why), fault)
     return _ok(call.plan, body or b"null")
+
+
+def _cut(why: str) -> str:
+    return why if len(why) <= MAX_ERROR_CHARACTERS else f"{why[:MAX_ERROR_CHARACTERS]}… [cut]"
 
 
 def _fault(status: int) -> Fault:
