@@ -11,11 +11,11 @@ from restate import TerminalError
 
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
-from runtime.logs import configure_logs
-from runtime.metrics import serve_metrics
 from runtime.serving import RETRY, serve
 from runtime.settings import RestateServiceSettings
-from runtime.tracing import configure_tracing
+from runtime.telemetry.export import configure_tracing
+from runtime.telemetry.logs import configure_logs
+from runtime.telemetry.metrics import serve_metrics
 
 TOOL = {"mcp.type": "tool"}
 FAILURES = 2

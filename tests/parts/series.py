@@ -1,6 +1,6 @@
 """The series that Prometheus has of the table of signals."""
 
-from runtime.signals import METRICS
+from runtime.telemetry.signals import METRICS
 
 
 def of_the_table() -> dict[str, set[str]]:

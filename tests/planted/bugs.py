@@ -156,7 +156,7 @@ BUGS = [
     ),
     Bug(
         "ids of spans that another process makes differently",
-        "runtime/tracing.py",
+        "runtime/telemetry/tracing.py",
         '_number(f"{self.invocation}/{step}", 8)',
         '_number(f"{self.invocation}/{step}/" + str(__import__("os").getpid()), 8)',
         (*SWEEP, "run tool check_service_status"),
@@ -177,7 +177,7 @@ BUGS = [
     ),
     Bug(
         "a library's words in a span",
-        "runtime/otlp.py",
+        "runtime/telemetry/otlp.py",
         "provider.add_span_processor(_WithoutWords(self._collector))",
         "provider.add_span_processor(self._collector)",
         "tests/telemetry/test_canaries.py::test_no_span_holds_anything_that_came_in",

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 
-from runtime.signals import ROOMS
+from runtime.telemetry.signals import ROOMS
 from standalone.database import Database, read_passwords
 from standalone.ports import free_port
 from standalone.restate import tracing

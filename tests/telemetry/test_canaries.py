@@ -20,7 +20,7 @@ import jwt
 import pytest
 from aiohttp import web
 
-from runtime.signals import LOG_EVENTS
+from runtime.telemetry.signals import LOG_EVENTS
 from standalone.ports import free_port
 from tests.conftest import start
 from tests.parts.board import Board, calls, text, until

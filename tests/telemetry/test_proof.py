@@ -13,7 +13,7 @@ from collections import defaultdict
 import asyncpg
 import pytest
 
-from runtime.signals import METRICS, SPANS, Signal
+from runtime.telemetry.signals import METRICS, SPANS, Signal
 from tests.parts.board import calls
 from tests.parts.dashboards import Query, queries
 from tests.parts.otlp import ReceivedSpan

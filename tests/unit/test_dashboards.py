@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runtime.signals import METRICS, SPANS
+from runtime.telemetry.signals import METRICS, SPANS
 from tests.parts import series
 
 ROOT = Path(__file__).parents[2]

@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,13 @@ MAY_IMPORT = {
     "users": {"users", "contracts", "runtime"},
     "tickets": {"tickets", "contracts", "runtime"},
     "registry": {"registry", "contracts", "runtime"},
-    "demo_model": {"demo_model", "runtime.settings", "runtime.logs", "runtime.metrics", "runtime.sigterm"},
+    "demo_model": {
+        "demo_model",
+        "runtime.settings",
+        "runtime.telemetry.logs",
+        "runtime.telemetry.metrics",
+        "runtime.sigterm",
+    },
     "standalone": {"standalone", "contracts", "runtime", "router", "users", "tickets", "registry", "demo_model"},
 }
 """A room, and what it may import of ours."""
@@ -83,6 +89,37 @@ def import_faults(module: str, room: str, name: str) -> Iterator[str]:
         yield f"only {only} may import {package}"
 
 
+def circles(sources: dict[str, str]) -> list[list[str]]:
+    """Modules that import one another, on whatever way: each circle once, from its first name on."""
+    edges = {module: sorted(imports_of(module, source, sources.keys())) for module, source in sources.items()}
+    found: dict[frozenset[str], list[str]] = {}
+    done: set[str] = set()
+
+    def walk(module: str, path: list[str]) -> None:
+        if module in path:
+            circle = path[path.index(module) :]
+            first = circle.index(min(circle))
+            found.setdefault(frozenset(circle), circle[first:] + circle[:first])
+        elif module not in done:
+            for each in edges[module]:
+                walk(each, [*path, module])
+            done.add(module)
+
+    for module in edges:
+        walk(module, [])
+    return sorted(found.values())
+
+
+def imports_of(module: str, source: str, known: Collection[str]) -> set[str]:
+    """The known modules that one imports, also inside functions and for types alone."""
+    found: set[str] = set()
+    for _, name in imported(ast.parse(source)):
+        parts = name.split(".")
+        names = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+        found |= set([each for each in names if each in known][:1])
+    return found - {module}
+
+
 def is_within(name: str, allowed: set[str]) -> bool:
     return any(name == each or name.startswith(f"{each}.") for each in allowed)
 
@@ -132,6 +169,20 @@ def is_everything(caught: ast.expr) -> bool:
 
 def test_every_module_keeps_the_rules() -> None:
     assert [fault for module, source in modules().items() for fault in faults(module, source)] == []
+
+
+def test_no_module_imports_itself_on_any_way() -> None:
+    assert circles(modules()) == []
+
+
+def test_a_planted_circle_is_found() -> None:
+    sources = {
+        "users.a": "def late():\n    from users import b",
+        "users.b": "from users.c import x",
+        "users.c": "if TYPE_CHECKING:\n    from users.a import y",
+        "users.d": "import users.a",
+    }
+    assert circles(sources) == [["users.a", "users.b", "users.c"]]
 
 
 def test_every_room_has_a_rule() -> None:
@@ -188,7 +239,7 @@ def test_a_planted_fault_is_found(module: str, source: str, fault: str) -> None:
         ("router.model", "import openai"),
         ("runtime.telemetry", "from opentelemetry import trace"),
         ("standalone.app", "import users, tickets, router, registry, demo_model"),
-        ("demo_model.app", "from runtime.settings import Settings\nfrom runtime import logs"),
+        ("demo_model.app", "from runtime.settings import Settings\nfrom runtime.telemetry import logs"),
         ("contracts.tool", "import enum\nfrom pydantic import BaseModel\nfrom contracts.answer import Answer"),
         ("users.a", "from . import store\nfrom .tickets import late"),
         ("runtime.settings", "import os\nos.environ"),

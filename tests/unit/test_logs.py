@@ -13,7 +13,7 @@ SECRET = "jane@example.org"
 WORDS = f"""
 import asyncio, logging, threading, warnings
 from restate.server_context import restate_context_is_replaying
-from runtime.logs import configure_logs, get_logger
+from runtime.telemetry.logs import configure_logs, get_logger
 
 configure_logs("users")
 log = get_logger("users.part")

@@ -6,8 +6,8 @@ import threading
 import aiohttp
 import pytest
 
-from runtime.metrics import serve_metrics
 from runtime.settings import ServiceSettings
+from runtime.telemetry.metrics import serve_metrics
 from standalone.ports import free_port
 
 

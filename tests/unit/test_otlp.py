@@ -11,9 +11,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 from restate.server_context import restate_context_is_replaying
 
-from runtime import otlp
-from runtime.otlp import Collector
 from runtime.settings import RestateServiceSettings
+from runtime.telemetry import otlp
+from runtime.telemetry.otlp import Collector
 from standalone.ports import free_port
 from tests.parts.otlp import Receiver
 

@@ -26,7 +26,7 @@ from registry.exporter import (
 from registry.metrics import count_ended
 from registry.register import Registrar
 from registry.status import RegisteredDeployment, Status
-from runtime.metrics import Snapshot
+from runtime.telemetry.metrics import Snapshot
 from tests.parts.polling import eventually
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.signals import LOG_EVENTS, LOG_FIELDS, LOG_IDS, METRICS, ROOMS, SIGNALS, SPANS, LogEvent, Signal
-from runtime.signals_page import page
+from runtime.telemetry.signals import LOG_EVENTS, LOG_FIELDS, LOG_IDS, METRICS, ROOMS, SIGNALS, SPANS, LogEvent, Signal
+from runtime.telemetry.signals_page import page
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {
@@ -54,7 +54,9 @@ DURATION_BUCKETS = tuple(round(0.01 * 2**power, 2) for power in range(14))
 
 
 def test_docs_signals_is_made_from_the_table() -> None:
-    assert (ROOT / "docs/signals.md").read_text() == page(), "run: python -m runtime.signals > docs/signals.md"
+    assert (ROOT / "docs/signals.md").read_text() == page(), (
+        "run: python -m runtime.telemetry.signals > docs/signals.md"
+    )
 
 
 def test_every_name_stands_in_the_table_once() -> None:

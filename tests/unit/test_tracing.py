@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from runtime.otlp import SpanExport
 from runtime.settings import RestateServiceSettings
-from runtime.tracing import Span, Trace
+from runtime.telemetry.otlp import OtlpExport
+from runtime.telemetry.tracing import Span, Trace
 from tests.parts.otlp import Receiver
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -24,16 +24,16 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def export(receiver: Receiver) -> AsyncIterator[SpanExport]:
+async def export(receiver: Receiver) -> AsyncIterator[OtlpExport]:
     settings = RestateServiceSettings.model_validate(
         {"port": 9000, "otel_exporter_otlp_endpoint": receiver.url, "otel_exporter_otlp_headers": "x-key=secret"}
     )
-    made = SpanExport(settings, "router")
+    made = OtlpExport(settings, "router")
     yield made
     await made.end()
 
 
-def tell(export: SpanExport, span_id: int = 2) -> None:
+def tell(export: OtlpExport, span_id: int = 2) -> None:
     export.emit(STEP, 1, span_id, 0)
 
 
@@ -66,7 +66,7 @@ def test_a_caller_that_does_not_sample_is_obeyed() -> None:
     assert trace.traceparent("turn 1").endswith("-00")
 
 
-async def test_whoever_waits_finds_its_spans_delivered(export: SpanExport, receiver: Receiver) -> None:
+async def test_whoever_waits_finds_its_spans_delivered(export: OtlpExport, receiver: Receiver) -> None:
     tell(export)
     await export.sent()
     (span,) = receiver.spans
@@ -74,7 +74,7 @@ async def test_whoever_waits_finds_its_spans_delivered(export: SpanExport, recei
     assert receiver.headers[0]["x-key"] == "secret"
 
 
-async def test_many_who_wait_share_a_request(export: SpanExport, receiver: Receiver) -> None:
+async def test_many_who_wait_share_a_request(export: OtlpExport, receiver: Receiver) -> None:
     async def one(span_id: int) -> None:
         tell(export, span_id)
         await export.sent()
@@ -84,7 +84,7 @@ async def test_many_who_wait_share_a_request(export: SpanExport, receiver: Recei
     assert len(receiver.headers) <= 3
 
 
-async def test_a_collector_that_hangs_delays_one_run_and_no_other(export: SpanExport, receiver: Receiver) -> None:
+async def test_a_collector_that_hangs_delays_one_run_and_no_other(export: OtlpExport, receiver: Receiver) -> None:
     receiver.hang()
     tell(export)
     started = time.monotonic()
@@ -99,9 +99,9 @@ async def test_a_collector_that_hangs_delays_one_run_and_no_other(export: SpanEx
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_what_a_busy_collector_did_not_take_is_sent_again(
-    export: SpanExport, receiver: Receiver, status: int, monkeypatch: pytest.MonkeyPatch
+    export: OtlpExport, receiver: Receiver, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.otlp.EACH_SECONDS", 0.1)
+    monkeypatch.setattr("runtime.telemetry.otlp.EACH_SECONDS", 0.1)
     receiver.answer(status)
     tell(export)
     await export.sent()
@@ -110,7 +110,7 @@ async def test_what_a_busy_collector_did_not_take_is_sent_again(
     assert await receiver.named("step", seconds=3)
 
 
-async def test_what_a_collector_refuses_is_not_sent_for_ever(export: SpanExport, receiver: Receiver) -> None:
+async def test_what_a_collector_refuses_is_not_sent_for_ever(export: OtlpExport, receiver: Receiver) -> None:
     receiver.answer(400)
     tell(export)
     await export.sent()
@@ -121,7 +121,7 @@ async def test_what_a_collector_refuses_is_not_sent_for_ever(export: SpanExport,
 
 
 async def test_a_process_that_ends_sends_what_is_left_and_does_not_wait_for_long(
-    export: SpanExport, receiver: Receiver
+    export: OtlpExport, receiver: Receiver
 ) -> None:
     tell(export)
     await export.end()

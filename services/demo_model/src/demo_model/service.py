@@ -9,8 +9,8 @@ from aiohttp import web
 from demo_model.ledger import Ledger
 from demo_model.server import DemoModel, build
 from demo_model.settings import DemoModelSettings
-from runtime.logs import configure_logs, get_logger
-from runtime.metrics import serve_metrics, watch_loop
+from runtime.telemetry.logs import configure_logs, get_logger
+from runtime.telemetry.metrics import serve_metrics, watch_loop
 
 SHUTDOWN_SECONDS = 0.1
 

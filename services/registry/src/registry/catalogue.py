@@ -10,7 +10,7 @@ from contracts import Catalogue, LeftOut, Tool
 from registry.admin import Admin, Deployment, Handler, Service
 from registry.policy import Policy, PolicyFile
 from registry.tools import NotOffered, build_tool, is_tool, tool_name
-from runtime.logs import get_logger
+from runtime.telemetry.logs import get_logger
 
 log = get_logger("registry")
 

@@ -6,7 +6,7 @@ from registry.admin import Admin
 from registry.once import Patience
 from registry.routing import register, rehearse, require_routed
 from registry.settings import RegisterSettings
-from runtime.logs import get_logger
+from runtime.telemetry.logs import get_logger
 
 log = get_logger("registry")
 

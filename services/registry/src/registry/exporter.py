@@ -17,8 +17,8 @@ from registry.admin import Admin, AdminError, Deployment, Service, UnfinishedGro
 from registry.metrics import MOST_REASONS, OTHER, expect_ended
 from registry.settings import deployments_in
 from registry.stuck import pause_reason, reason_code
-from runtime.logs import get_logger
-from runtime.metrics import Samples, Snapshot
+from runtime.telemetry.logs import get_logger
+from runtime.telemetry.metrics import Samples, Snapshot
 
 log = get_logger("registry")
 

@@ -1,6 +1,6 @@
 """What the registry itself counts. What it asks Restate for stands in `exporter.py`."""
 
-from runtime.metrics import counter
+from runtime.telemetry.metrics import counter
 
 MOST_REASONS = 20
 """Reasons name the classes of exceptions in anybody's code, so their number is bounded here."""

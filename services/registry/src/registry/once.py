@@ -10,7 +10,7 @@ from registry.admin import AdminError
 from registry.cluster import ClusterError
 from registry.routing import NotRegistered
 from registry.settings import CommandSettings
-from runtime.logs import configure_logs, get_logger
+from runtime.telemetry.logs import configure_logs, get_logger
 
 log = get_logger("registry")
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts import Tool
 from registry.tools import NotOffered
-from runtime.logs import get_logger
+from runtime.telemetry.logs import get_logger
 
 log = get_logger("registry")
 

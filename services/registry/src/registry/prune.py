@@ -18,7 +18,7 @@ from registry.admin import Admin, AdminError, Deployment
 from registry.cluster import Cluster, ClusterError, KubeObject
 from registry.once import Failed, Patience, may_come_by_itself
 from registry.settings import PruneSettings, RemoveSettings, deployments_in
-from runtime.logs import get_logger
+from runtime.telemetry.logs import get_logger
 
 log = get_logger("registry")
 

@@ -10,7 +10,7 @@ from registry.admin import Admin, AdminError
 from registry.metrics import FORMER_CODE, count_ended, count_failed, expect_failed
 from registry.routing import NotReady, NotRegistered, register, require_health, require_routed
 from registry.status import Status
-from runtime.logs import get_logger
+from runtime.telemetry.logs import get_logger
 
 log = get_logger("registry")
 

@@ -7,7 +7,7 @@ from yarl import URL
 
 from registry.admin import Admin, Registered
 from registry.status import RegisteredDeployment
-from runtime.logs import get_logger
+from runtime.telemetry.logs import get_logger
 
 log = get_logger("registry")
 

@@ -20,8 +20,8 @@ from registry.settings import PruneSettings, RegisterSettings, RegistrySettings,
 from registry.status import Status
 from registry.stuck import StuckRuns
 from registry.web import app
-from runtime.logs import configure_logs, get_logger
-from runtime.metrics import serve_metrics, watch_loop
+from runtime.telemetry.logs import configure_logs, get_logger
+from runtime.telemetry.metrics import serve_metrics, watch_loop
 
 SHUTDOWN_SECONDS = 0.5
 

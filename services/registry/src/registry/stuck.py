@@ -11,7 +11,7 @@ from typing import Any
 from registry.admin import Admin, AdminError, Service, Unfinished
 from registry.metrics import count_ended
 from registry.status import Status
-from runtime.logs import get_logger
+from runtime.telemetry.logs import get_logger
 
 log = get_logger("registry")
 

@@ -27,10 +27,10 @@ from router.telling import tell_refusal, told
 from router.transcript import Chat, compact, messages
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
-from runtime.logs import get_logger
 from runtime.serving import ABORT_TIMEOUT, RETENTION, RETRY
 from runtime.steps import Attempt, Attempts
-from runtime.tracing import first_traceparent, is_tracing
+from runtime.telemetry.logs import get_logger
+from runtime.telemetry.tracing import first_traceparent, is_tracing
 
 TURN_SECONDS = 75
 

@@ -21,7 +21,7 @@ from router.run import Run
 from router.tasks import Task, remember
 from router.transcript import Result, as_data, as_error
 from runtime.bounded import Unreadable, read
-from runtime.logs import get_logger
+from runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 

@@ -13,7 +13,7 @@ from restate.exceptions import RetryableError
 from contracts import Caller, Catalogue
 from router.metrics import catalogue_age, expect_tools
 from router.plan import Offer
-from runtime.logs import get_logger
+from runtime.telemetry.logs import get_logger
 
 FIRST_WAIT_SECONDS = 25.0
 FIRST_POLL_SECONDS = 0.1

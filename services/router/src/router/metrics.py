@@ -6,7 +6,7 @@ from typing import get_args
 from contracts import Answer, Outcome
 from router.plan import Plan, Turn
 from router.transcript import Result
-from runtime.metrics import counter, gauge, histogram, is_live
+from runtime.telemetry.metrics import counter, gauge, histogram, is_live
 
 PROVIDER = "openai"
 """Of the GenAI conventions' well-known values the one for an OpenAI-compatible endpoint, whoever is behind it."""

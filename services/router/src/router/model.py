@@ -20,7 +20,7 @@ from contracts import Outcome
 from router.metrics import count_model_call, expect_model
 from router.plan import WantedCall, scrub
 from router.settings import RouterSettings
-from runtime.logs import get_logger
+from runtime.telemetry.logs import get_logger
 
 MAX_REPLY_BYTES = 1024 * 1024
 MAX_RETRY_AFTER_SECONDS = 20.0

@@ -8,7 +8,7 @@ from contracts import Answer, Caller, CallRecord, Outcome, Usage
 from router.plan import Turn
 from router.transcript import Result
 from runtime.caller import CALL_HEADER, CALLER_HEADER, RUN_HEADER
-from runtime.tracing import TRACEPARENT, Trace
+from runtime.telemetry.tracing import TRACEPARENT, Trace
 
 
 class Limits(BaseModel):

@@ -13,11 +13,11 @@ from router.tasks import CHECK_TASK, tasks
 from router.tools.articles import ArticleIndex
 from router.tools.local import local_tools
 from router.tools.status import StatusPage
-from runtime.logs import configure_logs, get_logger
-from runtime.metrics import serve_metrics
 from runtime.serving import run as run_service
 from runtime.serving import serve
-from runtime.tracing import configure_tracing
+from runtime.telemetry.export import configure_tracing
+from runtime.telemetry.logs import configure_logs, get_logger
+from runtime.telemetry.metrics import serve_metrics
 
 
 async def run(settings: RouterSettings) -> None:

@@ -17,7 +17,7 @@ from router.plan import Plan, Turn
 from router.run import Run
 from router.settings import RouterSettings
 from router.transcript import SYSTEM_PROMPT, Chat, Result, messages
-from runtime.tracing import Span
+from runtime.telemetry.tracing import Span
 
 AGENT = "switchboard"
 

@@ -8,8 +8,8 @@ from restate import Context, TerminalError
 from router.metrics import count_broken_off, count_run
 from router.run import Run
 from router.spans import RunSpans
-from runtime.logs import get_logger
-from runtime.tracing import spans_sent
+from runtime.telemetry.logs import get_logger
+from runtime.telemetry.tracing import spans_sent
 
 log = get_logger(__name__)
 

@@ -16,8 +16,8 @@ from restate.serde import Serde
 
 from runtime.bounded import MAX_DEPTH, is_text, is_too_deep
 from runtime.errors import Refused
-from runtime.metrics import counter, is_live
-from runtime.tracing import below_caller
+from runtime.telemetry.metrics import counter, is_live
+from runtime.telemetry.tracing import below_caller
 
 Input = TypeVar("Input", bound=BaseModel)
 Output = TypeVar("Output")

@@ -3,21 +3,20 @@
 import asyncio
 import atexit
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP2Settings
 from granian.server.embed import Server
 
-if TYPE_CHECKING:
-    from runtime.serving import AsgiApp
-    from runtime.settings import RestateServiceSettings
+from runtime.endpoint import AsgiApp
+from runtime.settings import RestateServiceSettings
 
 STREAMS_PER_CONNECTION = 16
 CLOSE_SECONDS = 1
 
 
-async def serve_with_granian(app: "AsgiApp", settings: "RestateServiceSettings", stop: asyncio.Event) -> None:
+async def serve_with_granian(app: AsgiApp, settings: RestateServiceSettings, stop: asyncio.Event) -> None:
     """Answer until `stop`, then take nothing new and let what runs go on for `drain_seconds`."""
     attempts = _Attempts(app)
     server = Server(
@@ -45,7 +44,7 @@ class _Attempts:
     Granian's own graceful stop says GOAWAY at once; Restate then drops what still runs on that connection.
     """
 
-    def __init__(self, app: "AsgiApp") -> None:
+    def __init__(self, app: AsgiApp) -> None:
         self._app = app
         self._running = 0
         self._draining = False

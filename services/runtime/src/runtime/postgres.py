@@ -20,9 +20,9 @@ import asyncpg
 from restate import TerminalError
 from restate.exceptions import RetryableError
 
-from runtime.logs import get_logger
-from runtime.metrics import counter, gauge, histogram
-from runtime.tracing import untraced
+from runtime.telemetry.logs import get_logger
+from runtime.telemetry.metrics import counter, gauge, histogram
+from runtime.telemetry.tracing import untraced
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy

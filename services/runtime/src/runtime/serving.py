@@ -12,26 +12,23 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
 import h2.events
 import hypercorn.asyncio
-import restate
 import uvloop
 from hypercorn.config import Config
 from hypercorn.protocol.h2 import H2Protocol
 from restate import InvocationRetryPolicy
 from restate.server import install_shutdown_hook
 
-from runtime.logs import get_logger
-from runtime.metrics import watch_loop
+from runtime.endpoint import AsgiApp, RestateService, endpoint
 from runtime.settings import RestateServiceSettings
-from runtime.tracing import end_tracing
-
-RestateService = restate.Service | restate.VirtualObject | restate.Workflow
-AsgiApp = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+from runtime.telemetry.logs import get_logger
+from runtime.telemetry.metrics import watch_loop
+from runtime.telemetry.tracing import end_tracing
 
 RETRY = InvocationRetryPolicy(
     initial_interval=timedelta(milliseconds=100),
@@ -97,32 +94,6 @@ async def _serve(settings: RestateServiceSettings, app: AsgiApp) -> None:
     _guard_refused_streams()
     run = cast(Any, hypercorn.asyncio).serve  # its annotations are those of all its frameworks at once
     await run(app, _hypercorn_config(settings), shutdown_trigger=stop.wait)
-
-
-def endpoint(services: Sequence[RestateService], settings: RestateServiceSettings) -> AsgiApp:
-    """The ASGI app of these services. With a revision it answers under `/rev/<revision>` alone.
-
-    So a journal that was written by other code is never replayed by this one.
-    """
-    app: AsgiApp = restate.app(services, protocol="bidi", identity_keys=list(settings.identity_keys) or None)
-    prefix = f"/rev/{settings.revision}/" if settings.revision else "/"
-
-    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-        elif scope["path"].startswith(prefix) or scope["path"] == "/health":
-            await app(scope, receive, send)
-        else:
-            await send({"type": "http.response.start", "status": 404, "headers": []})
-            await send({"type": "http.response.body", "body": b"another revision is served here"})
-
-    return answer
-
-
-async def _lifespan(receive: Any, send: Any) -> None:
-    for _ in ("startup", "shutdown"):
-        event = await receive()
-        await send({"type": f"{event['type']}.complete"})
 
 
 def _stop_on_signals(drain_seconds: float) -> asyncio.Event:

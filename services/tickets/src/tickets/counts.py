@@ -9,9 +9,9 @@ from typing import NamedTuple, get_args
 from restate import TerminalError
 from restate.exceptions import RetryableError
 
-from runtime.logs import get_logger
-from runtime.metrics import Snapshot
 from runtime.postgres import Pool, caller_transaction
+from runtime.telemetry.logs import get_logger
+from runtime.telemetry.metrics import Snapshot
 from tickets.model import Status
 from tickets.rules import Priority
 

@@ -17,11 +17,11 @@ from standardwebhooks import Webhook
 
 from runtime.caller import passed_on
 from runtime.checked import RAW, checked
-from runtime.logs import get_logger
-from runtime.metrics import counter, histogram, is_live
 from runtime.serving import RETRY
 from runtime.steps import Attempts
-from runtime.tracing import TRACEPARENT, Span, Trace, spans_sent, trace_of
+from runtime.telemetry.logs import get_logger
+from runtime.telemetry.metrics import counter, histogram, is_live
+from runtime.telemetry.tracing import TRACEPARENT, Span, Trace, spans_sent, trace_of
 from tickets.model import Ticket
 from tickets.rules import Category, Priority
 

@@ -5,12 +5,12 @@ from contextlib import nullcontext
 import aiohttp
 import typer
 
-from runtime.logs import configure_logs
-from runtime.metrics import serve_metrics
 from runtime.postgres import migrate, open_pool, provision, run_command
 from runtime.serving import run as run_service
 from runtime.serving import serve
-from runtime.tracing import configure_tracing
+from runtime.telemetry.export import configure_tracing
+from runtime.telemetry.logs import configure_logs
+from runtime.telemetry.metrics import serve_metrics
 from tickets.counts import counting
 from tickets.notifier import Post, notifier, webhook_post
 from tickets.reading import ticket_tools

@@ -13,11 +13,11 @@ from restate.exceptions import RetryableError
 from runtime.caller import caller_of
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
-from runtime.logs import get_logger
-from runtime.metrics import counter, is_live
 from runtime.serving import RETRY_UNTIL_DONE
 from runtime.steps import Attempts, pause_after
-from runtime.tracing import Span, Trace, spans_sent, trace_of
+from runtime.telemetry.logs import get_logger
+from runtime.telemetry.metrics import counter, is_live
+from runtime.telemetry.tracing import Span, Trace, spans_sent, trace_of
 from tickets.model import CreateSupportTicket, Ticket
 from tickets.notifier import send, ticket_created
 from tickets.rules import Category, Priority

@@ -3,12 +3,12 @@
 import sys
 from datetime import UTC, datetime
 
-from runtime.logs import configure_logs
-from runtime.metrics import serve_metrics
 from runtime.postgres import migrate, open_pool, provision, run_command
 from runtime.serving import run as run_service
 from runtime.serving import serve
-from runtime.tracing import configure_tracing
+from runtime.telemetry.export import configure_tracing
+from runtime.telemetry.logs import configure_logs
+from runtime.telemetry.metrics import serve_metrics
 from users import store
 from users.demo import demo_customers
 from users.handlers import account_export, user_database

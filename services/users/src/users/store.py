@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.logs import get_logger
 from runtime.postgres import Pool, caller_transaction, connect
+from runtime.telemetry.logs import get_logger
 from users.account import Account
 
 SCHEMA = "users"

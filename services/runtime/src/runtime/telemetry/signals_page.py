@@ -1,13 +1,14 @@
-"""docs/signals.md, from the table: `python -m runtime.signals > docs/signals.md`."""
+"""docs/signals.md, from the table: `python -m runtime.telemetry.signals_page > docs/signals.md`."""
 
+import sys
 from collections.abc import Iterable, Sequence
 
-from runtime.signals import GENAI_CONVENTIONS, LOG_EVENTS, LOG_FIELDS, LOG_IDS, METRICS, ROOMS, SPANS, Signal
+from runtime.telemetry.signals import GENAI_CONVENTIONS, LOG_EVENTS, LOG_FIELDS, LOG_IDS, METRICS, ROOMS, SPANS, Signal
 
 _PREFACE = f"""\
 # Signals
 
-<!-- Made from services/runtime/src/runtime/signals.py by `python -m runtime.signals`; a test compares them. -->
+<!-- Made by `python -m runtime.telemetry.signals_page`; a test compares it with the table. -->
 
 Every metric, span and log event of the services, by the name that dashboards, alerts and searches use. A new name is
 free; a changed or removed one breaks somebody's dashboard, so it takes a line in the CHANGELOG, and so does a changed
@@ -85,3 +86,7 @@ def _code(names: Iterable[str]) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

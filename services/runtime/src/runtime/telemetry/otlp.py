@@ -37,10 +37,10 @@ from opentelemetry.trace import (
 from opentelemetry.util.re import parse_env_headers
 from opentelemetry.util.types import Attributes
 
-from runtime.logs import get_logger
 from runtime.settings import RestateServiceSettings
-from runtime.signals import GENAI_CONVENTIONS
-from runtime.tracing import Span
+from runtime.telemetry.logs import get_logger
+from runtime.telemetry.signals import GENAI_CONVENTIONS
+from runtime.telemetry.tracing import Span
 
 MAX_WAITING = 8192
 MAX_BATCH = 512
@@ -158,7 +158,7 @@ def _apart(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     return asyncio.create_task(work, context=contextvars.Context())
 
 
-class SpanExport:
+class OtlpExport:
     """Logical spans with ids of their own, and what asyncpg's instrumentation makes, to one collector."""
 
     def __init__(self, settings: RestateServiceSettings, service: str) -> None:
@@ -168,7 +168,6 @@ class SpanExport:
         )
         self._scope = InstrumentationScope("switchboard", release, GENAI_CONVENTIONS)
         self._collector = Collector(settings)
-        self.sent, self.end = self._collector.sent, self._collector.end
         provider = TracerProvider(_StatementsBelowOurs(), self._resource, shutdown_on_exit=False)
         provider.add_span_processor(_WithoutWords(self._collector))
         AsyncPGInstrumentor().instrument(tracer_provider=provider)
@@ -188,6 +187,12 @@ class SpanExport:
                 instrumentation_scope=self._scope,
             )
         )
+
+    async def sent(self) -> None:
+        await self._collector.sent()
+
+    async def end(self) -> None:
+        await self._collector.end()
 
     @contextmanager
     def below(self, trace_id: int, span_id: int, sampled: bool) -> Generator[None]:

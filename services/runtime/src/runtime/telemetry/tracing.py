@@ -2,20 +2,15 @@
 
 A span is made from what the journal holds, when its step is over, and again whenever the step is replayed: always with
 the same ids, which follow from the invocation and the step's name alone. So a kill loses none and doubles none.
-Attempts are Restate's own spans. Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing of this is loaded or done.
+Attempts are Restate's own spans. Until `send_to` is told where they go, nothing of this is done.
 """
 
 import hashlib
 import re
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
-from runtime.settings import RestateServiceSettings
-
-if TYPE_CHECKING:
-    from runtime.otlp import SpanExport
+from typing import Any, Literal, Protocol
 
 TRACEPARENT = "traceparent"
 """The header that carries a trace from one to the next (https://www.w3.org/TR/trace-context/)."""
@@ -24,8 +19,6 @@ SpanKind = Literal["internal", "client", "producer", "consumer"]
 Attributes = Mapping[str, str | int | float | bool | list[str]]
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-
-_export: "SpanExport | None" = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +31,23 @@ class Span:
     attributes: Attributes
     kind: SpanKind = "internal"
     error: str = ""
+
+
+class SpanExport(Protocol):
+    """Where spans go, and where the spans that libraries make find their parents."""
+
+    def emit(self, span: Span, trace_id: int, span_id: int, parent_id: int) -> None: ...
+
+    def below(self, trace_id: int, span_id: int, sampled: bool) -> AbstractContextManager[None]: ...
+
+    def silence(self) -> AbstractContextManager[None]: ...
+
+    async def sent(self) -> None: ...
+
+    async def end(self) -> None: ...
+
+
+_export: SpanExport | None = None
 
 
 @dataclass(frozen=True)
@@ -85,13 +95,10 @@ class Trace:
                 yield
 
 
-def configure_tracing(settings: RestateServiceSettings, service: str) -> None:
-    """Send the spans of this process to the collector that the settings name; do nothing if they name none."""
+def send_to(export: SpanExport | None) -> None:
+    """From now on the spans of this process go there; nowhere with None."""
     global _export
-    if settings.otel_exporter_otlp_endpoint:
-        from runtime.otlp import SpanExport
-
-        _export = SpanExport(settings, service)
+    _export = export
 
 
 def is_tracing() -> bool:

@@ -4,7 +4,6 @@ Names, units and types of metrics follow Prometheus (https://prometheus.io/docs/
 model follows OpenTelemetry's GenAI conventions. Renaming one breaks somebody's dashboard: it takes a CHANGELOG line.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -672,8 +671,3 @@ LOG_EVENTS = (
         "object_deleted", ("info",), ("kind", "object"), ("registry",), "An uninstalled release's object is gone."
     ),
 )
-
-if __name__ == "__main__":
-    from runtime.signals_page import page
-
-    sys.stdout.write(page())

@@ -22,7 +22,7 @@ from restate.extensions import current_context
 from restate.server_context import ServerInvocationContext, restate_context_is_replaying
 
 from runtime.caller import call_of, run_of
-from runtime.tracing import TRACEPARENT, Trace
+from runtime.telemetry.tracing import TRACEPARENT, Trace
 
 LIBRARY_LINE = "library_line"
 FRAMES = 20

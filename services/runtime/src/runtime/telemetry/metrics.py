@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, on a port and a thread of their own. What there is stands in `runtime.signals`."""
+"""Metrics for Prometheus, on a port and a thread of their own. What there is stands in `runtime.telemetry.signals`."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from restate.server_context import restate_context_is_replaying
 
 from runtime.settings import ServiceSettings
-from runtime.signals import METRICS, Kind, Signal
+from runtime.telemetry.signals import METRICS, Kind, Signal
 
 LOOP_CHECK_SECONDS = 0.5
 
@@ -68,7 +68,7 @@ def _family(signal: Signal, samples: Samples) -> GaugeMetricFamily:
 def _signal(name: str, kind: Kind) -> Signal:
     signal = _TABLE.get(name)
     if signal is None or signal.kind != kind:
-        raise LookupError(f"runtime.signals has no {kind} {name}")
+        raise LookupError(f"runtime.telemetry.signals has no {kind} {name}")
     return signal
 
 
