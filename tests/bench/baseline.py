@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -19,8 +20,10 @@ from openai.types.chat import ChatCompletionMessage
 from pydantic import BaseModel
 from restate import RunOptions
 
-from router.transcript import SYSTEM_PROMPT
-from users.store import _ACCOUNT as ACCOUNT_QUERY  # pyright: ignore[reportPrivateUsage]
+HERE = Path(__file__).parent
+SYSTEM_PROMPT = (HERE / "baseline_prompt.txt").read_text().strip()
+ACCOUNT_QUERY = (HERE / "baseline_account.sql").read_text()
+"""The prompt and the query of our own agent when the bars were set: what it asks does not change with our code."""
 
 client = AsyncOpenAI()
 pool: Any
