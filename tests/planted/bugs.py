@@ -43,9 +43,9 @@ class Bug:
 BUGS = [
     Bug(
         "a model call outside ctx.run",
-        "router/agent.py",
-        "await ctx.run_typed(name, _decide, options, run, desk, name)",
-        "await _decide(run, desk, name)",
+        "router/steps.py",
+        "await self._ctx.run_typed(name, self._act, options, key, kind, action, journal_as)",
+        "await self._act(key, kind, action, journal_as)",
         (*SWEEP, "run tool check_service_status"),
     ),
     Bug(
@@ -57,9 +57,9 @@ BUGS = [
     ),
     Bug(
         "a workflow key made while calling, not in the journaled plan",
-        "router/calls.py",
-        "plan.body.encode(), plan.key)",
-        "plan.body.encode(), __import__('uuid').uuid4().hex if plan.workflow else plan.key)",
+        "router/calls/call.py",
+        "plan.body.encode(), plan.key",
+        "plan.body.encode(), __import__('uuid').uuid4().hex if plan.workflow else plan.key",
         DURABLE + "test_router_faults.py::test_a_run_keeps_the_key_of_a_call_when_the_router_dies",
     ),
     Bug(
@@ -78,21 +78,21 @@ BUGS = [
     ),
     Bug(
         "except Exception around a durable step",
-        "router/agent.py",
-        "    except TerminalError as error:\n        if error.status_code == 409:\n            raise\n        turn =",
-        "    except Exception:\n        turn =",
+        "router/steps.py",
+        "except TerminalError as error:\n            if patience is None or error.status_code < 500:",
+        "except Exception:\n            if patience is None:",
         DURABLE + "test_router_faults.py::test_a_cancelled_run_ends_as_cancelled_and_asks_the_model_nothing_more",
     ),
     Bug(
         "the client's own retries on",
-        "router/model.py",
+        "router/model/client.py",
         "self._post(json.dumps(request).encode())",
         'self._client.post("/chat/completions", cast_to=httpx2.Response, body=request)',
         DURABLE + "test_model_faults.py::test_a_fault_that_stays_ends_the_run_after_three_calls[server_error]",
     ),
     Bug(
         "no total deadline of a model call",
-        "router/model.py",
+        "router/model/client.py",
         "asyncio.timeout(min(self._timeout, seconds))",
         "asyncio.timeout(None)",
         DURABLE + "test_router_faults.py::test_a_model_call_ends_at_its_deadline_however_much_trickles_in[drip]",
@@ -107,8 +107,8 @@ BUGS = [
     Bug(
         "settings read on replay",
         "router/agent.py",
-        "    run = Run(ctx.request().id, question.message, begun)",
-        "    begun.limits.turns = desk.settings.max_turns\n    run = Run(ctx.request().id, question.message, begun)",
+        "await decide(run, agent)\n",
+        "await decide(run, agent)\n            run.facts.limits.turns = agent.settings.max_turns\n",
         DURABLE + "test_router_faults.py::test_a_run_keeps_the_budgets_that_it_began_with",
     ),
     Bug(
@@ -120,9 +120,9 @@ BUGS = [
     ),
     Bug(
         "an effect that is cancelled with its run",
-        "router/calls.py",
-        'if plan.readonly and plan.mode == "call":',
-        'if plan.mode == "call":',
+        "router/calls/__init__.py",
+        '"effect": EffectCall',
+        '"effect": ReadCall',
         DURABLE + "test_router.py::test_a_cancelled_run_cancels_its_reads_and_leaves_its_effects_alone",
     ),
     Bug(
@@ -163,16 +163,16 @@ BUGS = [
     ),
     Bug(
         "an end that does not wait for its spans",
-        "router/telling.py",
-        "        spans.run_ended(run, run.answer)\n        await spans_sent()\n",
-        "        spans.run_ended(run, run.answer)\n",
+        "router/seen/watch.py",
+        "        self._spans.run_ended(run, answer)\n        await spans_sent()\n",
+        "        self._spans.run_ended(run, answer)\n",
         DURABLE + "test_sweep_short.py::test_a_kill_right_after_the_answer_loses_no_span",
     ),
     Bug(
         "a span timed by the attempt, not by the journal",
-        "router/run.py",
-        "return self.closed.ended_at if self.closed else self.clock",
-        "return __import__('time').time()",
+        "router/seen/spans.py",
+        "self._run(run, answer.outcome, run.steps.ended_at, error, answer.text)",
+        "self._run(run, answer.outcome, __import__('time').time(), error, answer.text)",
         (*SWEEP, "ToolRouter/route, ended"),
     ),
     Bug(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from restate.exceptions import RetryableError
 
-from router.model import MAX_REPLY_BYTES, read_reply
+from router.model.reply import MAX_REPLY_BYTES, read_reply
 
 
 def body(message: Any, finish: Any = "stop", **more: Any) -> bytes:

@@ -8,19 +8,20 @@ from pydantic import TypeAdapter, ValidationError
 from contracts import Caller, Question
 from contracts.question import USER_ID
 from router.settings import RouterSettings
+from router.steps import Moment
 from runtime.errors import Refused
 
 _USER_ID: TypeAdapter[str] = TypeAdapter(USER_ID)
 _LEEWAY_SECONDS = 5
 
 
-def prove(question: Question, settings: RouterSettings) -> Caller:
-    """The caller of a question.
+def prove(question: Question, settings: RouterSettings, moment: Moment) -> Caller:
+    """The caller of a question. A token that was good when the question was first looked at is good in later attempts.
 
     Raises: `Refused` 401 when the caller is not proven; never says more than that about a token.
     """
     if question.caller_token is not None:
-        return _from_token(question.caller_token, settings)
+        return _from_token(question.caller_token, settings, moment.now() - moment.first_started_at)
     if not settings.trust_user_id:
         raise Refused(401, "caller_unknown", "a caller_token is required", "caller_token")
     if question.user_id is None:
@@ -28,10 +29,10 @@ def prove(question: Question, settings: RouterSettings) -> Caller:
     return Caller(user_id=question.user_id)
 
 
-def _from_token(token: str, settings: RouterSettings) -> Caller:
+def _from_token(token: str, settings: RouterSettings, ago: float) -> Caller:
     for key in settings.caller_keys:
         try:
-            claims = _decode(token, key, settings)
+            claims = _decode(token, key, settings, ago)
             roles: Any = claims.get("roles", [])
             return Caller(user_id=_USER_ID.validate_python(claims["sub"]), roles=roles)
         except jwt.ExpiredSignatureError:
@@ -41,13 +42,13 @@ def _from_token(token: str, settings: RouterSettings) -> Caller:
     raise Refused(401, "caller_token_invalid", "the caller_token is not valid", "caller_token")
 
 
-def _decode(token: str, key: str, settings: RouterSettings) -> dict[str, Any]:
+def _decode(token: str, key: str, settings: RouterSettings, ago: float) -> dict[str, Any]:
     return jwt.decode(
         token,
         key,
         algorithms=[settings.caller_algorithm],
         audience=settings.caller_audience,
         issuer=settings.caller_issuer or None,
-        leeway=_LEEWAY_SECONDS,
+        leeway=_LEEWAY_SECONDS + ago,
         options={"require": ["exp", "sub", "aud"]},
     )

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from restate.exceptions import RetryableError
 
 from contracts import Caller, Catalogue
-from router.metrics import catalogue_age, expect_tools
 from router.plan import Offer
+from router.seen.metrics import catalogue_age, expect_tools
 from runtime.telemetry.logs import get_logger
 
 FIRST_WAIT_SECONDS = 25.0

@@ -5,7 +5,6 @@ import time
 from datetime import timedelta
 
 import restate
-from restate import Context
 
 from router.run import Run
 
@@ -31,13 +30,13 @@ class Customers:
         self._known[user_id] = time.monotonic() + KNOWN_FOR_SECONDS
 
 
-async def is_customer(ctx: Context, run: Run, customers: Customers) -> bool:
+async def is_customer(run: Run, customers: Customers) -> bool:
     """False if the handler says that it knows no such customer; true if it says nothing in time."""
-    service, handler = run.begun.check_customer.split("/")
-    user_id = run.begun.caller.user_id
+    service, handler = run.facts.check_customer.split("/")
+    user_id = run.facts.caller.user_id
     asked = json.dumps({"user_id": user_id}).encode()
-    call = ctx.generic_call(service, handler, asked, headers=run.headers())
-    done, _ = await restate.wait_completed(call, ctx.sleep(ANSWER_WITHIN, "customer check timeout"))
+    call = run.ctx.generic_call(service, handler, asked, headers=run.headers())
+    done, _ = await restate.wait_completed(call, run.ctx.sleep(ANSWER_WITHIN, "customer check timeout"))
     if call not in done:
         return True
     known = bool(json.loads(await call)["known"])

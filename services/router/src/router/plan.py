@@ -6,75 +6,15 @@ catalogue, a policy or a setting never changes a run that is being replayed.
 
 import json
 import uuid
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import jsonschema_rs
-from pydantic import BaseModel, Field
 
-from contracts import Caller, Mode, Outcome, Tool
+from contracts import Caller, Tool
+from router.turn import CallKind, Plan, WantedCall
 from runtime.bounded import MAX_DEPTH, is_too_deep
 
-Fault = Literal["unknown_tool", "bad_arguments", "forbidden", "refused", "failed", "timeout"]
-"""Why a call has no result: the first three are found while it is planned, the others while it is made."""
-
 TASK_ID_LENGTH = 16
-
-
-class WantedCall(BaseModel):
-    """A tool call as the model wrote it; nothing of it is trusted. `arguments` should be a JSON object in a string."""
-
-    name: str
-    arguments: str
-    problem: str | None = None
-
-
-class Plan(BaseModel):
-    """What the router will do with one call: `error` is told to the model instead of a call, `fault` says its kind.
-
-    `body` is the final JSON for the tool. `service` is None for a local tool. `task_id` names the call if it outlives
-    its turn.
-    """
-
-    call_id: str
-    tool: str
-    arguments: str
-    error: str | None = None
-    fault: Fault | None = None
-    service: str | None = None
-    handler: str | None = None
-    key: str | None = None
-    workflow: bool = False
-    body: str = ""
-    mode: Mode = "call"
-    readonly: bool = False
-    timeout: float = 0
-    max_result_bytes: int = 0
-    task_id: str = ""
-
-
-class Turn(BaseModel):
-    """One journaled model turn: the assistant's message and the plan of each of its calls.
-
-    `cut`: the message ended at the model's length limit. `outcome` is set when this turn ended the run without an
-    answer. Times are seconds since the epoch, from the first of its `attempts` on, as far as one process saw them.
-    `call_ms` holds, for the calls of the turn before, how long each took. `model` is what the endpoint says it is.
-    """
-
-    started_at: float
-    ended_at: float
-    text: str = ""
-    plans: list[Plan] = Field(default_factory=list[Plan])
-    cut: bool = False
-    outcome: Outcome | None = None
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    call_ms: list[int] = Field(default_factory=list[int])
-    attempts: int = 1
-    model: str = ""
-
-    @property
-    def is_last(self) -> bool:
-        return self.outcome is not None or not (self.plans or self.cut)
 
 
 class Offer:
@@ -126,14 +66,22 @@ def _no_such_tool(offers: dict[str, Offer]) -> str:
 
 def _fill(plan: Plan, tool: Tool, arguments: dict[str, Any], caller: Caller, seconds_left: float) -> None:
     bound = {name: _bound(source, caller) for name, source in tool.bind.items()}
+    plan.kind = _kind(tool)
     plan.body = json.dumps(arguments | bound, ensure_ascii=False)
-    plan.service, plan.handler = tool.service, tool.handler
+    plan.service, plan.handler, plan.workflow = tool.service or "", tool.handler or "", tool.workflow
     plan.key = _key(tool.key, arguments, caller)
-    plan.workflow, plan.mode, plan.readonly = tool.workflow, tool.mode, tool.readonly
     plan.timeout = min(tool.timeout, max(seconds_left, 1))
     plan.max_result_bytes = tool.max_result_bytes
-    if tool.service is not None and (tool.mode == "send" or not tool.readonly):
+    if plan.kind in ("effect", "started"):
         plan.task_id = f"task_{uuid.uuid4().hex[:TASK_ID_LENGTH]}"
+
+
+def _kind(tool: Tool) -> CallKind:
+    if tool.service is None:
+        return "local"
+    if tool.mode == "send":
+        return "started"
+    return "read" if tool.readonly else "effect"
 
 
 def _object(text: str) -> dict[str, Any] | None:

@@ -2,80 +2,57 @@
 
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel, Field
+from restate import Context
 
-from contracts import Answer, Caller, CallRecord, Outcome, Usage
-from router.plan import Turn
-from router.transcript import Result
+from contracts import Answer, CallRecord, Outcome, Question, Usage
+from router.alarm import Alarm
+from router.steps import Steps
+from router.turn import Begun, Result, Turn
 from runtime.caller import CALL_HEADER, CALLER_HEADER, RUN_HEADER
 from runtime.telemetry.tracing import TRACEPARENT, Trace
 
 
-class Limits(BaseModel):
-    """The budgets of one run."""
-
-    turns: int
-    calls: int
-    tokens: int
-    seconds: float
-    errors: int
-
-
-class Begun(BaseModel):
-    """What is settled before the first turn, once: the caller, the budgets, the time, the model's name.
-
-    `traceparent` is the trace context of the attempt that settled it; empty when there was none, None without tracing.
-    """
-
-    caller: Caller
-    limits: Limits
-    started_at: float
-    check_customer: str = ""
-    model: str = ""
-    traceparent: str | None = None
-
-
-class Closed(BaseModel):
-    """When a run ended without a turn that tells it, and how long each call of the last turn took."""
-
-    ended_at: float
-    call_ms: list[int] = Field(default_factory=list[int])
-
-
 @dataclass
 class Run:
-    """State of one run, rebuilt from the journal at each replay; `turns` and `results` go in step.
+    """State of one run, rebuilt from the journal at each replay. The latest turn may have no results yet."""
 
-    `pending` is the turn whose calls are being made.
-    """
-
-    id: str
-    message: str
-    begun: Begun
+    ctx: Context
+    question: Question
+    steps: Steps
     turns: list[Turn] = field(default_factory=list[Turn])
     results: list[list[Result]] = field(default_factory=list[list[Result]])
-    pending: Turn | None = None
-    closed: Closed | None = None
     answer: Answer | None = None
+
+    def __post_init__(self) -> None:
+        self.id = self.ctx.request().id
+        self.message = self.question.message
+        self.alarm = Alarm(self.ctx)
+
+    @property
+    def has_begun(self) -> bool:
+        return self.steps.begun is not None
+
+    @property
+    def facts(self) -> Begun:
+        """What was settled when it began; raises LookupError before that."""
+        if self.steps.begun is None:
+            raise LookupError("the run has not begun")
+        return self.steps.begun
 
     @property
     def trace(self) -> Trace | None:
         """Where the spans of this run belong; None without tracing."""
-        return None if self.begun.traceparent is None else Trace.of(self.id, self.begun.traceparent)
+        traceparent = self.facts.traceparent
+        return None if traceparent is None else Trace.of(self.id, traceparent)
 
     def headers(self, call_id: str = "") -> dict[str, str]:
         """What a call for this run is told beside its arguments."""
-        told = {CALLER_HEADER: self.begun.caller.user_id, RUN_HEADER: self.id}
+        told = {CALLER_HEADER: self.facts.caller.user_id, RUN_HEADER: self.id}
         if call_id:
             told[CALL_HEADER] = call_id
         if self.trace:
             told[TRACEPARENT] = self.trace.traceparent(call_id)
         return told
-
-    def add(self, turn: Turn, results: list[Result]) -> None:
-        self.pending = None
-        self.turns.append(turn)
-        self.results.append(results)
 
     @property
     def usage(self) -> Usage:
@@ -88,7 +65,9 @@ class Run:
 
     def over_budget(self) -> Outcome | None:
         """The budget that is used up, if one is. Time is looked at where it is known: inside the model turn."""
-        limits, usage = self.begun.limits, self.usage
+        if not self.has_begun:
+            return None
+        limits, usage = self.facts.limits, self.usage
         if usage.turns >= limits.turns:
             return "turns_exhausted"
         if usage.tokens >= limits.tokens:
@@ -102,30 +81,14 @@ class Run:
         return sum(result.status in ("error", "denied") for results in self.results for result in results)
 
     @property
-    def must_end_at(self) -> float:
-        """Seconds since the epoch."""
-        return self.begun.started_at + self.begun.limits.seconds
-
-    @property
-    def clock(self) -> float:
-        """The latest time that the journal knows, in seconds since the epoch."""
-        return self.turns[-1].ended_at if self.turns else self.begun.started_at
-
-    @property
-    def ended_at(self) -> float:
-        """Seconds since the epoch."""
-        return self.closed.ended_at if self.closed else self.clock
-
-    @property
     def was_cut(self) -> bool:
         """Whether the latest message stopped at the model's length limit; it is asked to go on once."""
         return bool(self.turns) and self.turns[-1].cut
 
-    def last_call_ms(self) -> list[int]:
-        """How long each call of the latest turn took, as this attempt saw it."""
-        if not self.turns:
-            return []
-        return [max(0, round((result.seen_at - self.turns[-1].ended_at) * 1000)) for result in self.results[-1]]
+
+def must_end_at(begun: Begun) -> float:
+    """When the time of a run is used up, in seconds since the epoch."""
+    return begun.started_at + begun.limits.seconds
 
 
 _UNFINISHED = {
@@ -159,9 +122,14 @@ def _unfinished(outcome: Outcome, tickets: list[str]) -> str:
 
 
 def _records(run: Run) -> list[CallRecord]:
-    took = [turn.call_ms for turn in run.turns[1:]] + [run.closed.call_ms if run.closed else []]
     return [
-        CallRecord(call_id=result.call_id, tool=result.tool, turn=number, status=result.status, ms=ms)
-        for number, (results, times) in enumerate(zip(run.results, took, strict=True), start=1)
-        for result, ms in zip(results, times, strict=False)
+        CallRecord(
+            call_id=result.call_id,
+            tool=result.tool,
+            turn=number,
+            status=result.status,
+            ms=run.steps.call_ms[result.call_id],
+        )
+        for number, results in enumerate(run.results, start=1)
+        for result in results
     ]

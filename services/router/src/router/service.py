@@ -2,13 +2,13 @@
 
 import aiohttp
 
-from router.agent import Desk, tool_router
+from router.agent import Agent, tool_router
 from router.catalogue import Offers, polling
 from router.customers import Customers
 from router.model import Model
 from router.plan import Offer
+from router.seen.spans import RunSpans
 from router.settings import RouterSettings
-from router.spans import RunSpans
 from router.tasks import CHECK_TASK, tasks
 from router.tools.articles import ArticleIndex
 from router.tools.local import local_tools
@@ -26,12 +26,19 @@ async def run(settings: RouterSettings) -> None:
     async with aiohttp.ClientSession() as session:
         local = local_tools(ArticleIndex.of_folder(settings.articles_dir), StatusPage(session, settings.status_url))
         own = {tool.name: Offer(tool) for tool in [CHECK_TASK, *(entry.tool for entry in local.values())]}
-        desk = Desk(
-            settings, Model(settings), Offers(own), local, Customers(settings.customer_check), RunSpans(settings)
+        prompt = settings.prompt_file.read_text().strip()
+        agent = Agent(
+            settings=settings,
+            prompt=prompt,
+            model=Model(settings),
+            offers=Offers(own),
+            local=local,
+            customers=Customers(settings.customer_check),
+            spans=RunSpans(settings, prompt),
         )
-        async with polling(desk.offers, session, settings.catalogue_url, settings.catalogue_seconds):
-            await serve(settings, [tool_router(desk), tasks])
-        await desk.model.close()
+        async with polling(agent.offers, session, settings.catalogue_url, settings.catalogue_seconds):
+            await serve(settings, [tool_router(agent), tasks])
+        await agent.model.close()
 
 
 def main() -> None:

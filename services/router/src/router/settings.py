@@ -1,13 +1,23 @@
 """What the router reads from its environment."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from runtime.settings import RestateServiceSettings, Words
 
 ARTICLES = Path(__file__).parent / "articles"
+PROMPT = Path(__file__).parent / "prompt.md"
+
+
+def _has_words(file: Path) -> Path:
+    try:
+        if file.read_text(encoding="utf-8").strip():
+            return file
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} cannot be read: {type(error).__name__}") from None
+    raise ValueError(f"{file} is empty")
 
 
 class RouterSettings(RestateServiceSettings):
@@ -32,6 +42,10 @@ class RouterSettings(RestateServiceSettings):
         default="http://127.0.0.1:9086/api/v2/summary.json", description="Statuspage summary that is read out"
     )
     articles_dir: Path = Field(default=ARTICLES, description="Folder of help articles in Markdown")
+
+    prompt_file: Annotated[Path, AfterValidator(_has_words)] = Field(
+        default=PROMPT, description="The system prompt, as text in UTF-8"
+    )
 
     trust_user_id: bool = Field(default=False, description="Believe a plain `user_id`; for demos and tests alone")
     customer_check: str = Field(

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 from restate import TerminalError
 
 from contracts import Tool
-from router.calls import LocalTool
+from router.calls.call import LocalTool
 from router.tools.articles import ArticleIndex, SearchHelpArticles, search_help_articles
 from router.tools.status import CheckServiceStatus, StatusPage, StatusUnavailable, check_service_status
 

@@ -7,16 +7,18 @@ operator has opted in to content.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from yarl import URL
 
 from contracts import Answer
-from router.metrics import PROVIDER, label
-from router.plan import Plan, Turn
 from router.run import Run
+from router.seen.metrics import PROVIDER, label
 from router.settings import RouterSettings
-from router.transcript import SYSTEM_PROMPT, Chat, Result, messages
+from router.steps import Done
+from router.transcript import Chat, messages
+from router.turn import Plan, Result, Turn
 from runtime.telemetry.tracing import Span
 
 AGENT = "switchboard"
@@ -28,42 +30,43 @@ _LANGFUSE_TYPES = {"invoke_agent": "agent", "chat": "generation", "execute_tool"
 class RunSpans:
     """Emits the spans of runs, each as soon as the journal holds its end."""
 
-    def __init__(self, settings: RouterSettings) -> None:
+    def __init__(self, settings: RouterSettings, prompt: str) -> None:
         self._content = settings.otel_instrumentation_genai_capture_message_content
         self._temperature = settings.openai_temperature
         self._endpoint = URL(settings.openai_base_url)
+        self._prompt = prompt
 
-    def turn_decided(self, run: Run, turn: Turn) -> None:
-        """The turn's model call, and the calls of the turn before: when those ended is journaled with this one."""
-        if run.trace is None:
-            return
-        self.calls_settled(run, turn.call_ms)
-        run.trace.emit(self._chat(run, turn), f"turn {len(run.turns) + 1}")
+    def turn_decided(self, run: Run, done: Done[Turn]) -> None:
+        if run.trace is not None:
+            run.trace.emit(self._chat(run, done), f"turn {len(run.turns) + 1}")
 
-    def calls_settled(self, run: Run, took_ms: list[int]) -> None:
+    def calls_ended(self, run: Run, decided_at: float, call_ms: Mapping[str, int]) -> None:
         """The calls of the latest turn, each with how long it took."""
         if run.trace is None or not run.turns:
             return
-        turn, number = run.turns[-1], len(run.turns)
-        for plan, result, ms in zip(turn.plans, run.results[-1], took_ms, strict=True):
-            run.trace.emit(self._call(plan, result, number, turn.ended_at, ms / 1000), plan.call_id)
+        for plan, result in zip(run.turns[-1].plans, run.results[-1], strict=True):
+            self._emit_call(run, plan, result, decided_at, decided_at + call_ms[plan.call_id] / 1000)
+
+    def calls_left(self, run: Run, decided_at: float, at: float) -> None:
+        """The calls that are under way when a run breaks off: what becomes of them it does not learn."""
+        if len(run.turns) > len(run.results):
+            for plan in run.turns[-1].plans:
+                left = Result(call_id=plan.call_id, tool=plan.tool, status="unknown", content="")
+                self._emit_call(run, plan, left, decided_at, at)
 
     def run_ended(self, run: Run, answer: Answer) -> None:
-        if run.trace is None:
-            return
-        error = "" if answer.outcome == "answered" else answer.outcome
-        run.trace.emit(self._run(run, answer.outcome, run.ended_at, error, answer.text))
+        if run.trace is not None:
+            error = "" if answer.outcome == "answered" else answer.outcome
+            run.trace.emit(self._run(run, answer.outcome, run.steps.ended_at, error, answer.text))
 
     def run_broken_off(self, run: Run, outcome: str, at: float) -> None:
-        """The run as far as it came, and the calls that were under way: what becomes of them it does not learn."""
-        if run.trace is None:
-            return
-        if run.pending is not None:
-            for plan in run.pending.plans:
-                left = Result(call_id=plan.call_id, tool=plan.tool, status="unknown", content="")
-                began = run.pending.ended_at
-                run.trace.emit(self._call(plan, left, len(run.turns) + 1, began, at - began), plan.call_id)
-        run.trace.emit(self._run(run, outcome, at, outcome))
+        """The run as far as it came."""
+        if run.trace is not None:
+            run.trace.emit(self._run(run, outcome, at, outcome))
+
+    def _emit_call(self, run: Run, plan: Plan, result: Result, started_at: float, ended_at: float) -> None:
+        if run.trace is not None:
+            run.trace.emit(self._call(plan, result, len(run.turns), started_at, ended_at), plan.call_id)
 
     def _run(self, run: Run, outcome: str, ended_at: float, error: str, text: str = "") -> Span:
         attributes = _operation("invoke_agent", error) | {
@@ -71,26 +74,27 @@ class RunSpans:
             "langfuse.trace.name": AGENT,
             "switchboard.run": run.id,
             "switchboard.outcome": outcome,
-            "switchboard.turns": len(run.turns),
-            "user.id": run.begun.caller.user_id if self._content else digest(run.begun.caller.user_id),
+            "switchboard.turns": len(run.results),
+            "user.id": run.facts.caller.user_id if self._content else digest(run.facts.caller.user_id),
         }
         if self._content:
             attributes |= {
                 "gen_ai.input.messages": _json([_part({"role": "user", "content": run.message})]),
                 "gen_ai.output.messages": _json([_part(_said(text, "stop"))]),
             }
-        return Span(f"invoke_agent {AGENT}", run.begun.started_at, ended_at, attributes, error=error)
+        return Span(f"invoke_agent {AGENT}", run.facts.started_at, ended_at, attributes, error=error)
 
-    def _chat(self, run: Run, turn: Turn) -> Span:
+    def _chat(self, run: Run, done: Done[Turn]) -> Span:
+        turn = done.value
         error = turn.outcome or ""
         attributes = _operation("chat", error) | {
-            "gen_ai.request.model": run.begun.model,
+            "gen_ai.request.model": run.facts.model,
             "gen_ai.usage.input_tokens": turn.prompt_tokens,
             "gen_ai.usage.output_tokens": turn.completion_tokens,
             "server.address": self._endpoint.host or "",
             "server.port": self._endpoint.port or 443,
             "switchboard.turn": len(run.turns) + 1,
-            "switchboard.attempts": turn.attempts,
+            "switchboard.attempts": done.attempts,
         }
         if turn.model:
             attributes["gen_ai.response.model"] = turn.model
@@ -99,10 +103,10 @@ class RunSpans:
         if not error:
             attributes["gen_ai.response.finish_reasons"] = [_finish_reason(turn)]
         if self._content:
-            attributes |= _chat_content(messages(run.message, run.turns, run.results), turn)
-        return Span(f"chat {run.begun.model}", turn.started_at, turn.ended_at, attributes, "client", error)
+            attributes |= self._chat_content(run, turn)
+        return Span(f"chat {run.facts.model}", done.started_at, done.ended_at, attributes, "client", error)
 
-    def _call(self, plan: Plan, result: Result, turn: int, started_at: float, seconds: float) -> Span:
+    def _call(self, plan: Plan, result: Result, turn: int, started_at: float, ended_at: float) -> Span:
         tool, error = label(plan), result.fault or ("unknown" if result.status == "unknown" else "")
         attributes = _operation("execute_tool", error) | {
             "gen_ai.tool.name": tool,
@@ -113,7 +117,21 @@ class RunSpans:
         }
         if self._content:
             attributes |= {"gen_ai.tool.call.arguments": plan.arguments, "gen_ai.tool.call.result": result.content}
-        return Span(f"execute_tool {tool}", started_at, started_at + seconds, attributes, error=error)
+        return Span(f"execute_tool {tool}", started_at, ended_at, attributes, error=error)
+
+    def _chat_content(self, run: Run, turn: Turn) -> dict[str, str]:
+        chat: Chat = messages(self._prompt, run.message, run.turns, run.results)
+        reply = _said(turn.text, _finish_reason(turn))
+        if turn.plans:
+            reply["tool_calls"] = [
+                {"id": plan.call_id, "function": {"name": plan.tool, "arguments": plan.arguments}}
+                for plan in turn.plans
+            ]
+        return {
+            "gen_ai.system_instructions": _json([{"type": "text", "content": self._prompt}]),
+            "gen_ai.input.messages": _json([_part(each) for each in chat[1:]]),
+            "gen_ai.output.messages": _json([_part(reply)]),
+        }
 
 
 def digest(user_id: str) -> str:
@@ -134,20 +152,6 @@ def _finish_reason(turn: Turn) -> str:
     if turn.plans:
         return "tool_calls"
     return "length" if turn.cut else "stop"
-
-
-def _chat_content(chat: Chat, turn: Turn) -> dict[str, str]:
-    said = [_part(each) for each in chat[1:]]
-    reply = _said(turn.text, _finish_reason(turn))
-    if turn.plans:
-        reply["tool_calls"] = [
-            {"id": plan.call_id, "function": {"name": plan.tool, "arguments": plan.arguments}} for plan in turn.plans
-        ]
-    return {
-        "gen_ai.system_instructions": _json([{"type": "text", "content": SYSTEM_PROMPT}]),
-        "gen_ai.input.messages": _json(said),
-        "gen_ai.output.messages": _json([_part(reply)]),
-    }
 
 
 def _said(text: str, finish_reason: str) -> dict[str, Any]:

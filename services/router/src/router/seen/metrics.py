@@ -1,11 +1,10 @@
 """What the agent counts. Runs and calls count while they are done for the first time, not once more in a replay."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import get_args
 
 from contracts import Answer, Outcome
-from router.plan import Plan, Turn
-from router.transcript import Result
+from router.turn import Plan, Result, Turn
 from runtime.telemetry.metrics import counter, gauge, histogram, is_live
 
 PROVIDER = "openai"
@@ -62,7 +61,7 @@ def count_broken_off(outcome: str) -> None:
         _runs.labels(outcome).inc()
 
 
-def count_calls(turn: Turn, results: list[Result]) -> None:
+def count_calls(turn: Turn, results: list[Result], seconds: Mapping[str, float]) -> None:
     """The calls of a turn that has just been settled."""
     if not is_live():
         return
@@ -72,7 +71,7 @@ def count_calls(turn: Turn, results: list[Result]) -> None:
         if result.fault is not None:
             _tool_errors.labels(tool, result.fault).inc()
         if plan.fault is None:
-            _tool_seconds.labels(tool).observe(max(0.0, result.seen_at - turn.ended_at))
+            _tool_seconds.labels(tool).observe(seconds[plan.call_id])
 
 
 def count_model_call(model: str, outcome: str, seconds: float, tokens: tuple[int, int] | None) -> None:

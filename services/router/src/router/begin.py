@@ -1,0 +1,35 @@
+"""What is settled once, before anything else: who asks, within which budgets, since when."""
+
+from restate import Context
+
+from contracts import Question
+from router.caller import prove
+from router.customers import Customers
+from router.settings import RouterSettings
+from router.steps import Moment
+from router.turn import Begun, Limits
+from runtime.telemetry.tracing import first_traceparent, is_tracing
+
+
+async def settle_facts(
+    ctx: Context, question: Question, settings: RouterSettings, customers: Customers, moment: Moment
+) -> Begun:
+    """The facts of a run, to be journaled with its first step.
+
+    Raises: `Refused` 401 when the caller is not proven.
+    """
+    caller = prove(question, settings, moment)
+    return Begun(
+        caller=caller,
+        limits=Limits(
+            turns=settings.max_turns,
+            calls=settings.max_calls,
+            tokens=settings.max_tokens,
+            seconds=settings.max_seconds,
+            errors=settings.max_errors,
+        ),
+        started_at=moment.first_started_at,
+        check_customer="" if question.caller_token else customers.to_ask(caller.user_id),
+        model=settings.openai_model,
+        traceparent=first_traceparent(ctx) if is_tracing() else None,
+    )

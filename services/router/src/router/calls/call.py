@@ -1,0 +1,126 @@
+"""What all kinds of calls have in common."""
+
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import BaseModel
+from restate import TerminalError
+from restate.context import RestateDurableFuture
+
+from contracts import CallStatus, Tool
+from router.run import Run
+from router.transcript import as_data, as_error
+from router.turn import Fault, Plan, Result
+from runtime.bounded import Unreadable, read
+
+MAX_ERROR_CHARACTERS = 2000
+"""Of what a tool says when it refuses: enough to mend a call by."""
+
+
+@dataclass(frozen=True)
+class LocalTool:
+    """A tool of the router's own: a read, done inside `ctx.run`. `run` takes the checked JSON arguments."""
+
+    tool: Tool
+    run: Callable[[bytes], Awaitable[BaseModel]]
+
+
+LocalTools = Mapping[str, LocalTool]
+
+
+class Call(ABC):
+    """One call of a turn, from its plan to its result.
+
+    First `start` of all calls, in the model's order, then `follow` of each; `settled` may be known after either.
+    """
+
+    def __init__(self, plan: Plan, run: Run, local: LocalTools) -> None:
+        self.plan = plan
+        self.run = run
+        self.local = local
+        self.settled: Result | None = None
+        self.future: RestateDurableFuture[bytes]
+        """The tool's result, while it is waited for."""
+
+    @property
+    def deadline(self) -> float:
+        """Until when it is waited for, in seconds since the epoch; a call that keeps its own time has none."""
+        return math.inf
+
+    @abstractmethod
+    def start(self) -> None: ...
+
+    async def follow(self) -> None:  # noqa: B027 - most kinds have nothing more to do
+        """What can be done only once all have started."""
+
+    async def leave(self) -> None:
+        """The deadline has passed."""
+        raise NotImplementedError(f"a {self.plan.kind} call has no deadline")
+
+    async def take(self) -> None:
+        """The result of the completed call. An error read here is the tool's own, a 409 too."""
+        try:
+            body = await self.future
+        except TerminalError as error:
+            fault = _fault(error.status_code)
+            why = "the tool failed" if fault == "failed" else _cut(error.message)
+            self.settle("denied" if error.status_code == 403 else "error", as_error(why), fault)
+        else:
+            self._take(body or b"null")
+
+    def settle(self, status: CallStatus, content: str, fault: Fault | None = None) -> Result:
+        plan = self.plan
+        self.settled = Result(call_id=plan.call_id, tool=plan.tool, status=status, content=content, fault=fault)
+        return self.settled
+
+    def _take(self, body: bytes) -> None:
+        value: Any
+        try:
+            value = read(body)
+        except Unreadable as problem:
+            if body.lstrip()[:1] in (b"{", b"[", b'"'):
+                why = f"the call was made, and its result cannot be used: {problem}"
+                self.settle("error", as_error(why), "failed")
+                return
+            value = body.decode("utf-8", "replace").replace("\0", "")
+        ticket_id = cast(dict[str, Any], value).get("ticket_id") if isinstance(value, dict) else None
+        limit = self.plan.max_result_bytes
+        if len(body) > limit:
+            value = f"{body[:limit].decode('utf-8', 'ignore')}… [cut: the result was {len(body)} bytes long]"
+        self.settle("ok", as_data("ok", value)).ticket_id = ticket_id if isinstance(ticket_id, str) else None
+
+
+class RemoteCall(Call):
+    """A call of a Restate handler, anywhere."""
+
+    @property
+    def deadline(self) -> float:
+        return self.run.steps.ended_at + self.plan.timeout
+
+    @property
+    def target(self) -> tuple[str, str, bytes, str | None]:
+        plan = self.plan
+        return plan.service, plan.handler, plan.body.encode(), plan.key
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return self.run.headers(self.plan.call_id)
+
+
+def _fault(status: int) -> Fault:
+    if status == 504:
+        return "timeout"
+    return "refused" if 400 <= status < 500 else "failed"
+
+
+def _cut(why: str) -> str:
+    return why if len(why) <= MAX_ERROR_CHARACTERS else f"{why[:MAX_ERROR_CHARACTERS]}… [cut]"
+
+
+def as_json(**told: Any) -> str:
+    """A tool message of the router's own."""
+    return json.dumps(told, ensure_ascii=False)

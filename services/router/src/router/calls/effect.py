@@ -1,0 +1,42 @@
+"""Effects: sent, then attached to, so that neither a timeout nor the end of a run ends them: they go on as tasks."""
+
+from restate.context import SendHandle
+from restate.serde import BytesSerde
+
+from router.calls.call import RemoteCall, as_json
+from router.tasks import Task, remember
+
+
+class SentCall(RemoteCall):
+    """What is sent belongs to no run; Restate makes it once, by its key or by the id of its task."""
+
+    def start(self) -> None:
+        once = None if self.plan.workflow else self.plan.task_id
+        self._sent: SendHandle = self.run.ctx.generic_send(*self.target, headers=self.headers, idempotency_key=once)
+
+    async def _remember(self, invocation_id: str) -> None:
+        task = Task(task_id=self.plan.task_id, invocation_id=invocation_id, tool=self.plan.tool)
+        await self.run.ctx.object_call(remember, key=self.run.facts.caller.user_id, arg=task)
+
+
+class EffectCall(SentCall):
+    """The run waits for its result as long as its timeout allows."""
+
+    async def follow(self) -> None:
+        self._invocation_id = await self._sent.invocation_id()
+        self.future = self.run.ctx.attach_invocation(self._invocation_id, serde=BytesSerde())
+
+    async def leave(self) -> None:
+        await self._remember(self._invocation_id)
+        plan = self.plan
+        unknown = f"outcome unknown after {plan.timeout:g} seconds; it goes on as task {plan.task_id}; do not repeat it"
+        self.settle("unknown", as_json(status="unknown", task_id=plan.task_id, error=unknown), "timeout")
+
+
+class StartedCall(SentCall):
+    """The run goes on at once, and the model is told the id of the task."""
+
+    async def follow(self) -> None:
+        await self._remember(await self._sent.invocation_id())
+        note = "it takes a while and goes on by itself; check_task tells how it stands"
+        self.settle("ok", as_json(status="started", task_id=self.plan.task_id, note=note))

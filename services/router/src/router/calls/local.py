@@ -1,0 +1,23 @@
+"""A tool of the router's own: a read inside `ctx.run`, which keeps its own time."""
+
+import asyncio
+
+from restate import RunOptions, TerminalError
+from restate.serde import BytesSerde
+
+from router.calls.call import Call
+
+
+class LocalCall(Call):
+    def start(self) -> None:
+        options = RunOptions[bytes](serde=BytesSerde(), max_attempts=1)
+        self.future = self.run.ctx.run_typed(f"tool {self.plan.tool}", self._answer, options)
+
+    async def _answer(self) -> bytes:
+        timeout = self.plan.timeout
+        try:
+            async with asyncio.timeout(timeout):
+                result = await self.local[self.plan.tool].run(self.plan.body.encode())
+        except TimeoutError:
+            raise TerminalError(f"no answer within {timeout:g} seconds", status_code=504) from None
+        return result.model_dump_json().encode()

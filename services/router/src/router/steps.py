@@ -1,0 +1,156 @@
+"""Durable steps: each is done once, whatever crashes, and its times are journaled with it. Nothing else in a run reads
+the clock."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, Field
+from restate import Context, TerminalError
+
+from router.journal import journaled
+from router.turn import Begun, Result, Turn
+from runtime.steps import Attempt, Attempts
+
+Value = TypeVar("Value", bound=BaseModel)
+
+StepKind = Literal["begin", "turn", "end"]
+
+
+class Done(BaseModel, Generic[Value]):
+    """What a step journals: its value and its times.
+
+    Times are seconds since the epoch, from the first of its `attempts` on, as far as one process saw them. `call_ms`
+    says of each call that ended since the step before how long it took, from the end of that step on. `begun` are the
+    facts of the run, in its first step.
+    """
+
+    value: Value
+    begun: Begun | None = None
+    started_at: float
+    ended_at: float
+    attempts: int = 1
+    call_ms: dict[str, int] = Field(default_factory=dict[str, int])
+
+
+class Nothing(BaseModel):
+    """The value of a step that is journaled for its times alone."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The time, for the action of a step: in seconds since the epoch."""
+
+    first_started_at: float
+    """When the first attempt at this step began, as far as this process knows."""
+
+    @staticmethod
+    def now() -> float:
+        return time.time()
+
+
+Beginning = Callable[[Moment], Awaitable[Begun]]
+Action = Callable[[Begun, Moment], Awaitable[Value]]
+
+
+@dataclass(frozen=True)
+class Patience(Generic[Value]):
+    """How often a step is tried, within which time, and what is done when every attempt has failed."""
+
+    attempts: int
+    within: timedelta
+    otherwise: Action[Value]
+
+
+class Watcher(Protocol):
+    """Whoever makes spans, counts and log lines of what happens."""
+
+    def tried_again(self, kind: StepKind) -> None: ...
+
+    def step_done(self, kind: StepKind, done: Done[Any]) -> None: ...
+
+    def calls_settled(self, turn: Turn, results: list[Result], seconds: Mapping[str, float]) -> None: ...
+
+
+class Steps:
+    """The steps of one run, one after the other. Whichever comes first settles the facts of the run."""
+
+    def __init__(self, ctx: Context, attempts: Attempts, begin: Beginning, watcher: Watcher) -> None:
+        self._ctx = ctx
+        self._attempts = attempts
+        self._begin = begin
+        self._watcher = watcher
+        self._seen: dict[str, float] = {}
+        self.begun: Begun | None = None
+        self.ended_at = 0.0
+        """When the latest step ended: the latest time that the journal knows."""
+        self.call_ms: dict[str, int] = {}
+        """How long each call took, by its id, as far as the journal knows."""
+
+    async def step(
+        self,
+        name: str,
+        kind: StepKind,
+        action: Action[Value],
+        journal_as: type[Done[Value]],
+        patience: Patience[Value] | None = None,
+    ) -> Value:
+        """What `action` returned, or would have: it is asked at most once more for each crash.
+
+        Raises: what the action refuses, and our own cancellation (409).
+        """
+        options = journaled(journal_as)
+        if patience is not None:
+            options = journaled(journal_as, patience.attempts, patience.within)
+        key = (self._ctx.request().id, name)
+        try:
+            done = await self._ctx.run_typed(name, self._act, options, key, kind, action, journal_as)
+        except TerminalError as error:
+            if patience is None or error.status_code < 500:
+                self._attempts.forget(key)
+                raise
+            giving_up = (f"{name} given up", self._give_up, journaled(journal_as))
+            done = await self._ctx.run_typed(*giving_up, key, patience.otherwise, journal_as)
+        self._attempts.forget(key)
+        self.begun = self.begun or done.begun
+        self.ended_at = done.ended_at
+        self.call_ms |= done.call_ms
+        self._seen.clear()
+        self._watcher.step_done(kind, done)
+        return done.value
+
+    def saw(self, call_id: str) -> None:
+        """A call has just been seen to end; the next step journals how long it took."""
+        self._seen[call_id] = max(0.0, time.time() - self.ended_at)
+
+    def settled(self, turn: Turn, results: list[Result]) -> None:
+        """All calls of a turn have ended."""
+        self._watcher.calls_settled(turn, results, self._seen)
+
+    async def _act(
+        self, key: tuple[str, str], kind: StepKind, action: Action[Value], journal_as: type[Done[Value]]
+    ) -> Done[Value]:
+        attempt = self._attempts.begin(key)
+        if attempt.number > 1:
+            self._watcher.tried_again(kind)
+        return await self._done(action, attempt, journal_as)
+
+    async def _give_up(self, key: tuple[str, str], action: Action[Value], journal_as: type[Done[Value]]) -> Done[Value]:
+        """The attempts were perhaps another process's: then all that is known is that they began after the calls."""
+        began = self.ended_at + max(self._seen.values(), default=0) if self.ended_at else time.time()
+        attempt = self._attempts.of(key) or Attempt(began, 1)
+        return await self._done(action, attempt, journal_as)
+
+    async def _done(self, action: Action[Value], attempt: Attempt, journal_as: type[Done[Value]]) -> Done[Value]:
+        moment = Moment(attempt.first_started_at)
+        begun = self.begun or await self._begin(moment)
+        return journal_as(
+            value=await action(begun, moment),
+            begun=None if self.begun else begun,
+            started_at=attempt.first_started_at,
+            ended_at=time.time(),
+            attempts=attempt.number,
+            call_ms={call_id: round(seconds * 1000) for call_id, seconds in self._seen.items()},
+        )

@@ -1,0 +1,101 @@
+"""What a run is made of: turns, the plans of their calls, and what became of these."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from contracts import Caller, CallStatus, Outcome
+
+Fault = Literal["unknown_tool", "bad_arguments", "forbidden", "refused", "failed", "timeout"]
+"""Why a call has no result: the first three are found while it is planned, the others while it is made."""
+
+CallKind = Literal["refused", "local", "read", "effect", "started"]
+"""What is done with a call: nothing but tell the model why; run it in the router; wait for its result and cancel it at
+its timeout; wait for it and let it live on; start it and go on. There is one class for each in `router.calls`."""
+
+
+class WantedCall(BaseModel):
+    """A tool call as the model wrote it; nothing of it is trusted. `arguments` should be a JSON object in a string."""
+
+    name: str
+    arguments: str
+    problem: str | None = None
+
+
+class Plan(BaseModel):
+    """What the router will do with one call: `error` is told to the model instead of a call, `fault` says its kind.
+
+    `body` is the final JSON for the tool. `task_id` names the call if it outlives its turn. `timeout` is in seconds,
+    from the end of the turn on.
+    """
+
+    call_id: str
+    tool: str
+    arguments: str
+    kind: CallKind = "refused"
+    error: str | None = None
+    fault: Fault | None = None
+    service: str = ""
+    handler: str = ""
+    key: str | None = None
+    workflow: bool = False
+    body: str = ""
+    timeout: float = 0
+    max_result_bytes: int = 0
+    task_id: str = ""
+
+
+class Limits(BaseModel):
+    """The budgets of one run."""
+
+    turns: int
+    calls: int
+    tokens: int
+    seconds: float
+    errors: int
+
+
+class Begun(BaseModel):
+    """What is settled before anything else, once: the caller, the budgets, the time, the model's name.
+
+    `traceparent` is the trace context of the attempt that settled it; empty when there was none, None without tracing.
+    `check_customer` is the handler that has to know the caller first; empty when nobody has to be asked.
+    """
+
+    caller: Caller
+    limits: Limits
+    started_at: float
+    check_customer: str = ""
+    model: str = ""
+    traceparent: str | None = None
+
+
+class Turn(BaseModel):
+    """One model turn: the assistant's message and the plan of each of its calls.
+
+    `cut`: the message ended at the model's length limit. `outcome` is set when this turn ended the run without an
+    answer. `model` is what the endpoint says it is.
+    """
+
+    text: str = ""
+    plans: list[Plan] = Field(default_factory=list[Plan])
+    cut: bool = False
+    outcome: Outcome | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    model: str = ""
+
+    @property
+    def is_last(self) -> bool:
+        return self.outcome is not None or not (self.plans or self.cut)
+
+
+class Result(BaseModel):
+    """What became of one call. `content` is what the model reads; `ticket_id` is of the tool's own result."""
+
+    call_id: str
+    tool: str
+    status: CallStatus
+    content: str
+    fault: Fault | None = None
+    ticket_id: str | None = None
