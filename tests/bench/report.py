@@ -1,5 +1,6 @@
 """The figures: medians and ranges over the rounds, as tables to read and as JSON to keep."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -87,7 +88,8 @@ class Ratio:
 
     @classmethod
     def of(cls, one: Figures, other: Figures, figure: Callable[[Slice], float]) -> "Ratio":
-        ratios = [figure(mine) / figure(its) for mine, its in zip(one.rounds, other.rounds, strict=True)]
+        pairs = [(figure(mine), figure(its)) for mine, its in zip(one.rounds, other.rounds, strict=True)]
+        ratios = [mine / its if its else math.inf for mine, its in pairs]
         return cls(median(ratios), min(ratios), max(ratios))
 
     def __str__(self) -> str:

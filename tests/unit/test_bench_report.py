@@ -1,5 +1,7 @@
 """The bench's arithmetic."""
 
+import math
+
 import pytest
 
 from tests.bench.load import Load
@@ -36,6 +38,11 @@ def test_a_ratio_compares_what_was_measured_in_the_same_round() -> None:
     ours, baseline = figures(measured(50, 10), measured(20, 30)), figures(measured(25, 40), measured(40, 40))
     assert Ratio.of(ours[64], baseline[64], speed) == Ratio(median=1.25, least=0.5, most=2)
     assert Ratio.of(ours[64], baseline[64], cost) == Ratio(median=0.5, least=0.25, most=0.75)
+
+
+def test_a_round_in_which_the_other_finished_nothing_does_not_end_the_report() -> None:
+    ours, baseline = figures(measured(50, 10), measured(50, 10)), figures(measured(25, 10), measured(0, 10))
+    assert Ratio.of(ours[64], baseline[64], speed).most == math.inf
 
 
 def test_a_round_that_only_one_of_both_had_is_refused() -> None:
