@@ -74,7 +74,7 @@ sweep: install ## kill everything at every position, and count what was lost
 planted: install ## plant known bugs, one after the other, and show that a test catches each
 	$(PY) -m tests.planted $(ARGS)
 
-bench: install ## measure runs per second, latency and CPU against the plain style
+bench: install ## measure runs per second, latency and CPU: against the plain style, or ARGS="--against <commit>"
 	$(PY) -m tests.bench $(ARGS)
 
 install: .venv/.installed .tools/.installed ## install what is missing

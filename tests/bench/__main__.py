@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: our runs against the plain style and against the floor, in one interleaved run.
+"""`python -m tests.bench`: our runs against the plain style, the floor or a former commit, in one interleaved run.
 
 Every round measures each variant once at each concurrency, one after the other and beginning with another one, so that
 whatever else this machine does meets all alike.
@@ -10,13 +10,16 @@ import json
 import logging
 import os
 import platform
+import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
+from tests.bench.code import Code, checked_out, compared
 from tests.bench.cpu import used
 from tests.bench.load import Client, Load, client_session
 from tests.bench.parts import CUSTOMERS, Variant, World, journal, model_calls, set_latency, world
@@ -52,14 +55,16 @@ class Plan:
 FULL = Plan((1, 16, 64), rounds=4, seconds=3, felt_rounds=3)
 QUICK = Plan((64,), rounds=4, seconds=3.5, felt_rounds=0)
 TELEMETRY = Plan((1, 16, 64), rounds=6, seconds=3, felt_rounds=0)
+AGAINST = Plan((1, 16, 64), rounds=6, seconds=3, felt_rounds=4)
+
+Starting = Callable[[World, Client, Report], Awaitable[list[Variant]]]
+"""Starts the variants that are wanted, warms them up, and weighs their journals."""
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever was started is ended
     options = _options()
-    if options.telemetry:
-        report = asyncio.run(bench(TELEMETRY, OURS_OBSERVED))
-    else:
-        report = asyncio.run(bench(QUICK if options.quick else FULL, options.only))
+    report = _run(options)
     print(report.as_markdown())
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -69,22 +74,38 @@ def main() -> None:
         sys.exit(f"{report.calls_twice} model calls were made twice")
 
 
+def _run(options: argparse.Namespace) -> Report:
+    if options.telemetry:
+        return asyncio.run(bench(TELEMETRY, _observed))
+    if not options.against:
+        return asyncio.run(bench(QUICK if options.quick else FULL, partial(_compared, options.only)))
+    with checked_out(options.against) as former:
+        return asyncio.run(bench(QUICK if options.quick else AGAINST, partial(_against, former)))
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="concurrency 64 alone, short rounds, about a minute")
-    parser.add_argument("--telemetry", action="store_true", help="ours alone, observed and not")
-    parser.add_argument("--only", default="", help="comma-separated variants; the baseline is always measured")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--telemetry", action="store_true", help="ours alone, observed and not")
+    what.add_argument("--only", default="", help="comma-separated variants; the baseline is always measured")
+    what.add_argument(
+        "--against",
+        metavar="REV",
+        help="ours alone, as it is and as it was at this commit; both with the dependencies that are installed now, "
+        "the present Restate settings, and the settings and requests of the present bench",
+    )
     parser.add_argument("--out", type=Path, help="folder for bench.md and bench.json")
     return parser.parse_args()
 
 
-async def bench(plan: Plan, only: str) -> Report:
+async def bench(plan: Plan, start: Starting) -> Report:
     logging.basicConfig(level="WARNING")
     report = Report(f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         async with world(Path(folder)) as here, client_session() as http:
             client = Client(http)
-            variants = await _variants(here, client, report, only)
+            variants = await start(here, client, report)
             slices: dict[tuple[str, int], list[Slice]] = {}
             for number in range(plan.rounds):
                 for concurrency in plan.concurrencies:
@@ -107,16 +128,28 @@ def _rotated(variants: list[Variant], number: int) -> list[Variant]:
     return variants[shift:] + variants[:shift]
 
 
-async def _variants(here: World, client: Client, report: Report, only: str) -> list[Variant]:
-    """Starts them, warms them up, and weighs their journals."""
+async def _against(former: Code, here: World, client: Client, report: Report) -> list[Variant]:
+    report.former = former.name
+    report.notes += compared(former)
+    variants = [await here.ours(OURS, await here.restate("shipped")), await here.former(former)]
+    for variant in variants:
+        await _warm_up(client, variant, report)
+    return variants
+
+
+async def _observed(here: World, client: Client, report: Report) -> list[Variant]:
+    variants = [await here.ours(OURS, await here.restate("shipped")), await here.observed(OURS_OBSERVED)]
+    for variant in variants:
+        await _warm_up(client, variant, report)
+    return variants
+
+
+async def _compared(only: str, here: World, client: Client, report: Report) -> list[Variant]:
+    """The baseline offers the tools that ours was offered, the floor has as many entries: so ours comes first."""
     wanted = set(only.split(",")) if only else {FLOOR, OURS_AS_MADE, OURS_ON_GRANIAN}
     shipped = await here.restate("shipped")
     variants = [await here.ours(OURS, shipped)]
     await _warm_up(client, variants[0], report)
-    if wanted == {OURS_OBSERVED}:
-        variants.append(await here.observed(OURS_OBSERVED))
-        await _warm_up(client, variants[1], report)
-        return variants
     as_made = await here.restate("as-made", as_made=True)
     if OURS_ON_GRANIAN in wanted:
         variants.append(await here.ours(OURS_ON_GRANIAN, await here.restate("granian"), SERVER="granian"))
@@ -160,12 +193,12 @@ def _accept(variant: Variant, load: Load) -> None:
 async def _feel(here: World, client: Client, variants: list[Variant], report: Report, rounds: int) -> None:
     """What a run takes beyond the seconds that the model itself took for its calls."""
     await set_latency(here, LATENCY)
+    felt = [variant for variant in variants if variant.name in (OURS, OURS_ON_GRANIAN, BASELINE, report.former)]
     for concurrency in FELT_BARS:
         beyond: dict[str, list[float]] = {}
-        for _ in range(rounds):
-            for variant in variants:
-                if variant.name in (OURS, OURS_ON_GRANIAN, BASELINE):
-                    beyond.setdefault(variant.name, []).extend(await _beyond(here, client, variant, concurrency))
+        for number in range(rounds):
+            for variant in _rotated(felt, number):
+                beyond.setdefault(variant.name, []).extend(await _beyond(here, client, variant, concurrency))
         for name, seconds in beyond.items():
             report.felt.setdefault(name, {})[concurrency] = 1000 * median(seconds)
 

@@ -7,29 +7,25 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jwt
 
-from runtime.postgres import migrate, provision
 from standalone.ports import free_port
 from standalone.process import Process
 from standalone.restate import tracing
 from standalone.settings import StandaloneSettings
+from tests.bench.code import PRESENT, Code
 from tests.bench.cpu import Pids
 from tests.bench.load import Target
 from tests.bench.report import FLOOR
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import RestateServer, request
 from tests.parts.service import Service
-from tickets.store import MIGRATIONS as TICKETS_MIGRATIONS
-from users.demo import demo_customers
-from users.store import MIGRATIONS as USERS_MIGRATIONS
-from users.store import replace_customers
 
 PASSWORD = "bench"
+ROLES = {"users": ("owner", "app"), "tickets": ("owner", "app", "staff")}
 SCRAPE_SECONDS = 30
 """The interval of the chart's PodMonitors."""
 CALLER_KEY = "the-key-of-the-bench-long-enough-for-HS256"
@@ -74,11 +70,7 @@ class World:
     async def start(self) -> None:
         await self.postgres.start()
         self._stack.push_async_callback(self.postgres.stop, "immediate")
-        await provision(self.postgres.admin_url, "users", {"owner": PASSWORD, "app": PASSWORD})
-        await provision(self.postgres.admin_url, "tickets", {"owner": PASSWORD, "app": PASSWORD, "staff": PASSWORD})
-        await migrate(self._url("users_owner"), "users", USERS_MIGRATIONS)
-        await migrate(self._url("tickets_owner"), "tickets", TICKETS_MIGRATIONS)
-        await replace_customers(self._url("users_owner"), demo_customers(datetime.now(UTC)))
+        await self._prepare(PRESENT)
         self.postgres.psql(
             "CREATE SCHEMA bench",
             "CREATE TABLE bench.tickets (ticket_id text PRIMARY KEY, user_id text NOT NULL, subject text NOT NULL, "
@@ -87,8 +79,20 @@ class World:
         )
         await self._run(self.model)
 
-    def _url(self, role: str) -> str:
-        return self.postgres.admin_url.replace(f"postgres:{PASSWORD}", f"{role}:{PASSWORD}")
+    async def _prepare(self, code: Code) -> None:
+        """Roles, schemas and customers in its database, by its own commands."""
+        for room, roles in ROLES.items():
+            passwords = {f"{room}_{role}_password".upper(): PASSWORD for role in roles}
+            admin = {"ADMIN_DATABASE_URL": self.postgres.url(code.database)}
+            await code.command(room, "provision", env=admin | passwords)
+            await code.command(room, "migrate", env=self._owner(code, room))
+        await code.command("users", "seed", env=self._owner(code, "users"))
+
+    def _owner(self, code: Code, room: str) -> dict[str, str]:
+        return {"MIGRATION_DATABASE_URL": self._url(code, f"{room}_owner")}
+
+    def _url(self, code: Code, role: str) -> str:
+        return self.postgres.url(code.database).replace(f"postgres:{PASSWORD}", f"{role}:{PASSWORD}")
 
     async def _run(self, service: Service) -> Service:
         await service.start()
@@ -127,15 +131,30 @@ class World:
         target = Target(f"{restate.ingress_url}/Floor/run", lambda _: body, "done")
         return self._variant(FLOOR, restate, target, {"agent": service}, ("Floor",))
 
+    async def former(self, code: Code) -> Variant:
+        """The same topology by a former commit's code, on a Restate server and a database of its own."""
+        self.postgres.database(code.database)
+        await self._prepare(code)
+        return await self.ours(code.name, await self.restate(code.database), code=code)
+
     async def ours(
-        self, name: str, restate: RestateServer, own: Mapping[str, dict[str, str]] | None = None, **env: str
+        self,
+        name: str,
+        restate: RestateServer,
+        own: Mapping[str, dict[str, str]] | None = None,
+        code: Code = PRESENT,
+        **env: str,
     ) -> Variant:
-        """The real topology: router, users, tickets and registry, each a process. `own` are settings by room."""
+        """The real topology: router, users, tickets and registry, each a process; the first on its Restate server.
+
+        `own` are settings by room.
+        """
         own = own or {}
+        env |= code.env
         registry_port = free_port()
         wanted: dict[str, dict[str, str]] = {
-            "users": {"DATABASE_URL": self._url("users_app")},
-            "tickets": {"DATABASE_URL": self._url("tickets_app")},
+            "users": {"DATABASE_URL": self._url(code, "users_app")},
+            "tickets": {"DATABASE_URL": self._url(code, "tickets_app")},
             "router": {
                 "CALLER_KEYS": CALLER_KEY,
                 "CATALOGUE_URL": f"http://127.0.0.1:{registry_port}/tools",
@@ -153,7 +172,9 @@ class World:
             Service(
                 "registry",
                 self._folder,
-                {"RESTATE_ADMIN_URL": restate.admin_url, "DEPLOYMENTS": deployments} | own.get("registry", {}),
+                {"RESTATE_ADMIN_URL": restate.admin_url, "DEPLOYMENTS": deployments}
+                | code.env
+                | own.get("registry", {}),
                 name=f"registry-{name}",
                 port=registry_port,
             )
@@ -161,7 +182,9 @@ class World:
         await _offered(services["registry"].address, "query_user_database", "create_support_ticket")
         await asyncio.sleep(2.5)  # the router polls every two seconds
         target = Target(f"{restate.ingress_url}/ToolRouter/route", _proven_question, '"outcome":"answered"')
-        names = ("ToolRouter", "UserDatabase", "SupportTicketWorkflow")
+        for service in services.values():
+            await code.prove(service.pid or 0)
+        names = tuple(row["name"] for row in await restate.query("SELECT name FROM sys_service"))
         return self._variant(name, restate, target, services, names)
 
     async def observed(self, name: str) -> Variant:

@@ -106,12 +106,14 @@ def cost(one: Slice) -> float:
 
 @dataclass
 class Report:
-    """Everything that was measured, by variant and concurrency."""
+    """Everything that was measured, by variant and concurrency. `former` is the variant of a former commit."""
 
     machine: str
     figures: dict[str, dict[int, Figures]] = field(default_factory=dict[str, dict[int, Figures]])
     journal: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     felt: dict[str, dict[int, float]] = field(default_factory=dict[str, dict[int, float]])
+    former: str = ""
+    notes: list[str] = field(default_factory=list[str])
 
     @property
     def calls_twice(self) -> int:
@@ -122,7 +124,8 @@ class Report:
         return asdict(self)
 
     def as_markdown(self) -> str:
-        return "\n".join([f"# Bench\n\n{self.machine}\n", *self._speed(), *self._bars(), *self._cpu(), *self._felt()])
+        head = "\n\n".join(["# Bench", self.machine, *self.notes])
+        return "\n".join([f"{head}\n", *self._speed(), *self._against(), *self._bars(), *self._cpu(), *self._felt()])
 
     def _speed(self) -> list[str]:
         lines = [
@@ -140,6 +143,15 @@ class Report:
                 for concurrency, one in by_concurrency.items()
             ]
         return lines
+
+    def _against(self) -> list[str]:
+        ours, former = self.figures.get(OURS, {}), self.figures.get(self.former, {})
+        rows = [
+            f"| {name} | {concurrency} | {Ratio.of(ours[concurrency], former[concurrency], figure)} |"
+            for name, figure in (("runs/s", speed), ("CPU", cost))
+            for concurrency in former
+        ]
+        return _table([f"{OURS} / {self.former}", "c", "median of the rounds", "range"], rows)
 
     def _bars(self) -> list[str]:
         rows: list[str] = []

@@ -61,6 +61,19 @@ def test_a_missed_bar_is_told() -> None:
     assert "| shipped settings against Restate as made: CPU | 0.35 x | 0.35..0.35 | at most 0.4 x | yes |" in told
 
 
+def test_a_former_commit_is_compared_at_each_concurrency() -> None:
+    report = Report("a machine", former="ours at 1234567", notes=["ours: abc Subject"])
+    report.figures = {
+        OURS: figures(measured(60, 10), measured(50, 11)),
+        report.former: figures(measured(50, 10), measured(50, 10)),
+    }
+    report.journal = dict.fromkeys(report.figures, (25, 5000))
+    told = report.as_markdown()
+    assert "\n\nours: abc Subject\n\n" in told
+    assert "| ours / ours at 1234567 | c | median of the rounds | range |" in told
+    assert "| runs/s | 64 | 1.10 x | 1.00..1.20 |\n| CPU | 64 | 1.05 x | 1.00..1.10 |" in told
+
+
 def test_what_was_not_measured_has_no_table() -> None:
     report = Report("a machine", {OURS: figures(measured(60, 14))}, {OURS: (25, 5000)})
     told = report.as_markdown()
