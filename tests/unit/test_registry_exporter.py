@@ -24,7 +24,7 @@ from registry.exporter import (
     stuck_by_reason,
 )
 from registry.metrics import count_ended
-from registry.register import Registrar
+from registry.registration.registrar import Registrar
 from registry.status import RegisteredDeployment, Status
 from runtime.telemetry.metrics import Snapshot
 from tests.parts.polling import eventually

@@ -16,7 +16,7 @@ from yarl import URL
 
 from registry.admin import Admin, AdminError, Deployment
 from registry.cluster import Cluster, ClusterError, KubeObject
-from registry.once import Failed, Patience, may_come_by_itself
+from registry.commands import Failed, Patience, may_come_by_itself
 from registry.settings import PruneSettings, RemoveSettings, deployments_in
 from runtime.telemetry.logs import get_logger
 

@@ -10,12 +10,12 @@ from aiohttp import web
 
 from registry.admin import Admin, AdminError
 from registry.catalogue import Awaited, Offer
-from registry.deploy import register_all
+from registry.commands import run_once
 from registry.exporter import Exporter, Wanted
-from registry.once import run_once
 from registry.policy import PolicyError, PolicyFile
 from registry.prune import prune, remove
-from registry.register import Registrar
+from registry.registration.all_or_none import register_all
+from registry.registration.registrar import Registrar
 from registry.settings import PruneSettings, RegisterSettings, RegistrySettings, RemoveSettings
 from registry.status import Status
 from registry.stuck import StuckRuns

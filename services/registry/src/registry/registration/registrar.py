@@ -1,4 +1,4 @@
-"""Registration: each named deployment is known to Restate, and its services are really routed to it."""
+"""Keeps the named deployments registered with Restate, each on its own, and ends the former code at their place."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from yarl import URL
 
 from registry.admin import Admin, AdminError
 from registry.metrics import FORMER_CODE, count_ended, count_failed, expect_failed
-from registry.routing import NotReady, NotRegistered, register, require_health, require_routed
+from registry.registration.one_url import NotReady, NotRegistered, register, require_health, require_routed
 from registry.status import Status
 from runtime.telemetry.logs import get_logger
 

@@ -3,8 +3,8 @@
 from functools import partial
 
 from registry.admin import Admin
-from registry.once import Patience
-from registry.routing import register, rehearse, require_routed
+from registry.commands import Patience
+from registry.registration.one_url import register, rehearse, require_routed
 from registry.settings import RegisterSettings
 from runtime.telemetry.logs import get_logger
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from registry.admin import AdminError
 from registry.cluster import ClusterError
-from registry.routing import NotRegistered
+from registry.registration.one_url import NotRegistered
 from registry.settings import CommandSettings
 from runtime.telemetry.logs import configure_logs, get_logger
 

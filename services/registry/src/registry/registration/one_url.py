@@ -1,4 +1,4 @@
-"""One URL: whether it is healthy, what Restate would say to it, and that its services are really routed to it."""
+"""One deployment: is it healthy, would Restate take it, register it, and are its services really routed to it?"""
 
 import os
 

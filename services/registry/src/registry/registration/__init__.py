@@ -1,0 +1,1 @@
+"""How a deployment gets registered with Restate, and how it is proven that calls reach it."""
