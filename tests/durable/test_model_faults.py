@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from demo_model.malformed import generate
+from demo_model.double.malformed import generate
 from tests.conftest import ALWAYS_REPLAY
 from tests.parts.board import Board, calls, text
 

@@ -14,9 +14,9 @@ import openai
 import pytest
 from aiohttp import web
 
-from demo_model.faults import FAULTS
-from demo_model.ledger import Ledger
-from demo_model.malformed import SHAPES, generate
+from demo_model.double.faults import FAULTS
+from demo_model.double.ledger import Ledger
+from demo_model.double.malformed import SHAPES, generate
 from demo_model.server import DemoModel, build
 
 TOOL = {

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from demo_model.conversation import Conversation
-from demo_model.turn import Reply, next_turn
+from demo_model.english.turn import next_turn
+from demo_model.wire.conversation import Conversation
+from demo_model.wire.replies import Reply
 
 LOOK_UP = {
     "type": "function",

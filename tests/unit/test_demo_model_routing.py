@@ -5,9 +5,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from demo_model.arguments import Said, summary
-from demo_model.conversation import ToolSpec
-from demo_model.routing import Routed, forced, route
+from demo_model.english.arguments import Said, summary
+from demo_model.english.routing import Routed, forced, route
+from demo_model.wire.conversation import ToolSpec
 
 Properties = dict[str, dict[str, Any]]
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from demo_model.faults import FAULTS
+from demo_model.double.faults import FAULTS
 from demo_model.settings import DemoModelSettings
 
 README = (Path(__file__).parents[2] / "services" / "demo_model" / "README.md").read_text()

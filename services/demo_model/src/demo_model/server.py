@@ -6,15 +6,14 @@ from typing import Any
 
 from aiohttp import web
 
-from demo_model.conversation import BadRequest, Conversation, parse
-from demo_model.faults import FAULTS as FAULTS
-from demo_model.faults import UNPAID, Armed, Honest, error_body, send
-from demo_model.ledger import Ledger, digest
-from demo_model.replies import Completion, chunks, completion, encode
-from demo_model.script import BadScript, Script, Step, read_fault, read_script, read_step
-from demo_model.shapes import as_object
+from demo_model.double.faults import FAULTS, UNPAID, Armed, Honest, error_body, send
+from demo_model.double.ledger import Ledger, digest
+from demo_model.double.script import BadScript, Script, Step, read_fault, read_script, read_step
+from demo_model.english.turn import next_turn
 from demo_model.status_page import STATUS_PATH, show_status
-from demo_model.turn import MODEL, Reply, next_turn
+from demo_model.wire.conversation import BadRequest, Conversation, parse
+from demo_model.wire.replies import MODEL, Completion, Reply, chunks, completion, encode
+from demo_model.wire.shapes import as_object
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 CONVERSATIONS_KEPT = 1000

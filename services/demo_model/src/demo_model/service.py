@@ -6,7 +6,7 @@ import sys
 
 from aiohttp import web
 
-from demo_model.ledger import Ledger
+from demo_model.double.ledger import Ledger
 from demo_model.server import DemoModel, build
 from demo_model.settings import DemoModelSettings
 from runtime.telemetry.logs import configure_logs, get_logger

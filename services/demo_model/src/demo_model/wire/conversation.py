@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from demo_model.shapes import as_list, as_object
+from demo_model.wire.shapes import as_list, as_object
 
 Json = Any
 Message = dict[str, Any]

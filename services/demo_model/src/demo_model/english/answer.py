@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from demo_model.arguments import clip
-from demo_model.results import Result
-from demo_model.shapes import as_list, as_object
-from demo_model.words import likeness, stems, tokens
+from demo_model.english.arguments import clip
+from demo_model.english.results import Result
+from demo_model.english.words import likeness, stems, tokens
+from demo_model.wire.shapes import as_list, as_object
 
 FACTS_PER_RESULT = 8
 ITEMS_PER_LIST = 4

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from demo_model.shapes import as_list, as_object
-from demo_model.words import STOP_WORDS, likeness, stem, stems, tokens
+from demo_model.english.words import STOP_WORDS, likeness, stem, stems, tokens
+from demo_model.wire.shapes import as_list, as_object
 
 Schema = dict[str, Any]
 

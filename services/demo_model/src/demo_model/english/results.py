@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from demo_model.conversation import Message, text_of
-from demo_model.shapes import as_list, as_object
-from demo_model.words import tokens, word_set
+from demo_model.english.words import tokens, word_set
+from demo_model.wire.conversation import Message, text_of
+from demo_model.wire.shapes import as_list, as_object
 
 _TAGGED = re.compile(r"<([A-Za-z_][\w-]*)[^<>]*>\s*(.*?)\s*</\1\s*>", re.DOTALL)
 _PAIR = re.compile(r'"([A-Za-z_]\w*)"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false)')

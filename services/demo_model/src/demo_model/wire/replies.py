@@ -1,16 +1,39 @@
-"""Replies on the wire: a completion as one JSON object or as server-sent chunks."""
+"""Replies: what the model says, and that on the wire, as one JSON object or as server-sent chunks."""
 
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-from demo_model.turn import MODEL, Call, Reply
+MODEL = "switchboard-demo"
 
 Completion = dict[str, Any]
 
 _BYTES_PER_TOKEN = 4
 _PIECE = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call as it goes over the wire; `arguments` is JSON text, or whatever a script wants there."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model says in one turn."""
+
+    text: str | None = None
+    calls: tuple[Call, ...] = field(default=())
+
+    @property
+    def outcome(self) -> str:
+        """The reply in a few words, for the ledger."""
+        return f"calls {', '.join(call.name for call in self.calls)}" if self.calls else "text"
 
 
 def completion(reply: Reply, request_bytes: int, number: int) -> Completion:

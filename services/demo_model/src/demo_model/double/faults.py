@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from demo_model.malformed import generate
-from demo_model.replies import Completion, encode
+from demo_model.double.malformed import generate
+from demo_model.wire.replies import Completion, encode
 
 Params = dict[str, Any]
 Manner = Literal["whole", "reset", "half", "hang", "drip"]

@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from demo_model.faults import FAULTS, Armed
-from demo_model.shapes import as_list, as_object
-from demo_model.turn import Call, Reply
+from demo_model.double.faults import FAULTS, Armed
+from demo_model.wire.replies import Call, Reply
+from demo_model.wire.shapes import as_list, as_object
 
 
 class BadScript(ValueError):

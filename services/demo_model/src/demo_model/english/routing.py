@@ -13,10 +13,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from demo_model.arguments import COUNT_WORDS, Filled, Said, Unfillable, fill, is_identifier, properties_of, required_of
-from demo_model.conversation import ToolSpec
-from demo_model.shapes import as_list
-from demo_model.words import INFLECTED, STOP_WORDS, SYNONYM, groups_of, stem, stems, telling, tokens, word_set
+from demo_model.english.arguments import (
+    COUNT_WORDS,
+    Filled,
+    Said,
+    Unfillable,
+    fill,
+    is_identifier,
+    properties_of,
+    required_of,
+)
+from demo_model.english.words import INFLECTED, STOP_WORDS, SYNONYM, groups_of, stem, stems, telling, tokens, word_set
+from demo_model.wire.conversation import ToolSpec
+from demo_model.wire.shapes import as_list
 
 ENOUGH = 0.2
 """What a tool must explain of the message, in rarity-weighted matches, to be called at all."""

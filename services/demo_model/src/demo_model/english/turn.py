@@ -1,18 +1,17 @@
 """One turn: the model looks at the conversation and either calls tools or answers."""
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
-from demo_model.answer import compose, named
-from demo_model.arguments import Said, Unfillable, fill, required_of
-from demo_model.conversation import Conversation, ToolSpec, text_of
-from demo_model.results import Result, ids_in, results_of
-from demo_model.routing import Choice, Routed, forced, route
-from demo_model.shapes import as_object
-from demo_model.words import stems, tokens
+from demo_model.english.answer import compose, named
+from demo_model.english.arguments import Said, Unfillable, fill, required_of
+from demo_model.english.results import Result, ids_in, results_of
+from demo_model.english.routing import Choice, Routed, forced, route
+from demo_model.english.words import stems, tokens
+from demo_model.wire.conversation import Conversation, ToolSpec, text_of
+from demo_model.wire.replies import MODEL, Call, Reply
+from demo_model.wire.shapes import as_object
 
-MODEL = "switchboard-demo"
 WHAT_I_AM = f"I am {MODEL}, a stand-in for a language model: I match words and understand nothing."
 
 _GREETINGS = frozenset(("hello", "hi", "hey", "morning", "evening", "greetings"))
@@ -20,28 +19,6 @@ _THANKS = frozenset(("thanks", "thank", "thx", "cheers"))
 _ABOUT_ARGUMENTS = frozenset(
     stems("argument parameter invalid valid required missing schema expected match allowed field type")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A tool call as it goes over the wire; `arguments` is JSON text, or whatever a script wants there."""
-
-    id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What the model says in one turn."""
-
-    text: str | None = None
-    calls: tuple[Call, ...] = field(default=())
-
-    @property
-    def outcome(self) -> str:
-        """The reply in a few words, for the ledger."""
-        return f"calls {', '.join(call.name for call in self.calls)}" if self.calls else "text"
 
 
 def next_turn(conversation: Conversation) -> Reply:
