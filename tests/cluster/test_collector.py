@@ -22,7 +22,7 @@ DECIDED_AFTER = 1
 """Seconds in place of the manifest's, so that the test need not wait as long."""
 
 
-class Collector:
+class LocalCollector:
     """The manifest's configuration on ports of this machine, with a file in place of Tempo."""
 
     def __init__(self, program: Path, folder: Path) -> None:
@@ -86,8 +86,8 @@ class Collector:
 
 
 @pytest.fixture
-async def collector(tmp_path: Path) -> AsyncIterator[Collector]:
-    collector = Collector(await build_collector(), tmp_path)
+async def collector(tmp_path: Path) -> AsyncIterator[LocalCollector]:
+    collector = LocalCollector(await build_collector(), tmp_path)
     await collector.start()
     yield collector
     await collector.stop()
@@ -107,7 +107,7 @@ def span(trace: bytes, seconds: float = 1, *, outcome: str | None = "answered", 
     )
 
 
-async def test_errors_slow_runs_and_stopped_runs_are_kept_and_a_tenth_of_the_rest(collector: Collector) -> None:
+async def test_errors_slow_runs_and_stopped_runs_are_kept_and_a_tenth_of_the_rest(collector: LocalCollector) -> None:
     failed, slow, stopped = (os.urandom(16) for _ in range(3))
     fast = [os.urandom(16) for _ in range(400)]
     asked_for = {failed.hex(), slow.hex(), stopped.hex()}
@@ -126,7 +126,7 @@ async def test_errors_slow_runs_and_stopped_runs_are_kept_and_a_tenth_of_the_res
     assert 0.02 < share < 0.25
 
 
-async def test_what_comes_late_follows_the_judgement_on_its_trace(collector: Collector) -> None:
+async def test_what_comes_late_follows_the_judgement_on_its_trace(collector: LocalCollector) -> None:
     kept, dropped = os.urandom(16), [os.urandom(16) for _ in range(200)]
     await collector.send(span(kept, failed=True), *(span(trace) for trace in dropped))
 

@@ -14,7 +14,7 @@ from tests.cluster.conftest import NewNamespace
 from tests.cluster.parts.product import CUSTOMER, Product
 from tests.cluster.parts.questions import TICKET
 from tests.parts.polling import eventually
-from tests.parts.restate import Reply, request
+from tests.parts.restate import HttpReply, request
 
 SECRETS = {"switchboard-callers", "switchboard-database", "switchboard-restate-identity"}
 
@@ -79,12 +79,12 @@ async def test_an_install_in_the_place_of_another_finds_its_keys_and_data(plain:
     assert "PASSED" in await plain.release.test()
 
 
-async def ask(product: Product, key: str = "", **caller: str) -> Reply:
+async def ask(product: Product, key: str = "", **caller: str) -> HttpReply:
     """Asks for a ticket, as soon as the port-forward leads to the ingress."""
     headers = {"Idempotency-Key": key or uuid.uuid4().hex}
     url = f"{product.ingress.url}/restate/call/ToolRouter/route"
 
-    async def reply() -> Reply | None:
+    async def reply() -> HttpReply | None:
         try:
             return await request("POST", url, {"message": TICKET, **caller}, headers)
         except (aiohttp.ClientError, OSError):

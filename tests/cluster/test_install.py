@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.parts.product import Product
-from tests.cluster.parts.questions import ACCOUNT, TICKET, Question
+from tests.cluster.parts.questions import ACCOUNT, TICKET, AskedQuestion
 
 pytestmark = pytest.mark.smoke
 
@@ -26,7 +26,7 @@ async def test_helm_test_passes(product: Product) -> None:
 
 @pytest.mark.parametrize("words", QUESTIONS)
 async def test_a_question_goes_to_the_tools_that_answer_it(product: Product, words: str) -> None:
-    question = Question(product, words)
+    question = AskedQuestion(product, words)
     answer = await question.answer()
     assert answer["outcome"] == "answered", answer
     assert {call["tool"] for call in answer["calls"]} == QUESTIONS[words]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cluster.conftest import Note
 from tests.cluster.parts.product import Product
-from tests.cluster.parts.questions import TICKET, Load, Question, check_answers
+from tests.cluster.parts.questions import TICKET, AskedQuestion, SteadyLoad, check_answers
 from tests.parts.polling import eventually
 
 SLOWLY = 2.5
@@ -39,11 +39,11 @@ async def slow_product(product: Product) -> AsyncIterator[Product]:
 @pytest.mark.parametrize("victim", VICTIMS)
 async def test_a_pod_that_dies_loses_and_doubles_nothing(slow_product: Product, victim: str, note: Note) -> None:
     product = slow_product
-    async with Load(product, TICKET) as load:
+    async with SteadyLoad(product, TICKET) as load:
         await eventually(lambda: runs_under_way(product, 4), 60)
         began, (dead, killed_at) = time.monotonic(), await kill(product, victim)
         await eventually(lambda: another(product, victim, dead), 120)
-        await Question(product, TICKET).answer()
+        await AskedQuestion(product, TICKET).answer()
     in_flight = [question for question in load.open_at(began) if question.was_open_at(killed_at)]
     assert in_flight
     await product.wait_idle()

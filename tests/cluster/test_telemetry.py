@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.cluster.conftest import NewNamespace, Note
-from tests.cluster.parts.observers import PROMETHEUS, Collector, PrometheusPod, build_image, render
+from tests.cluster.parts.observers import PROMETHEUS, ClusterCollector, PrometheusPod, build_image, render
 from tests.cluster.parts.product import VALUES, Product
-from tests.cluster.parts.questions import ACCOUNT, Question
+from tests.cluster.parts.questions import ACCOUNT, AskedQuestion
 from tests.cluster.test_install import QUESTIONS
 from tests.parts.dashboards import choices, queries, without_data
 from tests.parts.otlp import ReceivedSpan
@@ -52,7 +52,7 @@ class Observed:
 
     product: Product
     prometheus: PrometheusPod
-    collector: Collector
+    collector: ClusterCollector
 
     @property
     def namespace(self) -> str:
@@ -70,7 +70,7 @@ class Observed:
 async def observed(new_namespace: NewNamespace, note: Note) -> AsyncIterator[Observed]:
     image = await build_image()
     namespace = await new_namespace("telemetry")
-    collector = Collector(namespace, image)
+    collector = ClusterCollector(namespace, image)
     await collector.stand()
     product = Product(namespace, merge(VALUES, OBSERVED))
     await product.release.install()
@@ -89,7 +89,7 @@ async def observed(new_namespace: NewNamespace, note: Note) -> AsyncIterator[Obs
 async def ask_everything(observed: Observed) -> None:
     """The four questions, twice: a counter that is born with its first event has no rate before its second."""
     for times in (1, 2):
-        asked = [Question(observed.product, words) for words in QUESTIONS]
+        asked = [AskedQuestion(observed.product, words) for words in QUESTIONS]
         for question in asked:
             assert (await question.answer())["outcome"] == "answered"
         await observed.prometheus.wait_for(f"sum(switchboard_runs_total) >= {times * len(QUESTIONS)}", 60)
@@ -102,7 +102,7 @@ async def test_every_room_and_restate_are_scraped_as_jobs_of_their_names(observe
 
 
 async def test_one_trace_leads_from_the_ingress_to_the_sql_statements(observed: Observed, note: Note) -> None:
-    question = Question(observed.product, BOTH_TOOLS)
+    question = AskedQuestion(observed.product, BOTH_TOOLS)
     answer = await question.answer()
     assert {call["tool"] for call in answer["calls"]} == {"query_user_database", "create_support_ticket"}, answer
     (run,) = await observed.product.query(f"select id from sys_invocation where idempotency_key = '{question.token}'")
@@ -194,7 +194,7 @@ async def test_a_model_that_is_away_is_alerted_until_it_is_back(observed: Observ
     await product.fail("cannot be answered")
     # The first one apart: what a counter is born with is no increase of it.
     for times in (1, FAILURES - 1):
-        asked = [Question(product, f"{ACCOUNT} cannot be answered, {number}") for number in range(times)]
+        asked = [AskedQuestion(product, f"{ACCOUNT} cannot be answered, {number}") for number in range(times)]
         assert {(await question.answer())["outcome"] for question in asked} == {"model_unavailable"}
         await prometheus.wait_for('switchboard_runs_total{outcome="model_unavailable"}', 30)
 
@@ -209,7 +209,7 @@ async def test_a_model_that_is_away_is_alerted_until_it_is_back(observed: Observ
 
     # As many answers as bring the share of the last minutes below what the alert allows.
     for _ in range(FAILURES):
-        answers = [Question(product, ACCOUNT) for _ in range(8)]
+        answers = [AskedQuestion(product, ACCOUNT) for _ in range(8)]
         assert {(await question.answer())["outcome"] for question in answers} == {"answered"}
     await eventually(lambda: gone(critical()), 120)
 

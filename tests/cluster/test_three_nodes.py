@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.conftest import NewNamespace, Note
 from tests.cluster.parts.command import CommandFailed
 from tests.cluster.parts.product import VALUES, Product
-from tests.cluster.parts.questions import TICKET, Load, Question, check_answers
+from tests.cluster.parts.questions import TICKET, AskedQuestion, SteadyLoad, check_answers
 from tests.parts.polling import eventually
 from tests.parts.values import merge
 
@@ -44,7 +44,7 @@ async def three_nodes(new_namespace: NewNamespace) -> AsyncIterator[Product]:
 async def test_the_leader_of_three_nodes_dies_under_load_and_nothing_is_lost(three_nodes: Product, note: Note) -> None:
     product = three_nodes
     await product.answer_slowly("e2e-", 1.5)
-    async with Load(product, TICKET) as load:
+    async with SteadyLoad(product, TICKET) as load:
         await eventually(lambda: at_least(load, 6), 30)
         leader, led = max((await leaders(product)).items(), key=lambda item: item[1])
         killed_at = time.monotonic()
@@ -52,7 +52,7 @@ async def test_the_leader_of_three_nodes_dies_under_load_and_nothing_is_lost(thr
         await eventually(lambda: others_lead(product, leader), 60)
         led_again = time.monotonic() - killed_at
         await eventually(lambda: all_nodes(product), 120)
-        await Question(product, TICKET).answer()
+        await AskedQuestion(product, TICKET).answer()
     open_then = load.open_at(killed_at)
     assert len(open_then) >= 4
     await product.wait_idle()
@@ -76,7 +76,7 @@ async def others_lead(product: Product, dead: str) -> bool:
     return dead not in leading and sum(leading.values()) == PARTITIONS
 
 
-async def at_least(load: Load, count: int) -> bool:
+async def at_least(load: SteadyLoad, count: int) -> bool:
     return len(load.open_at(time.monotonic())) >= count
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster.parts.browser import CHROMIUM, Page, chromium
 from tests.cluster.parts.product import Product
-from tests.cluster.parts.questions import Question
+from tests.cluster.parts.questions import AskedQuestion
 from tests.cluster.parts.settings import ROOT, SETTINGS
 from tests.parts.polling import eventually
 
@@ -29,7 +29,7 @@ async def test_the_overview_lists_every_service(product: Product, page: Page) ->
 
 
 async def test_a_run_is_shown_with_each_of_its_steps(product: Product, page: Page) -> None:
-    question = Question(product, BOTH_TOOLS)
+    question = AskedQuestion(product, BOTH_TOOLS)
     await question.answer()
     (run,) = await product.query(f"select id from sys_invocation where idempotency_key = '{question.token}'")
     steps = ("begin", "model turn 1", "check_service_status", "query_user_database", "model turn 2")

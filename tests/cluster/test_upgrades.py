@@ -10,7 +10,7 @@ import pytest
 from tests.cluster.conftest import Note
 from tests.cluster.parts.command import CommandFailed
 from tests.cluster.parts.product import Product
-from tests.cluster.parts.questions import ACCOUNT, TICKET, Load, Question, check_answers, check_turns
+from tests.cluster.parts.questions import ACCOUNT, TICKET, AskedQuestion, SteadyLoad, check_answers, check_turns
 from tests.cluster.parts.variants import NEW_PROMPT, Variants
 from tests.parts.polling import eventually
 
@@ -48,7 +48,7 @@ async def test_an_upgrade_under_load_loses_and_repeats_nothing(
         assert after != before
         assert {before, after} <= await product.versions()
         await work.spans(before)
-        late = Question(product, ACCOUNT)
+        late = AskedQuestion(product, ACCOUNT)
         await late.answer()
         assert NEW_PROMPT in await product.prompt(late.token)
     note(f"upgrade: {await work.check()} questions, {FINE}")
@@ -94,7 +94,7 @@ async def test_a_version_that_restate_refuses_fails_the_upgrade_and_changes_noth
     product: Product, variants: Variants, before: str
 ) -> None:
     known = await product.versions()
-    async with Load(product, TICKET) as load:
+    async with SteadyLoad(product, TICKET) as load:
         with pytest.raises(CommandFailed, match=OTHER_TYPE):
             await product.release.upgrade(await variants.image("type"))
         assert await product.version() == before
@@ -102,7 +102,7 @@ async def test_a_version_that_restate_refuses_fails_the_upgrade_and_changes_noth
     (refused,) = await product.versions() - known
     await product.release.upgrade(await variants.image("prompt"))
     assert await product.version() not in {before, refused}
-    await check_answers(product, [Question(product, TICKET)])
+    await check_answers(product, [AskedQuestion(product, TICKET)])
     await product.prune(refused)
     assert await product.failures() == []
 
@@ -113,9 +113,9 @@ class Work:
     def __init__(self, product: Product) -> None:
         self._product = product
         self._running = f"slow-{uuid.uuid4().hex[:12]}"
-        self.running: list[Question] = []
-        self.suspended: list[Question] = []
-        self._load = Load(product, ACCOUNT)
+        self.running: list[AskedQuestion] = []
+        self.suspended: list[AskedQuestion] = []
+        self._load = SteadyLoad(product, ACCOUNT)
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -125,8 +125,8 @@ class Work:
             await stack.enter_async_context(product.no_new_tickets())
             await product.keep_asking(self._running, TURN_SECONDS)
             stack.push_async_callback(product.answer_slowly, self._running, 0)
-            self.suspended = [Question(product, TICKET) for _ in range(4)]
-            self.running = [Question(product, ACCOUNT, token=f"{self._running}-{number}") for number in range(3)]
+            self.suspended = [AskedQuestion(product, TICKET) for _ in range(4)]
+            self.running = [AskedQuestion(product, ACCOUNT, token=f"{self._running}-{number}") for number in range(3)]
             await eventually(self._stand, 30)
             await stack.enter_async_context(self._load)
             self._open = stack.pop_all()

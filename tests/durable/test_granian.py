@@ -14,7 +14,7 @@ from tests.durable.test_sigterm import (
     test_an_idle_service_leaves_at_once,
 )
 from tests.parts.service import Service
-from tests.sweep.world import World, world
+from tests.sweep.world import SweepWorld, world
 
 __all__ = [
     "sweep",
@@ -29,12 +29,12 @@ EXITS = 5
 
 
 @pytest.fixture(scope="module")
-async def parts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def parts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SweepWorld]:
     async with world(tmp_path_factory.mktemp("granian"), always_replay=ALWAYS_REPLAY, server="granian") as started:
         yield started
 
 
-async def test_runs_that_come_and_go_while_it_leaves_cost_no_step(parts: World) -> None:
+async def test_runs_that_come_and_go_while_it_leaves_cost_no_step(parts: SweepWorld) -> None:
     asked = [asyncio.create_task(parts.ask(1900 + number, f"leaving {number}: hello")) for number in range(40)]
     for _ in range(3):
         await asyncio.sleep(0.15)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ALWAYS_REPLAY
 from tests.parts.board import Board, calls, start_board, text, until
-from tests.parts.restate import Reply, RestateServer, request
+from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
 
 Launch = Callable[..., Awaitable[Service]]
@@ -82,7 +82,7 @@ async def test_a_run_keeps_the_key_of_a_call_when_the_router_dies(board: Board) 
     assert len(jobs) == 1
 
 
-async def answer_of(board: Board, run: str) -> Reply:
+async def answer_of(board: Board, run: str) -> HttpReply:
     return await request("GET", f"{board.restate.ingress_url}/restate/attach/{run}", seconds=20)
 
 

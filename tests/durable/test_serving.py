@@ -20,7 +20,7 @@ INVOCATION = ("/invoke/Examples/echo", "application/vnd.restate.invocation.v6")
 HEALTH = ("/health", "application/json")
 
 
-class Client:
+class Http2Client:
     """One HTTP/2 connection by hand."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -62,9 +62,9 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(service: Service) -> AsyncGenerator[Client]:
+async def connected(service: Service) -> AsyncGenerator[Http2Client]:
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-    yield Client(reader, writer)
+    yield Http2Client(reader, writer)
     writer.close()
 
 
@@ -81,7 +81,7 @@ async def test_a_stream_that_is_refused_after_sigterm_does_not_cost_the_others_t
         await client.wait_for(PingAckReceived)
 
 
-async def refused_stream(client: Client) -> None:
+async def refused_stream(client: Http2Client) -> None:
     """Streams with data, one after the other, until the server has begun to leave and takes no more."""
     deadline = time.monotonic() + 3
     while time.monotonic() < deadline:

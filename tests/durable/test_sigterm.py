@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import ALWAYS_REPLAY
 from tests.sweep.points import Position
 from tests.sweep.sweep import EXIT_SECONDS, Sweep
-from tests.sweep.world import World, world
+from tests.sweep.world import SweepWorld, world
 
 SERVICES = ("router", "users", "tickets")
 IDLE_EXIT_SECONDS = 2.0
@@ -23,17 +23,17 @@ IN_FLIGHT = [
 
 
 @pytest.fixture(scope="module")
-async def parts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def parts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SweepWorld]:
     async with world(tmp_path_factory.mktemp("sigterm"), always_replay=ALWAYS_REPLAY) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def sweep(parts: World) -> Sweep:
+def sweep(parts: SweepWorld) -> Sweep:
     return Sweep(parts)
 
 
-async def exit_seconds(parts: World, name: str) -> float:
+async def exit_seconds(parts: SweepWorld, name: str) -> float:
     """Tells the service to leave and waits until it has, and another one is there."""
     told = time.time()
     parts.services[name].send(parts.services[name].program.stop_signal)
@@ -43,7 +43,7 @@ async def exit_seconds(parts: World, name: str) -> float:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_an_idle_service_leaves_at_once(parts: World, sweep: Sweep, name: str) -> None:
+async def test_an_idle_service_leaves_at_once(parts: SweepWorld, sweep: Sweep, name: str) -> None:
     await sweep.ask_without_fault()  # so that Restate holds a connection to it
     assert await exit_seconds(parts, name) < IDLE_EXIT_SECONDS
 
@@ -55,7 +55,9 @@ async def test_a_service_that_leaves_ends_what_it_was_at(sweep: Sweep, position:
     assert case.extra_paid_calls == 0
 
 
-async def test_a_model_call_longer_than_the_grace_is_the_only_step_that_is_repeated(parts: World, sweep: Sweep) -> None:
+async def test_a_model_call_longer_than_the_grace_is_the_only_step_that_is_repeated(
+    parts: SweepWorld, sweep: Sweep
+) -> None:
     case = sweep.next_case()
     case.allowed_extra_calls = 1
     script = case.script()

@@ -23,7 +23,7 @@ from standalone.ports import free_port
 from tests.parts.dying_tickets import POSITIONS
 from tests.parts.polling import eventually
 from tests.parts.postgres import PostgresServer
-from tests.parts.restate import Reply, RestateServer, request
+from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
 from tickets.model import CreateSupportTicket, Ticket
 from tickets.store import MIGRATIONS, TicketStore
@@ -36,7 +36,7 @@ Launch = Callable[..., Awaitable[Service]]
 
 
 @dataclass(frozen=True)
-class Database:
+class TicketsDatabase:
     """A fresh database with the schema `tickets`, and its URLs."""
 
     admin: str
@@ -57,7 +57,7 @@ class Database:
 
 
 @dataclass
-class Receiver:
+class WebhookReceiver:
     """What a webhook's receiver saw; answers 200 unless `replies` holds other statuses."""
 
     url: str
@@ -80,25 +80,25 @@ class Receiver:
 
 
 @pytest.fixture(scope="module")
-async def database(postgres: PostgresServer) -> Database:
+async def database(postgres: PostgresServer) -> TicketsDatabase:
     admin = postgres.database("tickets_test")
     await provision(admin, "tickets", dict.fromkeys(ROLES, "secret"))
     address = admin.split("@", 1)[1]
-    urls = Database(admin, *(f"postgresql://tickets_{role}:secret@{address}" for role in ROLES))
+    urls = TicketsDatabase(admin, *(f"postgresql://tickets_{role}:secret@{address}" for role in ROLES))
     assert await migrate(urls.owner, "tickets", MIGRATIONS) > 0
     return urls
 
 
 @pytest.fixture(scope="module")
-async def store(database: Database) -> AsyncIterator[TicketStore]:
+async def store(database: TicketsDatabase) -> AsyncIterator[TicketStore]:
     async with open_pool(database.app, "tickets") as pool:
         yield TicketStore(pool)
 
 
 @pytest.fixture(scope="module")
-async def receiver() -> AsyncIterator[Receiver]:
+async def receiver() -> AsyncIterator[WebhookReceiver]:
     port = free_port()
-    sink = Receiver(f"http://127.0.0.1:{port}/hook")
+    sink = WebhookReceiver(f"http://127.0.0.1:{port}/hook")
     app = web.Application()
     app.router.add_post("/hook", sink.take)
     runner = web.AppRunner(app)
@@ -109,7 +109,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @dataclass(frozen=True)
-class Desk:
+class TicketServices:
     """The ticket services behind Restate; in tests their private handlers are opened."""
 
     restate: RestateServer
@@ -119,11 +119,11 @@ class Desk:
             reply = await request("PATCH", f"{self.restate.admin_url}/services/{name}", {"public": True})
             assert reply.status_code == 200, reply.text
 
-    async def create(self, key: str | None = None, body: Any = BUG, caller: str = "") -> Reply:
+    async def create(self, key: str | None = None, body: Any = BUG, caller: str = "") -> HttpReply:
         told = {CALLER_HEADER: caller or user_of(body)}
         return await self.restate.call("SupportTicketWorkflow", "run", body, key=key or uuid.uuid4().hex, headers=told)
 
-    async def tool(self, handler: str, caller: str = "", **body: Any) -> Reply:
+    async def tool(self, handler: str, caller: str = "", **body: Any) -> HttpReply:
         return await self.restate.call("Tickets", handler, body, headers={CALLER_HEADER: caller or user_of(body)})
 
 
@@ -136,17 +136,17 @@ async def insert(store: TicketStore, key: str, new: CreateSupportTicket) -> Tick
 
 
 @pytest.fixture(scope="module")
-async def process(service: Launch, database: Database, receiver: Receiver) -> AsyncIterator[Service]:
+async def process(service: Launch, database: TicketsDatabase, receiver: WebhookReceiver) -> AsyncIterator[Service]:
     child = await service("tickets", DATABASE_URL=database.app, WEBHOOK_URL=receiver.url, WEBHOOK_SECRET=SECRET)
     yield child
     await child.stop()
 
 
 @pytest.fixture
-async def tickets(restate: RestateServer, process: Service) -> AsyncIterator[Desk]:
-    desk = Desk(restate)
-    await desk.register(process)
-    yield desk
+async def tickets(restate: RestateServer, process: Service) -> AsyncIterator[TicketServices]:
+    services = TicketServices(restate)
+    await services.register(process)
+    yield services
     await restate.wait_idle()
 
 
@@ -158,7 +158,7 @@ def new(user_id: str = "user_1", **changes: str) -> CreateSupportTicket:
 
 
 async def test_a_repeated_insert_changes_nothing_and_returns_the_same_ticket(
-    store: TicketStore, database: Database
+    store: TicketStore, database: TicketsDatabase
 ) -> None:
     key = uuid.uuid4().hex
     first = await insert(store, key, new())
@@ -166,7 +166,7 @@ async def test_a_repeated_insert_changes_nothing_and_returns_the_same_ticket(
     assert await database.count("tickets", key) == await database.count("audit", key) == 1
 
 
-async def test_twenty_inserts_at_once_make_one_ticket(store: TicketStore, database: Database) -> None:
+async def test_twenty_inserts_at_once_make_one_ticket(store: TicketStore, database: TicketsDatabase) -> None:
     key = uuid.uuid4().hex
     made = await asyncio.gather(*(insert(store, key, new()) for _ in range(20)))
     assert len({ticket.ticket_id for ticket in made}) == 1
@@ -186,7 +186,7 @@ async def test_the_due_time_counts_from_the_creation(store: TicketStore) -> None
     assert (ticket.sla_due_at - ticket.created_at).total_seconds() == 4 * 3600
 
 
-async def test_ids_grow_beyond_six_digits(store: TicketStore, database: Database) -> None:
+async def test_ids_grow_beyond_six_digits(store: TicketStore, database: TicketsDatabase) -> None:
     await database.rows("SELECT setval('tickets_number_seq', 1234566)")
     ticket = await insert(store, uuid.uuid4().hex, new())
     await database.rows("SELECT setval('tickets_number_seq', 1000)")
@@ -196,13 +196,13 @@ async def test_ids_grow_beyond_six_digits(store: TicketStore, database: Database
 # --- roles, migrations and row-level security -------------------------------------------------------------------
 
 
-async def test_migrating_again_changes_nothing(database: Database) -> None:
+async def test_migrating_again_changes_nothing(database: TicketsDatabase) -> None:
     env = {"MIGRATION_DATABASE_URL": database.owner}
     code, _, said = await command("migrate", **env)
     assert (code, json.loads(said)["applied"]) == (0, [])
 
 
-async def test_login_roles_are_neither_owner_nor_superuser(database: Database) -> None:
+async def test_login_roles_are_neither_owner_nor_superuser(database: TicketsDatabase) -> None:
     roles = await database.rows(
         "SELECT rolname, rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb AS strong FROM pg_roles "
         "WHERE rolname IN ('tickets_app', 'tickets_staff') ORDER BY rolname"
@@ -213,12 +213,14 @@ async def test_login_roles_are_neither_owner_nor_superuser(database: Database) -
 
 
 @pytest.mark.parametrize("user_id", [None, "", "user_3", "%"])
-async def test_nobody_sees_the_tickets_of_others(store: TicketStore, database: Database, user_id: str | None) -> None:
+async def test_nobody_sees_the_tickets_of_others(
+    store: TicketStore, database: TicketsDatabase, user_id: str | None
+) -> None:
     await insert(store, uuid.uuid4().hex, new("user_1"))
     assert await in_role(database.app, "SELECT * FROM tickets", user_id) == []
 
 
-async def test_the_owner_too_is_held_by_the_policies(store: TicketStore, database: Database) -> None:
+async def test_the_owner_too_is_held_by_the_policies(store: TicketStore, database: TicketsDatabase) -> None:
     await insert(store, uuid.uuid4().hex, new("user_1"))
     assert await in_role(database.owner, "SELECT * FROM tickets", "user_1") == []
 
@@ -244,12 +246,14 @@ async def test_the_owner_too_is_held_by_the_policies(store: TicketStore, databas
         ("staff", "DELETE FROM audit"),
     ],
 )
-async def test_a_role_can_do_nothing_but_its_work(database: Database, role: str, statement: str) -> None:
+async def test_a_role_can_do_nothing_but_its_work(database: TicketsDatabase, role: str, statement: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await in_role(getattr(database, role), statement, "user_1")
 
 
-async def test_whom_row_level_security_holds_still_counts_every_ticket(store: TicketStore, database: Database) -> None:
+async def test_whom_row_level_security_holds_still_counts_every_ticket(
+    store: TicketStore, database: TicketsDatabase
+) -> None:
     await insert(store, uuid.uuid4().hex, new("user_1"))
     await insert(store, uuid.uuid4().hex, new("user_2"))
     truth = await database.rows(
@@ -262,7 +266,7 @@ async def test_whom_row_level_security_holds_still_counts_every_ticket(store: Ti
     assert sum(row[2] for row in truth) >= 2
 
 
-async def test_counting_cannot_be_made_to_read_another_table(store: TicketStore, database: Database) -> None:
+async def test_counting_cannot_be_made_to_read_another_table(store: TicketStore, database: TicketsDatabase) -> None:
     await insert(store, uuid.uuid4().hex, new("user_1"))
     connection = await asyncpg.connect(database.app, server_settings={"search_path": "pg_temp, tickets"})
     counts = await connection.fetch("SELECT * FROM tickets.ticket_counts() ORDER BY state, priority")
@@ -271,7 +275,7 @@ async def test_counting_cannot_be_made_to_read_another_table(store: TicketStore,
     await connection.close()
 
 
-async def test_the_owner_counts_nothing_by_itself(store: TicketStore, database: Database) -> None:
+async def test_the_owner_counts_nothing_by_itself(store: TicketStore, database: TicketsDatabase) -> None:
     await insert(store, uuid.uuid4().hex, new("user_1"))
     assert await in_role(database.owner, "SELECT * FROM ticket_counts()", "user_1") == []
 
@@ -290,7 +294,7 @@ async def in_role(url: str, statement: str, user_id: str | None) -> list[asyncpg
 # --- the workflow ------------------------------------------------------------------------------------------------
 
 
-async def test_a_ticket_is_made_and_returned(tickets: Desk, database: Database) -> None:
+async def test_a_ticket_is_made_and_returned(tickets: TicketServices, database: TicketsDatabase) -> None:
     key = uuid.uuid4().hex
     reply = await tickets.create(key)
     assert reply.status_code == 200, reply.text
@@ -317,7 +321,7 @@ async def test_no_handler_can_be_reached_from_outside(restate: RestateServer, pr
 
 
 async def test_without_the_routers_binding_row_level_security_alone_keeps_callers_apart(
-    tickets: Desk, database: Database
+    tickets: TicketServices, database: TicketsDatabase
 ) -> None:
     mine = (await tickets.create(body=BUG | {"user_id": "user_mine"})).json()["ticket_id"]
     assert (
@@ -330,7 +334,7 @@ async def test_without_the_routers_binding_row_level_security_alone_keeps_caller
     assert await database.rows("SELECT 1 FROM tickets WHERE workflow_key = $1", "forged-key") == []
 
 
-async def test_the_tool_says_what_it_is(tickets: Desk) -> None:
+async def test_the_tool_says_what_it_is(tickets: TicketServices) -> None:
     reply = await request("GET", f"{tickets.restate.admin_url}/services/SupportTicketWorkflow/handlers/run")
     handler = reply.json()
     assert handler["metadata"]["tool.name"] == "create_support_ticket"
@@ -340,7 +344,7 @@ async def test_the_tool_says_what_it_is(tickets: Desk) -> None:
     assert all(property_["description"] for property_ in schema["properties"].values())
 
 
-async def test_the_receiver_can_verify_the_message(tickets: Desk, receiver: Receiver) -> None:
+async def test_the_receiver_can_verify_the_message(tickets: TicketServices, receiver: WebhookReceiver) -> None:
     ticket = (await tickets.create()).json()
     [(headers, body)] = await receiver.wait_for(ticket["ticket_id"], 1)
     message = Webhook(SECRET).verify(body, headers)
@@ -356,7 +360,9 @@ async def test_the_receiver_can_verify_the_message(tickets: Desk, receiver: Rece
     }
 
 
-async def test_a_failing_receiver_gets_the_same_message_again(tickets: Desk, receiver: Receiver) -> None:
+async def test_a_failing_receiver_gets_the_same_message_again(
+    tickets: TicketServices, receiver: WebhookReceiver
+) -> None:
     receiver.replies = [500, 429]
     ticket = (await tickets.create()).json()
     attempts = await receiver.wait_for(ticket["ticket_id"], 3)
@@ -367,19 +373,23 @@ async def test_a_failing_receiver_gets_the_same_message_again(tickets: Desk, rec
 
 
 @pytest.mark.parametrize("status", [302, 400, 410])
-async def test_a_receiver_that_refuses_is_not_asked_again(tickets: Desk, receiver: Receiver, status: int) -> None:
+async def test_a_receiver_that_refuses_is_not_asked_again(
+    tickets: TicketServices, receiver: WebhookReceiver, status: int
+) -> None:
     receiver.replies = [status]
     ticket = (await tickets.create()).json()
     await tickets.restate.wait_idle()
     assert len(receiver.of(ticket["ticket_id"])) == 1
 
 
-async def test_without_a_webhook_nothing_is_sent(restate: RestateServer, service: Launch, database: Database) -> None:
-    desk = Desk(restate)
+async def test_without_a_webhook_nothing_is_sent(
+    restate: RestateServer, service: Launch, database: TicketsDatabase
+) -> None:
+    services = TicketServices(restate)
     child = await service("tickets", DATABASE_URL=database.app)
-    await desk.register(child)
+    await services.register(child)
     key = uuid.uuid4().hex
-    assert (await desk.create(key)).status_code == 200
+    assert (await services.create(key)).status_code == 200
     entries = await restate.query(
         "select j.entry_type from sys_journal j join sys_invocation i on i.id = j.id "
         f"where i.target_service_key = '{key}'"
@@ -391,7 +401,12 @@ async def test_without_a_webhook_nothing_is_sent(restate: RestateServer, service
 
 @pytest.mark.parametrize("position", POSITIONS)
 async def test_a_crash_leaves_one_ticket_and_one_message_id(
-    restate: RestateServer, service: Launch, database: Database, receiver: Receiver, tmp_path: Path, position: str
+    restate: RestateServer,
+    service: Launch,
+    database: TicketsDatabase,
+    receiver: WebhookReceiver,
+    tmp_path: Path,
+    position: str,
 ) -> None:
     key, died = uuid.uuid4().hex, tmp_path / "died"
     child = await service(
@@ -402,9 +417,9 @@ async def test_a_crash_leaves_one_ticket_and_one_message_id(
         WEBHOOK_URL=receiver.url,
         WEBHOOK_SECRET=SECRET,
     )
-    desk = Desk(restate)
-    await desk.register(child)
-    answer = asyncio.create_task(desk.create(key))
+    services = TicketServices(restate)
+    await services.register(child)
+    answer = asyncio.create_task(services.create(key))
     await asyncio.wait_for(child.wait(), 30)
     assert died.read_text() == position
     await child.start()
@@ -418,7 +433,7 @@ async def test_a_crash_leaves_one_ticket_and_one_message_id(
 
 
 async def test_a_ticket_is_made_when_the_database_comes_back(
-    tickets: Desk, database: Database, postgres: PostgresServer
+    tickets: TicketServices, database: TicketsDatabase, postgres: PostgresServer
 ) -> None:
     key = uuid.uuid4().hex
     assert (await tickets.create()).status_code == 200
@@ -447,7 +462,9 @@ async def test_a_ticket_is_made_when_the_database_comes_back(
         (BUG | {"description": "x" * 70_000}, 413, None),
     ],
 )
-async def test_bad_input_is_refused_at_once(tickets: Desk, body: Any, status: int, field_: str | None) -> None:
+async def test_bad_input_is_refused_at_once(
+    tickets: TicketServices, body: Any, status: int, field_: str | None
+) -> None:
     key = uuid.uuid4().hex
     reply = await tickets.create(key, body)
     assert reply.status_code == status, reply.text
@@ -460,7 +477,7 @@ async def test_bad_input_is_refused_at_once(tickets: Desk, body: Any, status: in
 # --- the reading tools -------------------------------------------------------------------------------------------
 
 
-async def test_a_caller_reads_only_tickets_of_their_own(tickets: Desk) -> None:
+async def test_a_caller_reads_only_tickets_of_their_own(tickets: TicketServices) -> None:
     alice, bob = uuid.uuid4().hex, uuid.uuid4().hex
     made = [(await tickets.create(body=BUG | {"user_id": alice})).json()["ticket_id"] for _ in range(3)]
     listed = (await tickets.tool("list_my_tickets", user_id=alice, limit=2)).json()
@@ -471,7 +488,7 @@ async def test_a_caller_reads_only_tickets_of_their_own(tickets: Desk) -> None:
     assert got["description"] == BUG["description"]
 
 
-async def test_the_ticket_of_another_is_refused_like_one_that_never_was(tickets: Desk) -> None:
+async def test_the_ticket_of_another_is_refused_like_one_that_never_was(tickets: TicketServices) -> None:
     ticket_id = (await tickets.create()).json()["ticket_id"]
     others = await tickets.tool("get_ticket", user_id="user_2", ticket_id=ticket_id)
     unknown = await tickets.tool("get_ticket", user_id="user_2", ticket_id="TCK-999999")
@@ -482,7 +499,7 @@ async def test_the_ticket_of_another_is_refused_like_one_that_never_was(tickets:
 # --- the staff's command -----------------------------------------------------------------------------------------
 
 
-async def staff(database: Database, *arguments: str) -> tuple[int, str, str]:
+async def staff(database: TicketsDatabase, *arguments: str) -> tuple[int, str, str]:
     return await command("staff", *arguments, STAFF_DATABASE_URL=database.staff, USER="dana")
 
 
@@ -497,7 +514,7 @@ async def command(*arguments: str, **env: str) -> tuple[int, str, str]:
     return child.returncode or 0, out.decode(), err.decode()
 
 
-async def test_the_staff_list_assign_show_and_close(store: TicketStore, database: Database) -> None:
+async def test_the_staff_list_assign_show_and_close(store: TicketStore, database: TicketsDatabase) -> None:
     ticket_id = (await insert(store, uuid.uuid4().hex, new("user_9"))).ticket_id
 
     _, listed, _ = await staff(database, "list", "--user", "user_9")
@@ -519,7 +536,7 @@ async def test_the_staff_list_assign_show_and_close(store: TicketStore, database
     assert await staff(database, "list", "--user", "user_9") == (0, "no tickets\n", "")
 
 
-async def test_a_change_that_cannot_be_made_is_one_clear_line(store: TicketStore, database: Database) -> None:
+async def test_a_change_that_cannot_be_made_is_one_clear_line(store: TicketStore, database: TicketsDatabase) -> None:
     ticket_id = (await insert(store, uuid.uuid4().hex, new())).ticket_id
     await staff(database, "assign", ticket_id, "erik")
     assert await staff(database, "assign", ticket_id, "fay") == (
@@ -536,7 +553,9 @@ async def test_a_change_that_cannot_be_made_is_one_clear_line(store: TicketStore
     assert [event["action"] for event in events] == ["create", "assign", "assign", "close"]
 
 
-async def test_two_people_who_take_a_ticket_at_once_do_not_both_get_it(store: TicketStore, database: Database) -> None:
+async def test_two_people_who_take_a_ticket_at_once_do_not_both_get_it(
+    store: TicketStore, database: TicketsDatabase
+) -> None:
     ticket_id = (await insert(store, uuid.uuid4().hex, new())).ticket_id
     codes = [
         code for code, _, _ in await asyncio.gather(*(staff(database, "assign", ticket_id, n) for n in ("a", "b")))
@@ -544,7 +563,7 @@ async def test_two_people_who_take_a_ticket_at_once_do_not_both_get_it(store: Ti
     assert sorted(codes) == [0, 1]
 
 
-async def test_overdue_tickets_are_marked_and_stand_first(store: TicketStore, database: Database) -> None:
+async def test_overdue_tickets_are_marked_and_stand_first(store: TicketStore, database: TicketsDatabase) -> None:
     user = uuid.uuid4().hex
     early, late = [(await insert(store, uuid.uuid4().hex, new(user))).ticket_id for _ in range(2)]
     await database.rows("UPDATE tickets SET sla_due_at = now() - interval '65 min' WHERE ticket_id = $1", late)
@@ -555,7 +574,7 @@ async def test_overdue_tickets_are_marked_and_stand_first(store: TicketStore, da
     assert early not in (await staff(database, "list", "--overdue", "--user", user))[1]
 
 
-async def test_the_customers_text_cannot_command_the_terminal(store: TicketStore, database: Database) -> None:
+async def test_the_customers_text_cannot_command_the_terminal(store: TicketStore, database: TicketsDatabase) -> None:
     text = "\x1b]0;owned\x07\x1b[2J\u202e line"
     ticket_id = (await insert(store, uuid.uuid4().hex, new("user_8", subject=text, description=text))).ticket_id
     for arguments in (("show", ticket_id), ("list", "--user", "user_8")):
@@ -564,8 +583,8 @@ async def test_the_customers_text_cannot_command_the_terminal(store: TicketStore
         assert all(character.isprintable() or character == "\n" for character in out)
 
 
-async def test_a_database_that_is_away_is_one_line_for_the_staff(database: Database) -> None:
-    away = Database("", "", "", f"postgresql://tickets_staff:secret@127.0.0.1:{free_port()}/x")
+async def test_a_database_that_is_away_is_one_line_for_the_staff(database: TicketsDatabase) -> None:
+    away = TicketsDatabase("", "", "", f"postgresql://tickets_staff:secret@127.0.0.1:{free_port()}/x")
     code, out, err = await staff(away, "list")
     assert (code, out) == (1, "")
     assert err.startswith("setting STAFF_DATABASE_URL: ")
@@ -576,7 +595,7 @@ async def test_a_database_that_is_away_is_one_line_for_the_staff(database: Datab
 
 
 async def test_a_ticket_asked_for_while_the_database_is_read_only_is_made_once_when_it_is_not(
-    tickets: Desk, database: Database, process: Service
+    tickets: TicketServices, database: TicketsDatabase, process: Service
 ) -> None:
     key, name = uuid.uuid4().hex, database.admin.rsplit("/", 1)[1]
     await database.rows(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -593,7 +612,7 @@ async def test_a_ticket_asked_for_while_the_database_is_read_only_is_made_once_w
     assert await database.count("tickets", key) == await database.count("audit", key) == 1
 
 
-async def writable(database: Database, name: str) -> None:
+async def writable(database: TicketsDatabase, name: str) -> None:
     """As a connection that may still write: the database's own setting holds for whoever comes later."""
     connection = await asyncpg.connect(database.admin, server_settings={"default_transaction_read_only": "off"})
     await connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")

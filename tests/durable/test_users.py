@@ -15,7 +15,7 @@ from runtime.postgres import Pool, caller_transaction, migrate, open_pool, provi
 from tests.conftest import ONCE
 from tests.parts.otlp import ReceivedSpan, Receiver
 from tests.parts.postgres import PostgresServer
-from tests.parts.restate import Reply, RestateServer, request
+from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
 from users import store
 from users.demo import demo_customers
@@ -27,7 +27,7 @@ NOBODYS_TABLES = {"plans", "plan_limits", "schema_migrations"}
 """The only tables without anybody's data."""
 
 
-class Database:
+class UsersDatabase:
     """A database with the schema `users`: its superuser, and the URLs of the two roles."""
 
     def __init__(self, postgres: PostgresServer) -> None:
@@ -63,21 +63,21 @@ class Database:
 
 
 @pytest.fixture(scope="module")
-async def database(postgres: PostgresServer) -> Database:
-    database = Database(postgres)
+async def database(postgres: PostgresServer) -> UsersDatabase:
+    database = UsersDatabase(postgres)
     await database.build()
     return database
 
 
 @pytest.fixture(scope="module")
-async def pool(database: Database) -> AsyncIterator[Pool]:
+async def pool(database: UsersDatabase) -> AsyncIterator[Pool]:
     async with open_pool(database.app_url, "users") as pool:
         yield pool
 
 
 @pytest.fixture(scope="module")
 async def users(
-    database: Database, restate: RestateServer, service: Callable[..., Awaitable[Service]]
+    database: UsersDatabase, restate: RestateServer, service: Callable[..., Awaitable[Service]]
 ) -> AsyncIterator[Service]:
     """The service, registered; its private handlers are opened so that a test can call them through the ingress."""
     users = await service("users", DATABASE_URL=database.app_url, EXPORT_SECONDS="1")
@@ -88,11 +88,11 @@ async def users(
     await users.stop()
 
 
-async def ask(restate: RestateServer, user_id: str, **arguments: Any) -> Reply:
+async def ask(restate: RestateServer, user_id: str, **arguments: Any) -> HttpReply:
     return await call(restate, "UserDatabase/query_user_database", user_id, **arguments)
 
 
-async def call(restate: RestateServer, target: str, user_id: str, caller: str = "", **arguments: Any) -> Reply:
+async def call(restate: RestateServer, target: str, user_id: str, caller: str = "", **arguments: Any) -> HttpReply:
     service, handler = target.split("/")
     told = {CALLER_HEADER: caller or user_id}
     return await restate.call(service, handler, {"user_id": user_id, **arguments}, headers=told)
@@ -108,7 +108,7 @@ async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 20) ->
 # What is stored
 
 
-async def test_every_table_with_customers_data_has_forced_row_level_security(database: Database) -> None:
+async def test_every_table_with_customers_data_has_forced_row_level_security(database: UsersDatabase) -> None:
     forced = await database.fetch(
         "SELECT relname FROM pg_class WHERE relnamespace = 'users'::regnamespace AND relkind = 'r' "
         "AND relrowsecurity AND relforcerowsecurity"
@@ -116,7 +116,7 @@ async def test_every_table_with_customers_data_has_forced_row_level_security(dat
     assert {row[0] for row in forced} == await database.tables() - NOBODYS_TABLES
 
 
-async def test_a_wrong_query_shows_only_the_callers_rows(database: Database, pool: Pool) -> None:
+async def test_a_wrong_query_shows_only_the_callers_rows(database: UsersDatabase, pool: Pool) -> None:
     for table in await database.tables() - NOBODYS_TABLES:
         async with caller_transaction(pool, BY_CONTRACT) as db:
             rows = await db.fetch(f"SELECT * FROM {table}")
@@ -127,7 +127,7 @@ async def test_a_wrong_query_shows_only_the_callers_rows(database: Database, poo
 
 
 @pytest.mark.parametrize("user_id", [None, ""])
-async def test_without_a_caller_nothing_is_seen(database: Database, user_id: str | None) -> None:
+async def test_without_a_caller_nothing_is_seen(database: UsersDatabase, user_id: str | None) -> None:
     connection = await asyncpg.connect(database.app_url, server_settings={"search_path": "users"})
     if user_id is not None:
         await connection.execute("SELECT set_config('app.user_id', $1, false)", user_id)
@@ -143,13 +143,13 @@ async def test_the_caller_of_one_transaction_is_forgotten_in_the_next(pool: Pool
         assert await connection.fetch("SELECT * FROM customers") == []
 
 
-async def test_the_owner_is_bound_by_row_level_security_too(database: Database) -> None:
+async def test_the_owner_is_bound_by_row_level_security_too(database: UsersDatabase) -> None:
     connection = await asyncpg.connect(database.owner_url, server_settings={"search_path": "users"})
     assert await connection.fetch("SELECT * FROM customers") == []
     await connection.close()
 
 
-async def test_the_login_role_is_neither_owner_nor_superuser(database: Database) -> None:
+async def test_the_login_role_is_neither_owner_nor_superuser(database: UsersDatabase) -> None:
     [role] = await database.fetch("SELECT * FROM pg_roles WHERE rolname = 'users_app'")
     assert not any((role["rolsuper"], role["rolbypassrls"], role["rolcreaterole"], role["rolcreatedb"]))
     owned = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'users'::regnamespace"
@@ -157,7 +157,7 @@ async def test_the_login_role_is_neither_owner_nor_superuser(database: Database)
     assert await database.fetch("SELECT FROM pg_auth_members WHERE member = 'users_app'::regrole") == []
 
 
-async def test_the_login_role_may_only_read(database: Database, pool: Pool) -> None:
+async def test_the_login_role_may_only_read(database: UsersDatabase, pool: Pool) -> None:
     for table, privilege in product(await database.tables(), ("INSERT", "UPDATE", "DELETE", "TRUNCATE")):
         [row] = await database.fetch("SELECT has_table_privilege('users_app', $1, $2)", table, privilege)
         assert not row[0], (table, privilege)
@@ -165,7 +165,7 @@ async def test_the_login_role_may_only_read(database: Database, pool: Pool) -> N
         await pool.execute("CREATE TABLE own (n int)")
 
 
-async def test_seeding_twice_changes_nothing(database: Database) -> None:
+async def test_seeding_twice_changes_nothing(database: UsersDatabase) -> None:
     before = await database.snapshot()
     await store.replace_customers(database.owner_url, demo_customers(NOW))
     assert await database.snapshot() == before
@@ -195,7 +195,7 @@ INJECTIONS = [
 ]
 
 
-async def test_injected_sql_finds_nothing_and_changes_nothing(database: Database, pool: Pool) -> None:
+async def test_injected_sql_finds_nothing_and_changes_nothing(database: UsersDatabase, pool: Pool) -> None:
     assert len(INJECTIONS) >= 500
     before = await database.snapshot()
     for payload in INJECTIONS:
@@ -283,7 +283,7 @@ async def test_it_tells_whether_a_customer_exists(
 
 
 async def test_a_query_in_flight_outlives_a_crash_of_the_database(
-    users: Service, restate: RestateServer, postgres: PostgresServer, database: Database
+    users: Service, restate: RestateServer, postgres: PostgresServer, database: UsersDatabase
 ) -> None:
     blocker = await asyncpg.connect(database.admin_url)
     await blocker.execute("BEGIN; LOCK TABLE users.customers")
@@ -347,7 +347,7 @@ async def test_the_model_is_offered_two_tools_that_are_bound_to_the_caller(
 
 @ONCE
 async def test_its_sql_hangs_below_the_call_and_carries_no_values(
-    database: Database, restate: RestateServer, service: Callable[..., Awaitable[Service]]
+    database: UsersDatabase, restate: RestateServer, service: Callable[..., Awaitable[Service]]
 ) -> None:
     collector = Receiver()
     await collector.start()

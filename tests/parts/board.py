@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from tests.parts.restate import Reply, RestateServer, request
+from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
 
 USER = "user_12345"
@@ -63,7 +63,7 @@ class Board:
         messages = (await self.conversation(match))["messages"]
         return [json.loads(message["content"]) for message in messages if message["role"] == "tool"]
 
-    async def ask(self, message: str, user_id: str = USER, **options: Any) -> Reply:
+    async def ask(self, message: str, user_id: str = USER, **options: Any) -> HttpReply:
         return await self.restate.call("ToolRouter", "route", {"message": message, "user_id": user_id}, **options)
 
     async def answer(self, message: str, user_id: str = USER, **options: Any) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Named(BaseModel):
     name: str = Field(description="Which counter.")
 
 
-class Said(BaseModel):
+class Echo(BaseModel):
     said: Any
     user_id: str = ""
     key: str = ""
@@ -55,16 +55,16 @@ jobs = restate.Workflow("Jobs", ingress_private=True, invocation_retry_policy=RE
 
 @examples.handler(metadata=TOOL | {"tool.readonly": "true"}, input_serde=RAW)
 @checked
-async def echo(ctx: restate.Context, say: Say) -> Said:
+async def echo(ctx: restate.Context, say: Say) -> Echo:
     """Repeats a text."""
-    return Said(said=say.text)
+    return Echo(said=say.text)
 
 
 @examples.handler(metadata=TOOL | {"tool.bind": "user_id=caller.user_id"}, input_serde=RAW)
 @checked
-async def who(ctx: restate.Context, bound: Bound) -> Said:
+async def who(ctx: restate.Context, bound: Bound) -> Echo:
     """Says who the caller is."""
-    return Said(said=bound.text, user_id=bound.user_id)
+    return Echo(said=bound.text, user_id=bound.user_id)
 
 
 @examples.handler(input_serde=RAW)
@@ -76,70 +76,70 @@ async def no_customer(ctx: restate.Context, bound: Bound) -> Known:
 
 @examples.handler(metadata=TOOL | {"tool.readonly": "true", "tool.timeout": "1"}, input_serde=RAW)
 @checked
-async def slow_read(ctx: restate.Context, wait: Wait) -> Said:
+async def slow_read(ctx: restate.Context, wait: Wait) -> Echo:
     """Reads slowly."""
     await ctx.sleep(timedelta(seconds=wait.seconds))
-    return Said(said="read")
+    return Echo(said="read")
 
 
 @examples.handler(metadata=TOOL | {"tool.timeout": "1"}, input_serde=RAW)
 @checked
-async def slow_effect(ctx: restate.Context, wait: Wait) -> Said:
+async def slow_effect(ctx: restate.Context, wait: Wait) -> Echo:
     """Does something slowly."""
     await ctx.sleep(timedelta(seconds=wait.seconds))
-    return Said(said="done")
+    return Echo(said="done")
 
 
 @examples.handler(metadata=TOOL, input_serde=RAW)
 @checked
-async def long_effect(ctx: restate.Context, wait: Wait) -> Said:
+async def long_effect(ctx: restate.Context, wait: Wait) -> Echo:
     """Does something that takes long."""
     await ctx.sleep(timedelta(seconds=wait.seconds))
-    return Said(said="done")
+    return Echo(said="done")
 
 
 @examples.handler(metadata=TOOL | {"tool.readonly": "true"}, input_serde=RAW)
 @checked
-async def long_read(ctx: restate.Context, wait: Wait) -> Said:
+async def long_read(ctx: restate.Context, wait: Wait) -> Echo:
     """Reads something that takes long."""
     await ctx.sleep(timedelta(seconds=wait.seconds))
-    return Said(said="read")
+    return Echo(said="read")
 
 
 @examples.handler(metadata=TOOL | {"tool.mode": "send"}, input_serde=RAW)
 @checked
-async def start_export(ctx: restate.Context, wait: Wait) -> Said:
+async def start_export(ctx: restate.Context, wait: Wait) -> Echo:
     """Starts an export that takes a while."""
     await ctx.sleep(timedelta(seconds=wait.seconds))
-    return Said(said="exported")
+    return Echo(said="exported")
 
 
 @examples.handler(metadata=TOOL, input_serde=RAW)
 @checked
-async def refuse(ctx: restate.Context, say: Say) -> Said:
+async def refuse(ctx: restate.Context, say: Say) -> Echo:
     """Refuses."""
     raise Refused(409, "conflict", "that text is taken", "text")
 
 
 @examples.handler(metadata=TOOL, input_serde=RAW)
 @checked
-async def refuse_at_length(ctx: restate.Context, size: Size) -> Said:
+async def refuse_at_length(ctx: restate.Context, size: Size) -> Echo:
     """Refuses with a lot of words."""
     raise Refused(422, "refused", "x" * size.size)
 
 
 @examples.handler(metadata=TOOL, input_serde=RAW)
 @checked
-async def break_down(ctx: restate.Context, say: Say) -> Said:
+async def break_down(ctx: restate.Context, say: Say) -> Echo:
     """Breaks down with a message that nobody outside should read."""
     raise restate.TerminalError("secret: /srv/app.py line 3", status_code=500)
 
 
 @examples.handler(metadata=TOOL | {"tool.max_result_bytes": "1000"}, input_serde=RAW)
 @checked
-async def large(ctx: restate.Context, size: Size) -> Said:
+async def large(ctx: restate.Context, size: Size) -> Echo:
     """Returns a lot."""
-    return Said(said="x" * size.size, ticket_id="TCK-LARGE")
+    return Echo(said="x" * size.size, ticket_id="TCK-LARGE")
 
 
 HOSTILE_RESULTS = {
@@ -161,32 +161,32 @@ async def hostile_result(ctx: restate.Context, say: Say) -> bytes:
 
 @examples.handler(metadata=TOOL | {"tool.roles": "staff"}, input_serde=RAW)
 @checked
-async def staff_only(ctx: restate.Context, say: Say) -> Said:
+async def staff_only(ctx: restate.Context, say: Say) -> Echo:
     """For staff."""
-    return Said(said=say.text)
+    return Echo(said=say.text)
 
 
 @counters.handler(metadata=TOOL | {"tool.key": "argument:name"}, input_serde=RAW)
 @checked
-async def count(ctx: restate.ObjectContext, named: Named) -> Said:
+async def count(ctx: restate.ObjectContext, named: Named) -> Echo:
     """Counts how often a name was counted."""
     number = (await ctx.get("n", type_hint=int) or 0) + 1
     ctx.set("n", number)
-    return Said(said=number, key=ctx.key())
+    return Echo(said=number, key=ctx.key())
 
 
 @counters.handler(metadata=TOOL | {"tool.key": "caller.user_id"}, input_serde=RAW)
 @checked
-async def count_mine(ctx: restate.ObjectContext, say: Say) -> Said:
+async def count_mine(ctx: restate.ObjectContext, say: Say) -> Echo:
     """Counts for the caller."""
-    return Said(said=say.text, key=ctx.key())
+    return Echo(said=say.text, key=ctx.key())
 
 
 @jobs.main(metadata=TOOL | {"tool.name": "run_job"}, input_serde=RAW)
 @checked
-async def run(ctx: restate.WorkflowContext, say: Say) -> Said:
+async def run(ctx: restate.WorkflowContext, say: Say) -> Echo:
     """Runs a job."""
-    return Said(said=say.text, key=ctx.key(), ticket_id="TCK-1")
+    return Echo(said=say.text, key=ctx.key(), ticket_id="TCK-1")
 
 
 async def main() -> None:

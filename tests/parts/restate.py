@@ -20,7 +20,7 @@ PARTITIONS = 4
 
 
 @dataclass(frozen=True)
-class Reply:
+class HttpReply:
     """What the ingress or the admin API answered."""
 
     status_code: int
@@ -85,7 +85,7 @@ class RestateServer(Restate):
         headers: Mapping[str, str] | None = None,
         send: bool = False,
         seconds: float = 60,
-    ) -> Reply:
+    ) -> HttpReply:
         """One call through the ingress. A body of bytes goes as it is, anything else as JSON."""
         path = "/".join(part for part in (service, key, handler) if part is not None)
         sent = dict(headers or {}) | ({"Idempotency-Key": idempotency_key} if idempotency_key else {})
@@ -107,7 +107,7 @@ class RestateServer(Restate):
 
 async def request(
     method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None, *, seconds: float = 60
-) -> Reply:
+) -> HttpReply:
     """One HTTP request on a connection of its own."""
     sent = dict(headers or {})
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
@@ -119,4 +119,4 @@ async def request(
         aiohttp.ClientSession(timeout=timeout, skip_auto_headers=skip) as http,
         http.request(method, url, data=data, headers=sent) as reply,
     ):
-        return Reply(reply.status, await reply.text(), dict(reply.headers))
+        return HttpReply(reply.status, await reply.text(), dict(reply.headers))

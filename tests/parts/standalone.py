@@ -13,7 +13,7 @@ import psutil
 from standalone.ports import free_port
 from standalone.process import MARK
 from standalone.settings import StandaloneSettings
-from tests.parts.restate import TOOLS_DIR, Reply, request
+from tests.parts.restate import TOOLS_DIR, HttpReply, request
 
 READY = "Where to go on"
 PROGRAMS = {"restate-server": "restate", "prometheus": "prometheus"}
@@ -113,10 +113,10 @@ class Standalone:
             check=False,
         )
 
-    async def ingress(self, path: str, body: object, **headers: str) -> Reply:
+    async def ingress(self, path: str, body: object, **headers: str) -> HttpReply:
         return await request("POST", f"http://127.0.0.1:{self.ports['RESTATE_INGRESS_PORT']}{path}", body, headers)
 
-    async def attach(self, invocation: str) -> Reply:
+    async def attach(self, invocation: str) -> HttpReply:
         """Waits for the end of a run and returns its answer."""
         return await request(
             "GET", f"http://127.0.0.1:{self.ports['RESTATE_INGRESS_PORT']}/restate/attach/{invocation}"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tests.parts.restate import Reply
+from tests.parts.restate import HttpReply
 from tests.sweep.points import Fault, Position
 from tests.sweep.spans import LogicalSpans
-from tests.sweep.world import DRAIN_SECONDS, World
+from tests.sweep.world import DRAIN_SECONDS, SweepWorld
 
 Victim = Literal["service", "restate", "postgres", "sigterm"]
 """What is killed: the service that stands there, restate-server, PostgreSQL; `sigterm` asks the service to leave."""
@@ -67,7 +67,7 @@ class Case:
 class Sweep:
     """Asks one question after the other, each with its fault."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SweepWorld) -> None:
         self._world = world
         self._cases: list[Case] = []
         self._spans = LogicalSpans(world.receiver)
@@ -160,7 +160,7 @@ class Sweep:
         await self._check_failures(case)
         case.violations += await self._spans.complaints()
 
-    def _check_answer(self, case: Case, reply: Reply) -> None:
+    def _check_answer(self, case: Case, reply: HttpReply) -> None:
         case.lost += reply.status_code != 200
         case.require(reply.status_code == 200, f"status {reply.status_code}: {reply.text}")
         answer = reply.json()

@@ -21,7 +21,7 @@ from standalone.process import Process
 from standalone.restate import tracing
 from tests.parts.otlp import Receiver
 from tests.parts.postgres import PostgresServer
-from tests.parts.restate import Reply, RestateServer, request
+from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
 from tests.sweep.points import Orders
 
@@ -61,19 +61,19 @@ class Outside:
 
 @asynccontextmanager
 async def outside() -> AsyncGenerator[Outside]:
-    world = Outside()
+    made = Outside()
     app = web.Application()
-    app.add_routes([web.get("/summary.json", world.status), web.post("/webhook", world.webhook)])
+    app.add_routes([web.get("/summary.json", made.status), web.post("/webhook", made.webhook)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    world.url = f"http://127.0.0.1:{port}"
-    yield world
+    made.url = f"http://127.0.0.1:{port}"
+    yield made
     await runner.cleanup()
 
 
-class World:
+class SweepWorld:
     """The parts. `start` makes them and keeps each running until the stack unwinds."""
 
     def __init__(
@@ -189,7 +189,7 @@ class World:
         reply = await request("POST", f"{self.model.url}/admin/script", {"match": message, "replies": replies})
         assert reply.status_code == 200, reply.text
 
-    async def ask(self, number: int, message: str) -> Reply:
+    async def ask(self, number: int, message: str) -> HttpReply:
         """As a client should: with an idempotency key, again and again until there is an answer.
 
         Each number is another customer, so that none is known to the router already.
@@ -255,8 +255,8 @@ async def _tried(condition: Callable[[], Awaitable[bool]]) -> bool:
 
 
 @asynccontextmanager
-async def world(folder: Path, *, always_replay: bool = False, server: str = "") -> AsyncGenerator[World]:
+async def world(folder: Path, *, always_replay: bool = False, server: str = "") -> AsyncGenerator[SweepWorld]:
     async with outside() as out, AsyncExitStack() as stack:
-        made = World(folder, out, stack, always_replay=always_replay, server=server)
+        made = SweepWorld(folder, out, stack, always_replay=always_replay, server=server)
         await made.start()
         yield made

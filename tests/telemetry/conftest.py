@@ -22,7 +22,7 @@ from tests.parts.otlp import Receiver
 from tests.parts.polling import eventually
 from tests.parts.postgres import PostgresServer
 from tests.parts.prometheus import PrometheusServer, need_prometheus
-from tests.parts.restate import Reply, RestateServer, request
+from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
 from tests.telemetry import scaled
 from tests.telemetry.scaled import Rule, rule_of
@@ -158,7 +158,7 @@ class Stage:
 
     # --- what happens --------------------------------------------------------------------------------------------
 
-    async def ask(self, message: str, user_id: str = USER) -> Reply:
+    async def ask(self, message: str, user_id: str = USER) -> HttpReply:
         return await self.restate.call("ToolRouter", "route", {"message": message, "user_id": user_id})
 
     async def outcome(self, message: str, user_id: str = USER) -> str:

@@ -26,7 +26,7 @@ from tests.conftest import start
 from tests.parts.board import Board, calls, text, until
 from tests.parts.otlp import ReceivedSpan, Receiver
 from tests.parts.postgres import PostgresServer
-from tests.parts.restate import Reply, RestateServer, request
+from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
 from users import store
 from users.demo import demo_customers
@@ -53,7 +53,7 @@ OPT_IN = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
 @dataclass
-class World:
+class CanaryWorld:
     """Running parts, the strings that went into them, and what came out."""
 
     board: Board
@@ -74,7 +74,7 @@ class World:
         claims = {"sub": self["sub"], "aud": "switchboard", "exp": time.time() + 600, "email": self["claim"]}
         return jwt.encode(claims | {"roles": [self["role"]]}, self.key, "HS256")
 
-    async def ask(self, *replies: dict[str, Any], **options: Any) -> Reply:
+    async def ask(self, *replies: dict[str, Any], **options: Any) -> HttpReply:
         topic = f"topic {token_hex(8)}"
         script = {"match": topic, "replies": list(replies)}
         reply = await request("POST", f"{self.board.model.url}/admin/script", script)
@@ -136,7 +136,7 @@ async def webhooks() -> AsyncIterator[str]:
 @pytest.fixture(scope="module")
 async def world(
     tmp_path_factory: pytest.TempPathFactory, service: Launch, spans: Receiver, webhooks: str
-) -> AsyncIterator[World]:
+) -> AsyncIterator[CanaryWorld]:
     folder = tmp_path_factory.mktemp("canaries")
     canaries = {name: f"canary{token_hex(8)}" for name in INPUTS}
     tracing = {"RESTATE_TRACING_ENDPOINT": f"otlp+{spans.url}/v1/traces"}
@@ -160,7 +160,7 @@ async def build(
     spans: Receiver,
     webhooks: str,
     canaries: dict[str, str],
-) -> World:
+) -> CanaryWorld:
     rooms: dict[str, Service] = {}
     metrics: dict[str, int] = {}
     collector = {
@@ -175,7 +175,7 @@ async def build(
 
     model = await launch("demo_model")
     board = Board(restate, model, model, model, model, launch)
-    world = World(
+    world = CanaryWorld(
         board, spans, database, canaries, rooms, metrics, key=f"{canaries['caller_key']}-of-32-bytes-and-more"
     )
     urls = await databases(world)
@@ -206,7 +206,7 @@ async def build(
     return world
 
 
-async def databases(world: World) -> dict[str, dict[str, str]]:
+async def databases(world: CanaryWorld) -> dict[str, dict[str, str]]:
     """Schemas made by the rooms' own commands, and a customer whose rows hold canaries."""
     settings: dict[str, dict[str, str]] = {}
     for room, kinds in {"users": ("owner", "app"), "tickets": ("owner", "app", "staff")}.items():
@@ -226,7 +226,7 @@ async def databases(world: World) -> dict[str, dict[str, str]]:
     return settings
 
 
-def customer(world: World) -> store.Rows:
+def customer(world: CanaryWorld) -> store.Rows:
     told = json.dumps(demo_customers(datetime.now(UTC))["user_12345"], default=str)
     rows = json.loads(told.replace("user_12345", world["sub"]))
     rows["customers"][0] |= {"name": world["row_name"], "email": f"{world['row_email']}@example.org"}
@@ -237,7 +237,7 @@ def customer(world: World) -> store.Rows:
     return rows
 
 
-async def command(world: World, room: str, name: str, **env: str) -> int:
+async def command(world: CanaryWorld, room: str, name: str, **env: str) -> int:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", room, name), env=os.environ | env, stderr=asyncio.subprocess.PIPE
     )
@@ -255,7 +255,7 @@ async def offered(registry: Service) -> bool:
 # --- what happens in it --------------------------------------------------------------------------------------------
 
 
-async def drive(world: World) -> None:
+async def drive(world: CanaryWorld) -> None:
     await ask_well(world)
     await ask_badly(world)
     await let_tools_fail(world)
@@ -269,13 +269,13 @@ async def drive(world: World) -> None:
     await world.spans.named("Notifier/deliver")
 
 
-def helpful(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
+def helpful(world: CanaryWorld) -> tuple[dict[str, Any], dict[str, Any]]:
     ticket = {"subject": world["subject"], "description": world["description"]}
     account, articles = ("query_user_database", {}), ("search_help_articles", {"query": world["arguments"]})
     return calls(account, articles, ("create_support_ticket", ticket)), text(world["reply"])
 
 
-async def ask_well(world: World) -> None:
+async def ask_well(world: CanaryWorld) -> None:
     header = world["header"]
     headers = {
         "authorization": f"Bearer {header}",
@@ -293,7 +293,7 @@ async def ask_well(world: World) -> None:
     assert told["text"] == world["reply"]
 
 
-async def ask_badly(world: World) -> None:
+async def ask_badly(world: CanaryWorld) -> None:
     asked = {"message": "hello", "caller_token": world.token}
     assert await world.route(f'{{"message": {world["bad_json"]}'.encode()) == 400
     assert await world.route(asked | {world["bad_field"]: 1}) == 422
@@ -302,7 +302,7 @@ async def ask_badly(world: World) -> None:
     assert (await world.board.restate.call("Leaky", "explode", {"text": world["private"]})).status_code == 400
 
 
-async def let_tools_fail(world: World) -> None:
+async def let_tools_fail(world: CanaryWorld) -> None:
     wanted = [
         (world["made_up_tool"], {}),
         ("explode", {"text": 1, world["bad_arguments"]: 1}),
@@ -318,7 +318,7 @@ async def let_tools_fail(world: World) -> None:
     assert Counter(call["status"] for call in told["calls"]) == {"error": 7, "ok": 2}
 
 
-async def let_the_model_fail(world: World) -> None:
+async def let_the_model_fail(world: CanaryWorld) -> None:
     def error(status: int, said: str, **headers: str) -> dict[str, Any]:
         return {"status": status, "body": {"error": {"message": said, "code": said, "param": said}}, "headers": headers}
 
@@ -330,7 +330,7 @@ async def let_the_model_fail(world: World) -> None:
     await world.answer({"status": 200, "body": world["not_json"]}, outcome="model_unavailable")
 
 
-async def let_the_database_go(world: World) -> None:
+async def let_the_database_go(world: CanaryWorld) -> None:
     await world.database.stop()
     asked = asyncio.create_task(world.answer(*helpful(world)))
     await until(lambda: logged(world, "database_away"))
@@ -338,11 +338,11 @@ async def let_the_database_go(world: World) -> None:
     await asked
 
 
-async def logged(world: World, event: str) -> bool:
+async def logged(world: CanaryWorld, event: str) -> bool:
     return any(line["event"] == event for line in world.lines())
 
 
-async def pages(world: World) -> str:
+async def pages(world: CanaryWorld) -> str:
     """What Prometheus reads, in both of its formats: exemplars are in the second."""
     urls = [f"http://127.0.0.1:{port}/metrics" for port in world.metrics.values()]
     formats = ("text/plain", "application/openmetrics-text; version=1.0.0")
@@ -354,7 +354,7 @@ async def pages(world: World) -> str:
 # --- the claims ----------------------------------------------------------------------------------------------------
 
 
-def test_everything_happened(world: World) -> None:
+def test_everything_happened(world: CanaryWorld) -> None:
     lines = world.lines()
     said = Counter(line["event"] for line in lines)
     for event in ("model_refused", "model_call_failed", "statement_refused", "database_away", "turn_decided"):
@@ -366,22 +366,22 @@ def test_everything_happened(world: World) -> None:
     assert 'switchboard_tool_errors_total{kind="unknown_tool",tool="not_on_offer"} 1.0' in world.pages
 
 
-def test_no_log_line_holds_anything_that_came_in(world: World) -> None:
+def test_no_log_line_holds_anything_that_came_in(world: CanaryWorld) -> None:
     assert world.found_in(world.log()) == set()
     assert world.found_in("".join(world.commands)) == set()
 
 
-def test_no_metric_holds_anything_that_came_in(world: World) -> None:
+def test_no_metric_holds_anything_that_came_in(world: CanaryWorld) -> None:
     assert "# EOF" in world.pages
     assert world.found_in(world.pages) == set()
 
 
-def test_no_span_holds_anything_that_came_in(world: World) -> None:
+def test_no_span_holds_anything_that_came_in(world: CanaryWorld) -> None:
     assert of_rooms(world.spans.spans, telling=False)
     assert found_in_spans(world, of_rooms(world.spans.spans, telling=False)) == {}
 
 
-def test_content_is_in_the_spans_of_the_router_that_was_told_to_and_nowhere_else(world: World) -> None:
+def test_content_is_in_the_spans_of_the_router_that_was_told_to_and_nowhere_else(world: CanaryWorld) -> None:
     told = found_in_spans(world, of_rooms(world.spans.spans, telling=True))
     assert set(told) == {
         "message",
@@ -397,7 +397,7 @@ def test_content_is_in_the_spans_of_the_router_that_was_told_to_and_nowhere_else
     assert {name for names in told.values() for name in names} <= {"invoke_agent", "chat", "execute_tool"}
 
 
-def test_restates_spans_repeat_what_a_tool_says_when_it_fails_for_good_and_nothing_else(world: World) -> None:
+def test_restates_spans_repeat_what_a_tool_says_when_it_fails_for_good_and_nothing_else(world: CanaryWorld) -> None:
     spans = [span for span in world.spans.spans if span.service == "Restate"]
     assert set(found_in_spans(world, spans)) == {"tool_bug", "tool_refusal"}
 
@@ -408,7 +408,7 @@ def of_rooms(spans: Iterable[ReceivedSpan], *, telling: bool) -> list[ReceivedSp
     return [span for span in rooms if (span.trace_id in runs) == telling]
 
 
-def found_in_spans(world: World, spans: Iterable[ReceivedSpan]) -> dict[str, set[str]]:
+def found_in_spans(world: CanaryWorld, spans: Iterable[ReceivedSpan]) -> dict[str, set[str]]:
     """Each input that was found, with the first words of the names of the spans that hold it."""
     found: dict[str, set[str]] = {}
     for span in spans:
@@ -417,14 +417,14 @@ def found_in_spans(world: World, spans: Iterable[ReceivedSpan]) -> dict[str, set
     return found
 
 
-def test_every_line_is_of_the_table_and_has_its_fields_alone(world: World) -> None:
+def test_every_line_is_of_the_table_and_has_its_fields_alone(world: CanaryWorld) -> None:
     known = {event.name: {*event.fields} for event in LOG_EVENTS}
     everywhere = {"time", "level", "logger", "event", "service", "invocation", "run", "call", "trace"}
     for line in world.lines():
         assert line.keys() - everywhere <= known[line["event"]], line
 
 
-def test_a_line_names_its_run_its_call_and_its_trace_in_every_room(world: World) -> None:
+def test_a_line_names_its_run_its_call_and_its_trace_in_every_room(world: CanaryWorld) -> None:
     created = [line for line in world.lines() if line["event"] == "ticket_created"]
     for line in created:
         (decided, *_) = [each for each in world.lines() if each.get("invocation") == line["run"]]
@@ -440,13 +440,13 @@ def test_a_line_names_its_run_its_call_and_its_trace_in_every_room(world: World)
         assert [span for span in world.spans.spans if span.trace_id == line["trace"]]
 
 
-def test_what_broke_down_names_its_run_and_its_call(world: World) -> None:
+def test_what_broke_down_names_its_run_and_its_call(world: CanaryWorld) -> None:
     broken = [line for line in world.lines() if "ValueError" in line.get("exception", [])]
     assert len(broken) == 4
     assert all(line["run"] != line["invocation"] and line["call"] for line in broken)
 
 
-def test_a_planned_retry_is_one_line(world: World) -> None:
+def test_a_planned_retry_is_one_line(world: CanaryWorld) -> None:
     said = [line for line in world.lines() if line["event"] == "library_line" and line["service"] != "leaky"]
     assert {line["exception"][-1] for line in said} == {"NotDelivered"}
 
@@ -455,7 +455,7 @@ def is_of(line: dict[str, Any], other: dict[str, Any]) -> bool:
     return (line["run"], line["call"]) == (other["run"], other["call"])
 
 
-def test_a_replay_writes_nothing_again(world: World) -> None:
+def test_a_replay_writes_nothing_again(world: CanaryWorld) -> None:
     """Every await was replayed; what is left are the turns and calls, once each."""
     once = [line for line in world.lines() if line["event"] in ("turn_decided", "call_settled")]
     written = Counter((line["run"], line["event"], line.get("turn") or line["call"]) for line in once)

@@ -18,7 +18,7 @@ from tests.parts.dying_tickets import TOLD
 from tests.parts.otlp import ReceivedSpan, Receiver
 from tests.parts.polling import eventually
 from tests.parts.postgres import PostgresServer
-from tests.parts.restate import Reply, RestateServer, request
+from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.scrape import Samples, scrape
 from tests.parts.service import Service
 from tickets.store import MIGRATIONS
@@ -36,7 +36,7 @@ CREATE TRIGGER say BEFORE INSERT ON tickets.tickets FOR EACH ROW EXECUTE FUNCTIO
 Launch = Callable[..., Awaitable[Service]]
 
 
-class World:
+class TracedTickets:
     """A database of its own, a webhook's receiver, a collector, and the ticket services, which tests begin and end."""
 
     def __init__(self, restate: RestateServer, service: Launch, postgres: PostgresServer) -> None:
@@ -79,7 +79,7 @@ class World:
             await request("PATCH", f"{self.restate.admin_url}/services/{name}", {"public": True})
         return self.child
 
-    async def create(self, trace_id: str = "", key: str = "", **changes: str) -> Reply:
+    async def create(self, trace_id: str = "", key: str = "", **changes: str) -> HttpReply:
         new = {"user_id": "user_1", "subject": "Empty dashboard", "description": "A bug since this morning."} | changes
         told = {CALLER_HEADER: new["user_id"]} | ({"traceparent": f"00-{trace_id}-{ABOVE}-01"} if trace_id else {})
         return await self.restate.call("SupportTicketWorkflow", "run", new, key=key or uuid.uuid4().hex, headers=told)
@@ -102,22 +102,22 @@ class World:
 
 
 @pytest.fixture(scope="module")
-async def hosted(restate: RestateServer, service: Launch, postgres: PostgresServer) -> AsyncIterator[World]:
-    world = World(restate, service, postgres)
-    await world.build()
-    await world.collector.start()
+async def hosted(restate: RestateServer, service: Launch, postgres: PostgresServer) -> AsyncIterator[TracedTickets]:
+    made = TracedTickets(restate, service, postgres)
+    await made.build()
+    await made.collector.start()
     app = web.Application()
-    app.router.add_post("/hook", world.hook)
+    app.router.add_post("/hook", made.hook)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", world._hook).start()  # pyright: ignore[reportPrivateUsage]
-    yield world
+    await web.TCPSite(runner, "127.0.0.1", made._hook).start()  # pyright: ignore[reportPrivateUsage]
+    yield made
     await runner.cleanup()
-    await world.collector.stop()
+    await made.collector.stop()
 
 
 @pytest.fixture
-async def tickets(hosted: World) -> World:
+async def tickets(hosted: TracedTickets) -> TracedTickets:
     """With the services as they are run, and a receiver that takes everything."""
     hosted.statuses = []
     if hosted.module != "tickets":
@@ -132,7 +132,7 @@ def new_trace() -> str:
 # --- spans -------------------------------------------------------------------------------------------------------
 
 
-async def test_the_spans_of_a_ticket_are_nested_as_the_work_is(tickets: World) -> None:
+async def test_the_spans_of_a_ticket_are_nested_as_the_work_is(tickets: TracedTickets) -> None:
     trace_id = new_trace()
     ticket = (await tickets.create(trace_id)).json()
     spans = await tickets.spans(trace_id, *SPANS)
@@ -148,7 +148,7 @@ async def test_the_spans_of_a_ticket_are_nested_as_the_work_is(tickets: World) -
     assert not [span for span in spans.values() if span.is_error or span.service != "tickets"]
 
 
-async def test_without_a_callers_trace_the_workflow_begins_its_own(tickets: World) -> None:
+async def test_without_a_callers_trace_the_workflow_begins_its_own(tickets: TracedTickets) -> None:
     before = len(tickets.collector.spans)
     ticket_id = (await tickets.create()).json()["ticket_id"]
     await tickets.restate.wait_idle()
@@ -161,7 +161,7 @@ async def test_without_a_callers_trace_the_workflow_begins_its_own(tickets: Worl
     assert [span.name for span in spans if not span.parent] == ["SupportTicketWorkflow/run"]
 
 
-async def test_what_belongs_to_no_call_is_not_traced(tickets: World) -> None:
+async def test_what_belongs_to_no_call_is_not_traced(tickets: TracedTickets) -> None:
     name = "switchboard_postgres_pool_wait_seconds_count"
     before = (await tickets.scraped(name))[()]
 
@@ -176,7 +176,7 @@ async def test_what_belongs_to_no_call_is_not_traced(tickets: World) -> None:
 
 @pytest.mark.parametrize("position", TOLD)
 async def test_a_span_that_is_told_again_after_a_crash_is_the_same_span(
-    hosted: World, tmp_path: Path, position: str
+    hosted: TracedTickets, tmp_path: Path, position: str
 ) -> None:
     trace_id, died = new_trace(), tmp_path / "died"
     child = await hosted.start("tests.parts.dying_tickets", DIE_AT=position, DIED=str(died))
@@ -198,7 +198,7 @@ async def test_a_span_that_is_told_again_after_a_crash_is_the_same_span(
     assert len({span.span_id for span in logical}) == len({span.name for span in logical}) == 3
 
 
-async def test_a_ticket_that_was_begun_with_tracing_ends_without(hosted: World, tmp_path: Path) -> None:
+async def test_a_ticket_that_was_begun_with_tracing_ends_without(hosted: TracedTickets, tmp_path: Path) -> None:
     key, died = uuid.uuid4().hex, tmp_path / "died"
     env = {"DIE_AT": "after the workflow's spans", "DIED": str(died)}
     child = await hosted.start("tests.parts.dying_tickets", **env)
@@ -211,7 +211,7 @@ async def test_a_ticket_that_was_begun_with_tracing_ends_without(hosted: World, 
     await hosted.restate.wait_idle()
 
 
-async def test_a_refused_insert_is_an_error_that_the_caller_reads_too(tickets: World) -> None:
+async def test_a_refused_insert_is_an_error_that_the_caller_reads_too(tickets: TracedTickets) -> None:
     trace_id, key = new_trace(), uuid.uuid4().hex
     tickets.sql(
         "INSERT INTO tickets.tickets (workflow_key, user_id, subject, description, category, priority, sla_due_at) "
@@ -227,7 +227,7 @@ async def test_a_refused_insert_is_an_error_that_the_caller_reads_too(tickets: W
     ("statuses", "error", "attempts"), [([500, 429, 204], "", 3), ([503, 410], "refused", 2)], ids=["late", "refused"]
 )
 async def test_a_delivery_tells_its_attempts_and_the_last_word(
-    tickets: World, statuses: list[int], error: str, attempts: int
+    tickets: TracedTickets, statuses: list[int], error: str, attempts: int
 ) -> None:
     trace_id = new_trace()
     before = await tickets.scraped("switchboard_notification_attempts_total")
@@ -243,7 +243,7 @@ async def test_a_delivery_tells_its_attempts_and_the_last_word(
     assert grown == {"delivered": int(not error), "refused": int(bool(error)), "failed": attempts - 1}
 
 
-async def test_a_delivery_that_is_given_up_is_an_error(hosted: World) -> None:
+async def test_a_delivery_that_is_given_up_is_an_error(hosted: TracedTickets) -> None:
     trace_id = new_trace()
     await hosted.start("tests.parts.hasty_tickets")
     hosted.statuses = [500] * 9
@@ -252,7 +252,7 @@ async def test_a_delivery_that_is_given_up_is_an_error(hosted: World) -> None:
     assert (span.is_error, span.error) == (True, "gave_up")
 
 
-async def test_a_delivery_that_somebody_cancels_ends_as_cancelled(tickets: World) -> None:
+async def test_a_delivery_that_somebody_cancels_ends_as_cancelled(tickets: TracedTickets) -> None:
     tickets.statuses = [500] * 9
     await tickets.create()
     query = "SELECT id, completion_failure FROM sys_invocation WHERE target_service_name = 'Notifier'"
@@ -267,7 +267,7 @@ async def test_a_delivery_that_somebody_cancels_ends_as_cancelled(tickets: World
     assert ended["completion_failure"].startswith("[409]")
 
 
-async def test_what_the_customer_wrote_stands_in_no_span_no_metric_and_no_log(tickets: World) -> None:
+async def test_what_the_customer_wrote_stands_in_no_span_no_metric_and_no_log(tickets: TracedTickets) -> None:
     trace_id, canary = new_trace(), uuid.uuid4().hex
     said = {"user_id": f"user_{canary}", "subject": f"subject {canary}", "description": f"mail {canary}@example.org"}
     tickets.statuses = [500, 410]
@@ -289,7 +289,7 @@ async def test_what_the_customer_wrote_stands_in_no_span_no_metric_and_no_log(ti
 # --- metrics -----------------------------------------------------------------------------------------------------
 
 
-async def test_tickets_are_counted_by_state_and_priority(tickets: World) -> None:
+async def test_tickets_are_counted_by_state_and_priority(tickets: TracedTickets) -> None:
     rows = ", ".join(
         f"('{state}{number}', 'user_{number}', 's', 'd', 'bug', '{priority}', '{state}', now() + interval '{hours} h')"
         for state, priority, number, hours in (
@@ -313,7 +313,7 @@ async def test_tickets_are_counted_by_state_and_priority(tickets: World) -> None
     assert late == {("low",): 2, ("normal",): 0, ("high",): 1, ("urgent",): 0}
 
 
-async def test_counts_are_absent_while_the_database_is_away(tickets: World, postgres: PostgresServer) -> None:
+async def test_counts_are_absent_while_the_database_is_away(tickets: TracedTickets, postgres: PostgresServer) -> None:
     async def present() -> Samples | None:
         return await tickets.scraped("switchboard_tickets") or None
 
@@ -332,7 +332,7 @@ async def test_counts_are_absent_while_the_database_is_away(tickets: World, post
     assert len(await eventually(present, 20)) == len(STATES) * len(PRIORITIES)
 
 
-async def test_a_ticket_is_counted_once_and_its_delivery_timed(tickets: World) -> None:
+async def test_a_ticket_is_counted_once_and_its_delivery_timed(tickets: TracedTickets) -> None:
     names = ("switchboard_tickets_created_total", "switchboard_notification_delay_seconds_count")
     made, told = [await tickets.scraped(name) for name in names]
     await tickets.create(category="billing", urgency="high")
@@ -344,7 +344,7 @@ async def test_a_ticket_is_counted_once_and_its_delivery_timed(tickets: World) -
     assert told_after[()] - told[()] == 1
 
 
-async def test_every_label_is_there_before_its_first_event(tickets: World) -> None:
+async def test_every_label_is_there_before_its_first_event(tickets: TracedTickets) -> None:
     await tickets.start()
     made = await tickets.scraped("switchboard_tickets_created_total")
     assert len(made) == 8 * 4
@@ -356,7 +356,7 @@ async def test_every_label_is_there_before_its_first_event(tickets: World) -> No
     }
 
 
-async def test_the_services_tell_the_use_of_their_pool(tickets: World) -> None:
+async def test_the_services_tell_the_use_of_their_pool(tickets: TracedTickets) -> None:
     await tickets.create()
     assert await tickets.scraped("switchboard_postgres_pool_limit") == {(): 8}
     connections = await tickets.scraped("switchboard_postgres_pool_connections")

@@ -12,7 +12,7 @@ from registry.stuck import StuckRuns, reason_code, stated_deadlines
 YESTERDAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class FakeAdmin(Admin):
+class OneRunAdmin(Admin):
     """A Restate with one run, that is unfinished until it is killed."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Watch:
     """The watch over this one run, on a clock that the test sets."""
 
     def __init__(self) -> None:
-        self.admin, self.status, self.now = FakeAdmin(), Status(), 0.0
+        self.admin, self.status, self.now = OneRunAdmin(), Status(), 0.0
         self._runs = StuckRuns(self.admin, self.status, paused_grace=30, deadline=600, clock=lambda: self.now)
 
     async def look(self, after: float = 0) -> bool:

@@ -147,7 +147,7 @@ def test_an_unreadable_file_of_wanted_ones_names_nothing_and_is_warned_of_once(
     assert [record.message for record in warnings] == ["wanted_deployments_unreadable"] * 2
 
 
-class FakeAdmin(Admin):
+class ScriptedAdmin(Admin):
     """A Restate that answers or fails as it is told, each time anew."""
 
     def __init__(self, *answers: list[UnfinishedGroup] | AdminError) -> None:
@@ -185,7 +185,7 @@ async def test_the_first_answer_after_restate_was_away_is_not_believed(
     monkeypatch: pytest.MonkeyPatch, clean: None
 ) -> None:
     monkeypatch.setattr(registry.exporter, "SETTLING_SECONDS", 0)
-    exporter = Exporter(FakeAdmin([], [group()], AdminError("away"), [], [group()], [group()]), Wanted({}))
+    exporter = Exporter(ScriptedAdmin([], [group()], AdminError("away"), [], [group()], [group()]), Wanted({}))
     await exporter.poll()
     assert unfinished() == 3
     with pytest.raises(AdminError):
@@ -198,7 +198,7 @@ async def test_the_first_answer_after_restate_was_away_is_not_believed(
 
 @pytest.mark.parametrize(("status", "failures"), [(None, 0), (409, 1)])
 async def test_that_restate_is_away_is_no_failed_registration(status: int | None, failures: int) -> None:
-    class Refusing(FakeAdmin):
+    class Refusing(ScriptedAdmin):
         async def deployments(self) -> list[Deployment]:
             raise AdminError("no", status)
 

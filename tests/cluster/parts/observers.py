@@ -70,7 +70,7 @@ async def render(values: Mapping[str, Any], namespace: Namespace) -> list[Any]:
     return [each for each in yaml.safe_load_all(rendered) if each]
 
 
-class Collector:
+class ClusterCollector:
     """The collector of k8s/observability, with an exporter that a test can read."""
 
     def __init__(self, namespace: Namespace, image: str) -> None:

@@ -14,7 +14,7 @@ from tests.cluster.parts.namespace import Namespace
 from tests.cluster.parts.release import Release
 from tests.cluster.parts.settings import TOOL_ENVIRONMENT
 from tests.parts.polling import eventually
-from tests.parts.restate import Reply, request
+from tests.parts.restate import HttpReply, request
 from tests.parts.values import Values, merge
 
 CUSTOMER = "user_12345"
@@ -64,12 +64,12 @@ class Product:
 
     # --- questions ---
 
-    async def ask(self, message: str, key: str, seconds: float = 300) -> Reply:
+    async def ask(self, message: str, key: str, seconds: float = 300) -> HttpReply:
         """As a client should: with an idempotency key, again and again until the product itself has answered."""
         url = f"{self.ingress.url}/restate/call/ToolRouter/route"
         body = {"message": message, "user_id": CUSTOMER}
 
-        async def answer() -> Reply | None:
+        async def answer() -> HttpReply | None:
             try:
                 reply = await request("POST", url, body, {"Idempotency-Key": key}, seconds=seconds)
             except _AWAY:
@@ -126,8 +126,8 @@ class Product:
         conversation = (await self._model("GET", f"/admin/conversation?match={quote(match)}")).json()
         return conversation["messages"][0]["content"]
 
-    async def _model(self, method: str, path: str, body: Any = None) -> Reply:
-        async def answer() -> Reply | None:
+    async def _model(self, method: str, path: str, body: Any = None) -> HttpReply:
+        async def answer() -> HttpReply | None:
             try:
                 return await request(method, self.model.url + path, body)
             except _AWAY:

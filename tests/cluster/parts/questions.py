@@ -13,7 +13,7 @@ TICKET = "I need to report a bug with the dashboard, please create a ticket"
 ACCOUNT = "What's my current subscription plan and usage limits?"
 
 
-class Question:
+class AskedQuestion:
     """Asked as soon as it is made, in a task of its own."""
 
     def __init__(self, product: Product, words: str, *, token: str = "") -> None:
@@ -36,11 +36,11 @@ class Question:
         return await self._task
 
 
-class Load:
+class SteadyLoad:
     """Questions at a steady pace; its end waits for every answer."""
 
     def __init__(self, product: Product, words: str, per_second: float = 2) -> None:
-        self.questions: list[Question] = []
+        self.questions: list[AskedQuestion] = []
         self._product, self._words, self._pause = product, words, 1 / per_second
         self._asking: asyncio.Task[None] | None = None
 
@@ -58,15 +58,15 @@ class Load:
 
     async def _ask(self) -> None:
         while True:
-            self.questions.append(Question(self._product, self._words))
+            self.questions.append(AskedQuestion(self._product, self._words))
             await asyncio.sleep(self._pause)
 
-    def open_at(self, moment: float) -> list[Question]:
+    def open_at(self, moment: float) -> list[AskedQuestion]:
         return [question for question in self.questions if question.was_open_at(moment)]
 
 
 async def check_answers(
-    product: Product, questions: Sequence[Question], outcomes: frozenset[str] = frozenset({"answered"})
+    product: Product, questions: Sequence[AskedQuestion], outcomes: frozenset[str] = frozenset({"answered"})
 ) -> None:
     """Each was answered, and each has the one ticket that it asked for and was told of, or none."""
     made = await product.tickets()
@@ -79,7 +79,7 @@ async def check_answers(
             assert len(tickets) == question.message.startswith(TICKET), (question.message, answer)
 
 
-async def check_turns(product: Product, questions: Sequence[Question]) -> None:
+async def check_turns(product: Product, questions: Sequence[AskedQuestion]) -> None:
     """The model was asked once for each turn, and never again."""
     for question in questions:
         turns = (await question.answer())["usage"]["turns"]

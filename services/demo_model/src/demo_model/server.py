@@ -8,7 +8,7 @@ from aiohttp import web
 
 from demo_model.double.faults import FAULTS, UNPAID, Armed, Honest, error_body, send
 from demo_model.double.ledger import Ledger, digest
-from demo_model.double.script import BadScript, Script, Step, read_fault, read_script, read_step
+from demo_model.double.script import BadScript, Script, ScriptedReply, read_fault, read_reply, read_script
 from demo_model.english.turn import next_turn
 from demo_model.status_page import STATUS_PATH, show_status
 from demo_model.wire.conversation import BadRequest, Conversation, parse
@@ -46,45 +46,45 @@ class DemoModel:
         body = await request.read()
         try:
             conversation = parse(body)
-            step = self._step(request, conversation)
+            scripted = self._scripted(request, conversation)
         except BadRequest as bad:
             self.ledger.record(first="", turns=0, model="", outcome=f"refused: {bad.message}", paid=False, digest="")
             return _refused(bad.message, bad.field)
         except BadScript as bad:
             return _refused(str(bad), "x-demo-model")
-        reply = step.reply or (Reply() if step.raw else next_turn(conversation))
-        number = self._record(conversation, _outcome(step, reply), paid=_is_paid(step))
-        latency = step.latency_seconds or self.latency_seconds
+        reply = scripted.reply or (Reply() if scripted.raw else next_turn(conversation))
+        number = self._record(conversation, _outcome(scripted, reply), paid=_is_paid(scripted))
+        latency = scripted.latency_seconds or self.latency_seconds
         if latency:
             await asyncio.sleep(latency)
         whole = completion(reply, len(body), number)
-        if step.fault is not None:
+        if scripted.fault is not None:
             names = tuple(tool["function"]["name"] for tool in conversation.tools)
-            return await send(request, FAULTS[step.fault.name](Honest(whole, names), step.fault.params))
-        if step.raw is not None:
-            return web.Response(status=step.raw.status, body=step.raw.body, headers=step.raw.headers)
+            return await send(request, FAULTS[scripted.fault.name](Honest(whole, names), scripted.fault.params))
+        if scripted.raw is not None:
+            return web.Response(status=scripted.raw.status, body=scripted.raw.body, headers=scripted.raw.headers)
         if conversation.stream:
             return await _stream(request, whole, with_usage=conversation.stream_usage)
         return web.Response(body=encode(whole), headers=_JSON)
 
-    def _step(self, request: web.Request, conversation: Conversation) -> Step:
+    def _scripted(self, request: web.Request, conversation: Conversation) -> ScriptedReply:
         """What this call gets: by its own header, else an armed fault, else a script, else the model's own reply."""
         directive = request.headers.get("x-demo-model")
         if directive is not None:
             try:
-                return read_step(json.loads(directive), conversation.turns)
+                return read_reply(json.loads(directive), conversation.turns)
             except ValueError as bad:
                 raise BadScript(f"x-demo-model: {bad}") from None
         if not self.armed and not self.scripts:
-            return Step()
+            return ScriptedReply()
         first, turns = conversation.first, conversation.turns
         script = next((one for one in self.scripts if one.match in first), None)
-        step = script.at(turns) if script else Step()
+        scripted = script.at(turns) if script else ScriptedReply()
         fault = next((one for one in self.armed if one.hits(first, turns)), None)
         if fault is None:
-            return step
+            return scripted
         fault.fired += 1
-        return Step(reply=step.reply, fault=fault, latency_seconds=step.latency_seconds)
+        return ScriptedReply(reply=scripted.reply, fault=fault, latency_seconds=scripted.latency_seconds)
 
     def _record(self, conversation: Conversation, outcome: str, *, paid: bool) -> int:
         self._latest.pop(conversation.first, None)
@@ -106,7 +106,7 @@ class DemoModel:
         """`POST /admin/script`: the latest script that matches wins; the same `match` replaces the former one."""
         script = read_script(await _body(request))
         self.scripts = [script, *(one for one in self.scripts if one.match != script.match)]
-        return _json({"match": script.match, "replies": len(script.steps)})
+        return _json({"match": script.match, "replies": len(script.replies)})
 
     async def arm_fault(self, request: web.Request) -> web.Response:
         """`POST /admin/fault`: for the next `times` calls, of conversations that match, at one turn if told so."""
@@ -186,15 +186,15 @@ async def _stream(request: web.Request, whole: Completion, *, with_usage: bool) 
     return response
 
 
-def _outcome(step: Step, reply: Reply) -> str:
-    if step.fault is not None:
-        return f"fault {step.fault.name}"
-    return f"raw {step.raw.status}" if step.raw else reply.outcome
+def _outcome(scripted: ScriptedReply, reply: Reply) -> str:
+    if scripted.fault is not None:
+        return f"fault {scripted.fault.name}"
+    return f"raw {scripted.raw.status}" if scripted.raw else reply.outcome
 
 
-def _is_paid(step: Step) -> bool:
-    status = step.raw.status if step.raw else 200
-    return status < 400 and (step.fault is None or step.fault.name not in UNPAID)
+def _is_paid(scripted: ScriptedReply) -> bool:
+    status = scripted.raw.status if scripted.raw else 200
+    return status < 400 and (scripted.fault is None or scripted.fault.name not in UNPAID)
 
 
 def _told(fault: Armed) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Awaited:
         return bool(self.missing)
 
 
-class Offer:
+class ServedCatalogue:
     """What `GET /tools` answers. While Restate is away the last good catalogue stays on offer."""
 
     def __init__(

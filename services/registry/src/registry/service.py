@@ -9,7 +9,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from registry.admin import Admin, AdminError
-from registry.catalogue import Awaited, Offer
+from registry.catalogue import Awaited, ServedCatalogue
 from registry.commands import run_once
 from registry.exporter import Exporter, Wanted
 from registry.policy import PolicyError, PolicyFile
@@ -57,20 +57,22 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
     stop = _stop_on_signals()
     status = Status()
     async with Admin(settings.restate_admin_url) as admin:
-        offer = Offer(admin, policy, settings.reserved_tools, Awaited(settings.await_services, settings.health_seconds))
+        served = ServedCatalogue(
+            admin, policy, settings.reserved_tools, Awaited(settings.await_services, settings.health_seconds)
+        )
         stuck = StuckRuns(admin, status, settings.paused_grace_seconds, settings.run_deadline_seconds)
         exporter = Exporter(admin, Wanted(settings.deployments, settings.wanted_deployments_file))
         registrar = Registrar(admin, settings.deployments, status, settings.end_former)
 
         async def refresh() -> None:
             """The first catalogue is a whole one, so that no question is answered with half of the tools."""
-            if offer.catalogue or registrar.all_had_their_chance:
-                await offer.refresh()
-            if offer.catalogue:
-                status.tools = len(offer.catalogue.tools)
-                exporter.tell_tools(offer.catalogue)
+            if served.catalogue or registrar.all_had_their_chance:
+                await served.refresh()
+            if served.catalogue:
+                status.tools = len(served.catalogue.tools)
+                exporter.tell_tools(served.catalogue)
 
-        runner = await _serve(settings, app(offer, status))
+        runner = await _serve(settings, app(served, status))
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(repeat("catalogue", refresh, settings.catalogue_poll_seconds, registrar.changed)),

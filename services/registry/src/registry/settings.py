@@ -40,11 +40,11 @@ def deployments_in(text: str) -> dict[str, str]:
         raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
 
 
-class AdminSettings(Settings):
+class RestateAdminSettings(Settings):
     restate_admin_url: str = Field(default="http://127.0.0.1:9070", description="Restate's admin API")
 
 
-class RegistrySettings(AdminSettings, ServiceSettings):
+class RegistrySettings(RestateAdminSettings, ServiceSettings):
     """The registry that serves."""
 
     port: int = Field(default=9084, ge=1, le=65535, description="Port to listen on")
@@ -92,7 +92,7 @@ class CommandSettings(Settings):
     log_level: LogLevel = Field(default="INFO", description="Least level logged")
 
 
-class RegisterSettings(AdminSettings, CommandSettings):
+class RegisterSettings(RestateAdminSettings, CommandSettings):
     """`python -m registry register`"""
 
     deployments: Deployments = Field(
@@ -118,7 +118,7 @@ class RemoveSettings(CommandSettings):
     )
 
 
-class PruneSettings(AdminSettings, RemoveSettings):
+class PruneSettings(RestateAdminSettings, RemoveSettings):
     """`python -m registry prune`"""
 
     versions_configmap: str = Field(

@@ -2,20 +2,20 @@
 
 from aiohttp import web
 
-from registry.catalogue import Offer
+from registry.catalogue import ServedCatalogue
 from registry.status import Status
 
 
-def app(offer: Offer, status: Status) -> web.Application:
+def app(served: ServedCatalogue, status: Status) -> web.Application:
     async def tools(request: web.Request) -> web.Response:
-        if offer.catalogue is None:
-            missing = ", ".join(offer.waits_for)
+        if served.catalogue is None:
+            missing = ", ".join(served.waits_for)
             reason = f"Restate does not know {missing} yet" if missing else "Restate has not been asked yet"
             return web.json_response({"error": reason}, status=503)
         wanted = {tag.value for tag in request.if_none_match or ()}
-        not_modified = bool(wanted & {offer.etag, "*"})
-        reply = web.Response(status=304) if not_modified else _json(offer.body)
-        reply.etag = offer.etag
+        not_modified = bool(wanted & {served.etag, "*"})
+        reply = web.Response(status=304) if not_modified else _json(served.body)
+        reply.etag = served.etag
         return reply
 
     async def show_status(_: web.Request) -> web.Response:
@@ -26,7 +26,7 @@ def app(offer: Offer, status: Status) -> web.Application:
 
     async def ready(_: web.Request) -> web.Response:
         """Ready means a catalogue on offer, or one held back for services that may themselves wait for this one."""
-        return web.Response(status=200 if offer.catalogue or offer.waits_for else 503)
+        return web.Response(status=200 if served.catalogue or served.waits_for else 503)
 
     application = web.Application()
     application.add_routes(

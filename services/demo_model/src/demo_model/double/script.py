@@ -26,7 +26,7 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScriptedReply:
     """One scripted reply: exactly one of the three, or none of them, which means the model's own reply."""
 
     reply: Reply | None = None
@@ -40,10 +40,10 @@ class Script:
     """The replies of conversations whose first user message contains `match`; past the end the last one repeats."""
 
     match: str
-    steps: tuple[Step, ...]
+    replies: tuple[ScriptedReply, ...]
 
-    def at(self, turns: int) -> Step:
-        return self.steps[min(turns, len(self.steps) - 1)]
+    def at(self, turns: int) -> ScriptedReply:
+        return self.replies[min(turns, len(self.replies) - 1)]
 
 
 def read_script(asked: Any) -> Script:
@@ -53,23 +53,23 @@ def read_script(asked: Any) -> Script:
     match = fields.get("match") or ""
     if not replies or not isinstance(match, str):
         raise BadScript('a script is {"match": "<text, optional>", "replies": [<reply>, ...]}')
-    return Script(match, tuple(read_step(one, turn) for turn, one in enumerate(replies)))
+    return Script(match, tuple(read_reply(one, turn) for turn, one in enumerate(replies)))
 
 
-def read_step(asked: Any, turn: int = 0) -> Step:
+def read_reply(asked: Any, turn: int = 0) -> ScriptedReply:
     """One reply: `text`, `tool_calls`, `body` (with `status`, `headers`), `fault` (with `params`), or `natural`."""
     fields = as_object(asked)
     if fields is None:
         raise BadScript("a reply is an object")
     latency = _number(fields.get("latency_seconds", 0), "latency_seconds")
     if "fault" in fields:
-        return Step(fault=read_fault({**fields, "name": fields["fault"]}), latency_seconds=latency)
+        return ScriptedReply(fault=read_fault({**fields, "name": fields["fault"]}), latency_seconds=latency)
     if "body" in fields or "status" in fields:
-        return Step(raw=_raw(fields), latency_seconds=latency)
+        return ScriptedReply(raw=_raw(fields), latency_seconds=latency)
     if "text" in fields or "tool_calls" in fields:
-        return Step(reply=_reply(fields, turn), latency_seconds=latency)
+        return ScriptedReply(reply=_reply(fields, turn), latency_seconds=latency)
     if fields.get("natural"):
-        return Step(latency_seconds=latency)
+        return ScriptedReply(latency_seconds=latency)
     raise BadScript("a reply has one of: text, tool_calls, body, status, fault, natural")
 
 
