@@ -213,8 +213,8 @@ async def test_a_wrong_password_is_said_at_once_in_one_line_without_it(
 async def test_a_database_that_never_comes_is_said_in_one_line(
     monkeypatch: pytest.MonkeyPatch, fault: Exception, told: str
 ) -> None:
-    monkeypatch.setattr("runtime.postgres.START_DEADLINE_SECONDS", 0.1)
-    monkeypatch.setattr("runtime.postgres.START_POLL_SECONDS", 0.1)
+    monkeypatch.setattr("runtime.postgres.pool.START_DEADLINE_SECONDS", 0.1)
+    monkeypatch.setattr("runtime.postgres.pool.START_POLL_SECONDS", 0.1)
 
     async def work() -> None:
         raise fault

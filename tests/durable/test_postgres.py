@@ -128,7 +128,7 @@ async def test_a_server_that_has_become_read_only_is_asked_again_on_another_conn
 
 
 async def test_an_exhausted_pool_is_retried_and_not_waited_for(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.postgres.ACQUIRE_SECONDS", 0.1)
+    monkeypatch.setattr("runtime.postgres.transactions.ACQUIRE_SECONDS", 0.1)
     before = errors()
     async with open_pool(url_of("app", admin_url), "users", size=1) as pool, pool.acquire():
         with pytest.raises(RetryableError, match="busy"):
@@ -140,7 +140,7 @@ async def test_an_exhausted_pool_is_retried_and_not_waited_for(admin_url: str, m
 async def test_a_database_that_does_not_answer_is_away_and_not_busy(
     admin_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.postgres.ACQUIRE_SECONDS", 0.1)
+    monkeypatch.setattr("runtime.postgres.transactions.ACQUIRE_SECONDS", 0.1)
     before = errors()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

@@ -1,0 +1,138 @@
+"""A pool with every timeout set; waits for a database that is starting."""
+
+import asyncio
+import ssl
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
+
+from runtime.telemetry.logs import get_logger
+from runtime.telemetry.metrics import gauge
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = Pool = Any
+
+POOL_SIZE = 8
+COMMAND_SECONDS = 5.0
+START_DEADLINE_SECONDS = 60.0
+START_POLL_SECONDS = 0.5
+
+Result = TypeVar("Result")
+
+_STARTING = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+"""What a database says, or its absence, while it is coming up: refused, unknown host, no reply, not yet, too many."""
+
+log = get_logger("runtime.postgres")
+
+_connections = gauge("switchboard_postgres_pool_connections")
+_limit = gauge("switchboard_postgres_pool_limit")
+
+
+async def connect(url: str, password: str = "", *, command_seconds: float | None = None, **server_settings: str) -> Any:
+    """One connection. The password never goes into the URL, where its characters would have a meaning."""
+    return await asyncpg.connect(
+        url,
+        password=password or None,
+        timeout=COMMAND_SECONDS,
+        command_timeout=command_seconds,
+        server_settings=server_settings,
+    )
+
+
+@asynccontextmanager
+async def open_pool(url: str, schema: str, size: int = POOL_SIZE, password: str = "") -> AsyncGenerator[Pool]:
+    """A pool whose connections see `schema`; waits for a database that is starting. The metrics are the last pool's.
+
+    Ends the process with one line when the role could bypass row-level security.
+    """
+    pool = asyncpg.create_pool(
+        url,
+        password=password or None,
+        min_size=0,
+        max_size=size,
+        timeout=COMMAND_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        reset=_no_reset,
+        server_settings={
+            "search_path": schema,
+            "application_name": f"switchboard-{schema}",
+            "timezone": "UTC",
+            "statement_timeout": "5s",
+            "lock_timeout": "2s",
+            "idle_in_transaction_session_timeout": "10s",
+        },
+    )
+    async with pool:
+        if await when_up("DATABASE_URL", lambda: pool.fetchval(_TOO_STRONG, schema)):
+            sys.exit(
+                f"setting DATABASE_URL: its role owns schema {schema} or bypasses row-level security; "
+                "use the login role"
+            )
+        _measure(pool)
+        yield pool
+
+
+def _measure(pool: Pool) -> None:
+    """Asked by each scrape, so what is told is never older than it."""
+    _connections.labels("used").set_function(lambda: pool.get_size() - pool.get_idle_size())
+    _connections.labels("idle").set_function(pool.get_idle_size)
+    _limit.set(pool.get_max_size())
+
+
+async def _no_reset(_: Any) -> None:
+    """Nothing outlives a transaction here, so a connection goes back as it is, without a round trip."""
+
+
+_TOO_STRONG = """
+SELECT rolsuper OR rolbypassrls
+    OR EXISTS (SELECT FROM pg_namespace WHERE nspname = $1 AND pg_get_userbyid(nspowner) = current_user)
+FROM pg_roles WHERE rolname = current_user
+"""
+
+
+def run_command(setting: str, work: Callable[[], Awaitable[Any]]) -> None:
+    """Run a command on the database that `setting` names to its end; it may be begun again, until the database is up.
+
+    Ends the process with one line about what an operator can mend.
+    """
+    try:
+        asyncio.run(when_up(setting, work))
+    except ValueError as error:
+        sys.exit(str(error))
+
+
+async def when_up(setting: str, work: Callable[[], Awaitable[Result]]) -> Result:
+    """What `work` returns. While the database is starting it is tried again; any other refusal ends the process."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + START_DEADLINE_SECONDS
+    waiting = False
+    while True:
+        try:
+            return await work()
+        except ssl.SSLCertVerificationError as error:
+            sys.exit(f"setting {setting}: the database's certificate is not trusted: {error.verify_message}")
+        except _STARTING as error:
+            reason = f"{type(error).__name__}: {error}".rstrip(": ")
+            if clock() > deadline:
+                sys.exit(f"setting {setting}: no database after {START_DEADLINE_SECONDS:.0f} s: {reason}")
+            if not waiting:
+                log.warning("waiting_for_database", extra={"setting": setting, "reason": reason})
+            waiting = True
+            await asyncio.sleep(START_POLL_SECONDS)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            sys.exit(f"setting {setting}: the database refused: {error}")

@@ -1,0 +1,96 @@
+"""Transactions that see one caller's rows alone, and what Restate should do about a database's errors.
+
+Row-level security does the separation: each transaction sets `app.user_id`, each policy compares with it, and unset
+or empty means nobody.
+"""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+
+import asyncpg
+from restate import TerminalError
+from restate.exceptions import RetryableError
+
+from runtime.postgres.pool import Connection, Pool
+from runtime.telemetry.logs import get_logger
+from runtime.telemetry.metrics import counter, gauge, histogram
+from runtime.telemetry.tracing import untraced
+
+ACQUIRE_SECONDS = 2.0
+RETRY_AFTER = timedelta(milliseconds=500)
+
+_RETRYABLE_CLASSES = {"08", "28", "40", "53", "55", "57", "58"}
+_READ_ONLY = "25006"
+"""What a primary says that has become a standby (read_only_sql_transaction): others will be told another server."""
+
+log = get_logger("runtime.postgres")
+
+_waiting = gauge("switchboard_postgres_pool_waiting")
+_wait = histogram("switchboard_postgres_pool_wait_seconds")
+_errors = counter("switchboard_postgres_errors_total")
+for _kind in ("away", "busy", "refused"):
+    _errors.labels(_kind)
+
+
+@asynccontextmanager
+async def caller_transaction(pool: Pool, user_id: str) -> AsyncGenerator[Connection]:
+    """One transaction that sees the rows of `user_id` alone.
+
+    Raises: `RetryableError` when the database is away or busy, `TerminalError` 500 when it refused the statement.
+    """
+    with sql_errors():
+        async with _connection(pool) as connection, connection.transaction():
+            with untraced():
+                await connection.execute("SELECT set_config('app.user_id', $1, true)", user_id)
+            yield connection
+
+
+@asynccontextmanager
+async def _connection(pool: Pool) -> AsyncGenerator[Connection]:
+    with _waiting.track_inprogress(), _wait.time():
+        connection = await _acquire(pool)
+    try:
+        yield connection
+    except asyncpg.ReadOnlySQLTransactionError:
+        connection.terminate()
+        raise
+    finally:
+        await pool.release(connection)
+
+
+async def _acquire(pool: Pool) -> Connection:
+    try:
+        return await pool.acquire(timeout=ACQUIRE_SECONDS)
+    except TimeoutError:
+        if pool.get_size() < pool.get_max_size():  # it may open more connections: the database does not answer
+            raise
+        _errors.labels("busy").inc()
+        log.warning("database_busy")
+        raise _again("the database is busy: every connection of the pool is in use") from None
+
+
+@contextmanager
+def sql_errors() -> Generator[None]:
+    """Turn database errors into what Restate should do about them, without their text, which may hold data."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        state = error.sqlstate or ""
+        if state[:2] in _RETRYABLE_CLASSES or state == _READ_ONLY:
+            raise _away(f"SQLSTATE {state}") from None
+        _errors.labels("refused").inc()
+        log.error("statement_refused", extra={"sqlstate": state, "error": type(error).__name__})
+        raise TerminalError("the database refused the statement", status_code=500) from None
+    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        raise _away(type(error).__name__) from None
+
+
+def _away(reason: str) -> RetryableError:
+    _errors.labels("away").inc()
+    log.warning("database_away", extra={"reason": reason})
+    return _again(f"the database is away: {reason}")
+
+
+def _again(message: str) -> RetryableError:
+    return RetryableError(message, status_code=503, retry_after=RETRY_AFTER)
