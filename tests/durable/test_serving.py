@@ -39,6 +39,11 @@ class Http2Client:
         self._flush()
         return stream
 
+    @property
+    def most_streams(self) -> int:
+        """How many the server wants to have open at a time."""
+        return self._http.remote_settings.max_concurrent_streams
+
     def ping(self) -> None:
         self._http.ping(b"12345678")
         self._flush()
@@ -101,3 +106,12 @@ async def test_a_connection_outlives_a_thousand_requests_and_what_is_in_flight_o
             await client.wait_for(StreamEnded, stream=stream)
         client.ping()
         await client.wait_for(PingAckReceived)
+
+
+async def test_a_client_may_begin_with_more_streams_than_it_is_then_told_to(service: Launch) -> None:
+    tools = await service("tests.parts.example_tools", SERVER="hypercorn")
+    async with connected(tools) as client:
+        streams = [client.open_stream(*HEALTH, body=b"{}") for _ in range(60)]
+        for stream in streams:
+            await client.wait_for(StreamEnded, stream=stream)
+        assert client.most_streams == 16

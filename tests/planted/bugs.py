@@ -148,6 +148,13 @@ BUGS = [
         + "test_serving.py::test_a_stream_that_is_refused_after_sigterm_does_not_cost_the_others_their_connection",
     ),
     Bug(
+        "a server that counts streams before its settings are read",
+        "runtime/serving.py",
+        "config.h2_max_concurrent_streams = UNLIMITED",
+        "config.h2_max_concurrent_streams = STREAMS_PER_CONNECTION",
+        DURABLE + "test_serving.py::test_a_client_may_begin_with_more_streams_than_it_is_then_told_to",
+    ),
+    Bug(
         "a signal handler that the SDK replaces",
         "runtime/serving.py",
         "install_shutdown_hook(asyncio.get_running_loop(), end, signum)",

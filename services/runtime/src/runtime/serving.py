@@ -19,6 +19,7 @@ from typing import Any, cast
 import h2.events
 import hypercorn.asyncio
 import uvloop
+from h2.settings import SettingCodes
 from hypercorn.config import Config
 from hypercorn.protocol.h2 import H2Protocol
 from restate import InvocationRetryPolicy
@@ -52,9 +53,9 @@ ABORT_TIMEOUT = timedelta(minutes=10)
 RETENTION = timedelta(days=1)
 
 STREAMS_PER_CONNECTION = 16
-REQUESTS_PER_CONNECTION = 2**30
-"""No limit: hypercorn closes a connection that has had so many, with all streams in flight on it. HTTP/2 itself ends
-at as many, when its stream ids are used up."""
+UNLIMITED = 2**30
+"""As many streams as HTTP/2 has ids for. hypercorn breaks a connection that has had more requests than its limit, or
+has more streams at a time, with all that is in flight on it."""
 EXIT_MARGIN_SECONDS = 2
 
 log = get_logger(__name__)
@@ -92,6 +93,7 @@ async def _serve(settings: RestateServiceSettings, app: AsgiApp) -> None:
         return
     _send_without_empty_turns()
     _guard_refused_streams()
+    _take_what_comes_before_the_settings()
     run = cast(Any, hypercorn.asyncio).serve  # its annotations are those of all its frameworks at once
     await run(app, _hypercorn_config(settings), shutdown_trigger=stop.wait)
 
@@ -114,8 +116,8 @@ def _hypercorn_config(settings: RestateServiceSettings) -> Config:
     config = Config()
     config.bind = [f"{settings.host}:{settings.port}"]
     config.graceful_timeout = settings.drain_seconds
-    config.h2_max_concurrent_streams = STREAMS_PER_CONNECTION
-    config.keep_alive_max_requests = REQUESTS_PER_CONNECTION
+    config.h2_max_concurrent_streams = UNLIMITED
+    config.keep_alive_max_requests = UNLIMITED
     config.include_server_header = False
     config.include_date_header = False
     config.errorlog = logging.getLogger("hypercorn")
@@ -136,6 +138,31 @@ def _guard_refused_streams() -> None:
 
     guarded.guarded = True  # pyright: ignore[reportFunctionMemberAccess]
     H2Protocol._handle_events = guarded  # pyright: ignore[reportPrivateUsage]
+
+
+def _take_what_comes_before_the_settings() -> None:
+    """Ask for at most `STREAMS_PER_CONNECTION`, and count from when the client has read that, as RFC 9113, 6.5.3 says.
+
+    hypercorn counts from the start: it breaks the new connection of a client that begins with more at once, and Restate
+    does so after each pause. What runs on it by then is done again, a paid model call too.
+    """
+    initiate: Any = H2Protocol.initiate
+    if getattr(initiate, "patient", False):
+        return
+
+    async def patient(self: H2Protocol, *arguments: Any, **options: Any) -> None:
+        connection = self.connection
+        begin = connection.initiate_connection
+
+        def begin_and_ask_for_less() -> None:
+            begin()
+            connection.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: STREAMS_PER_CONNECTION})
+
+        connection.initiate_connection = begin_and_ask_for_less
+        await initiate(self, *arguments, **options)
+
+    patient.patient = True  # pyright: ignore[reportFunctionMemberAccess]
+    H2Protocol.initiate = patient
 
 
 def _send_without_empty_turns() -> None:
