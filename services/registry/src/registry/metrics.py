@@ -18,7 +18,7 @@ def count_ended(service: str, reason: str) -> None:
 
 
 def expect_ended(service: str, reason: str) -> None:
-    """Tell 0 before the first one is ended: what appears as 1 has not increased, for Prometheus."""
+    """Tell 0 before the first one is ended: for Prometheus, a counter that first appears as 1 has not increased."""
     _ended.labels(service, _bounded(reason))
 
 
@@ -31,7 +31,7 @@ def expect_failed(deployment: str) -> None:
 
 
 def _bounded(reason: str) -> str:
-    """A counter cannot forget: what comes after the first reasons of this process is all one."""
+    """A counter cannot forget, so all reasons after the first `MOST_REASONS` of this process are told as `other`."""
     if len(_reasons) < MOST_REASONS:
         _reasons.add(reason)
     return reason if reason in _reasons else OTHER

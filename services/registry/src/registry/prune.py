@@ -54,7 +54,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Version:
-    """One version of one room; what has been deleted halfway lacks the one or the other part."""
+    """One version of one room; one that has been deleted halfway has no objects or no deployments any more."""
 
     host: str
     objects: list[KubeObject] = field(default_factory=list[KubeObject])
@@ -70,7 +70,7 @@ class Verdict:
 def versions(
     objects: Iterable[KubeObject], deployments: Iterable[Deployment], namespace: str, wanted: Collection[str]
 ) -> list[Version]:
-    """The versions of a release. Of some Restate alone knows: their URLs are those of wanted ones but for the hash."""
+    """The versions of a release. One that only Restate knows is told by its URL, a wanted one's but for the hash."""
     found: dict[str, Version] = {}
     for each in objects:
         host = f"{each.name}.{namespace}"
@@ -124,8 +124,8 @@ def _family(host: str) -> tuple[str, ...] | None:
 async def prune(settings: PruneSettings, patience: float = PATIENCE_SECONDS) -> None:
     """One round. Housekeeping that can wait: while Restate is away, the next round will do.
 
-    A failed Job would go on alerting long after, and for an ordinary restart of Restate; that its URL is wrong is told
-    by the registration, which fails.
+    A Job that failed for an ordinary restart of Restate would go on alerting long afterwards. If Restate's URL is
+    wrong, the registration fails and says so.
     """
     async with _cluster(settings) as cluster, Admin(settings.restate_admin_url) as admin:
         pruner = Pruner(cluster, admin, settings)
@@ -170,7 +170,7 @@ class Pruner:
         self._clock = clock
 
     async def round(self) -> None:
-        """Objects are listed before it is asked what is wanted: Helm says so first, and makes them afterwards."""
+        """Lists the objects before it asks what is wanted, since Helm says what it wants before it makes it."""
         objects = await self._cluster.versions(self._settings.release)
         wanted, traffic = await self._wanted(), await self._traffic()
         now = self._clock()

@@ -31,8 +31,8 @@ _EXCEPTION = re.compile(r"(?:\[[^\]]*\] )?((?:[A-Za-z_][A-Za-z0-9_.]{0,60})?(?:E
 class StuckRuns:
     """Watches runs that are paused or keep failing.
 
-    Time counts from when this process first saw a run so, since its last progress: what was in flight while Restate
-    was away, or this machine was off, has had no chance to go on.
+    Time counts from when this process first saw the run paused or failing, and anew after each progress. So a run is
+    not blamed for the time when Restate was away, or this machine was off, and it had no chance to go on.
     """
 
     def __init__(
@@ -75,10 +75,11 @@ class StuckRuns:
         return before if before and before[0] == run.modified_at else (run.modified_at, self._clock())
 
     def _was_paused_while_failing(self, run: Unfinished) -> bool:
-        """Restate forgets the failures of what gave up, but not those of a run that a person paused between two tries.
+        """Whether a person paused it between two tries.
 
-        It forgets those too when it starts anew, so they are remembered here. Paused in the middle of a try, which then
-        fails, a run looks like one that gave up.
+        Restate still tells the failure of such a run, but none of a run that gave up. When Restate starts anew it
+        forgets that failure too, so it is remembered here. A run that was paused in the middle of a try, which then
+        failed, looks like one that gave up.
         """
         known = run.last_failure is not None or (run.id, run.modified_at) in self._paused_by_a_person
         return run.status == "paused" and known

@@ -14,7 +14,7 @@ Shape = Callable[[Random, Tools], Any]
 
 
 def generate(seed: int, tools: Tools = _TOOLS) -> tuple[str, int, dict[str, str], bytes]:
-    """One malformed reply: its shape's name, status, headers and body. Seeds 0 to 999 are every shape 25 times."""
+    """One malformed reply: its shape's name, status, headers and body. Seeds 0 to 999 make every shape 25 times."""
     name = tuple(SHAPES)[seed % len(SHAPES)]
     made = SHAPES[name](Random(seed), tools or _TOOLS)
     body = made if isinstance(made, bytes) else json.dumps(made).encode()

@@ -227,7 +227,7 @@ class _Filling:
         return best[1]
 
     def hints_at(self, name: str, parts: list[str]) -> bool:
-        """Synonyms suffice only for a value that is no everyday word of the parameter's own name."""
+        """Whether synonyms suffice to name a value: not if it shares a word with the parameter's own name."""
         own = set(stems(name))
         return not any(part in own for part in parts)
 

@@ -52,7 +52,7 @@ def _calls(conversation: Conversation, choices: tuple[Choice, ...]) -> Reply:
 
 
 def _repairs(conversation: Conversation, offered: list[ToolSpec], results: list[Result]) -> tuple[Choice, ...]:
-    """Calls that failed for their arguments, once more with the least that is valid; only once a question."""
+    """Calls that failed for their arguments, repeated with the required ones alone; once for each question."""
     if sum(1 for one in conversation.since_asked if one["role"] == "assistant") != 1:
         return ()
     specs = {one.name: one for one in offered}

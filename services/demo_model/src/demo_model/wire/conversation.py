@@ -51,7 +51,7 @@ class Conversation:
 
     @property
     def turns(self) -> int:
-        """How many assistant messages there are: a retry counts the same, so whatever is stepped by it is too."""
+        """How many assistant messages there are. A repeated request has as many, so it gets the same reply."""
         return sum(1 for one in self.messages if one["role"] == "assistant")
 
     @property

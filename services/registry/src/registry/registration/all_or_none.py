@@ -14,7 +14,7 @@ log = get_logger("registry")
 async def register_all(settings: RegisterSettings) -> None:
     """In the order of the settings, so that an agent comes after its tools.
 
-    Restate alone asks the deployments whether they are there: nobody else has to be let through to them.
+    Only Restate asks the deployments whether they are there, so that no network policy has to let this command through.
     """
     patience = Patience(settings.register_seconds)
     urls = settings.deployments

@@ -43,8 +43,9 @@ async def require_health(url: str) -> None:
 async def rehearse(admin: Admin, url: str, force: bool = False) -> None:
     """Raise what Restate would refuse, and change nothing.
 
-    Without force it only looks up a URL that it knows. One that it will be forced to discover again, since newer
-    deployments have its services, is tried with force too. Force alone would not do: it lets everything pass.
+    Without force, Restate only looks up a URL that it knows already. If newer deployments have that URL's services, the
+    registration will force Restate to discover it again, so this is rehearsed with force too. To force at once would
+    prove nothing: it lets everything pass.
     """
     known = await _known(admin, url)
     found = _what_was(await admin.register(url, force=force and known, dry_run=True))
@@ -53,7 +54,7 @@ async def rehearse(admin: Admin, url: str, force: bool = False) -> None:
 
 
 async def register(admin: Admin, url: str, force: bool = False) -> RegisteredDeployment:
-    """A URL that Restate knows already stays as it is without force, and also stays behind newer ones."""
+    """Without force Restate leaves a URL that it knows as it is, so one that is behind newer ones is then forced."""
     found = _what_was(await admin.register(url, force=force and await _known(admin, url)))
     if await _routed_elsewhere(admin, found):
         log.info("deployment_forced", extra={"url": url, "why": "newer deployments had its services"})
@@ -84,6 +85,6 @@ def _what_was(found: Registered) -> RegisteredDeployment:
 
 
 def _why(error: OSError) -> str:
-    """asyncio puts its own words in place of the system's; those of a failed name lookup are fine."""
+    """The system's own words, which asyncio replaces by others, but not for a failed name lookup."""
     code = error.errno or 0
     return os.strerror(code) if code > 0 else str(error.strerror)

@@ -122,7 +122,7 @@ def _may_come_by_itself(error: Exception) -> bool:
 
 
 def _is_away(error: Exception) -> bool:
-    """Whether nobody has answered; that Restate is away has a metric of its own."""
+    """Whether Restate has not answered; there is a metric of its own for that."""
     return isinstance(error, AdminError) and error.status is None
 
 
