@@ -86,7 +86,7 @@ BUGS = [
     Bug(
         "the client's own retries on",
         "router/model/client.py",
-        "self._post(json.dumps(request).encode())",
+        "self._post(_with_tools(json.dumps(request), tools).encode())",
         'self._client.post("/chat/completions", cast_to=httpx2.Response, body=request)',
         DURABLE + "test_model_faults.py::test_a_fault_that_stays_ends_the_run_after_three_calls[server_error]",
     ),
@@ -142,8 +142,8 @@ BUGS = [
     Bug(
         "no guard against a data frame of a refused stream",
         "runtime/serving.py",
-        "    _guard_refused_streams()\n    run = ",
-        "    run = ",
+        "    _guard_refused_streams()\n    _take",
+        "    _take",
         DURABLE
         + "test_serving.py::test_a_stream_that_is_refused_after_sigterm_does_not_cost_the_others_their_connection",
     ),

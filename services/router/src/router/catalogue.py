@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 import aiohttp
 from pydantic import ValidationError
@@ -52,8 +51,8 @@ class Offers:
         return self._all
 
 
-def for_model(offers: dict[str, Offer], caller: Caller) -> list[dict[str, Any]]:
-    """The tools that this caller may use, in OpenAI's form, in a stable order (replies and prompt caches need one)."""
+def for_model(offers: dict[str, Offer], caller: Caller) -> list[str]:
+    """The tools that this caller may use, each as JSON in OpenAI's form, in a stable order, as prompt caches want."""
     return [offers[name].for_model for name in sorted(offers) if offers[name].allowed_to(caller)]
 
 

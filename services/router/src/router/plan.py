@@ -23,10 +23,9 @@ class Offer:
     def __init__(self, tool: Tool) -> None:
         self.tool = tool
         self._validator = jsonschema_rs.validator_for(tool.parameters)
-        self.for_model = {
-            "type": "function",
-            "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
-        }
+        function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+        self.for_model = json.dumps({"type": "function", "function": function})
+        """In OpenAI's form, as JSON: written once, since it goes out with every turn."""
 
     def complaint(self, arguments: dict[str, Any]) -> str | None:
         """What is wrong with the arguments, for the model to mend; None if nothing is."""

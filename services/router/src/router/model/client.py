@@ -45,7 +45,7 @@ class Model:
     async def close(self) -> None:
         await self._client.close()
 
-    async def answer(self, chat: Chat, tools: Chat, seconds: float) -> Reply:
+    async def answer(self, chat: Chat, tools: list[str], seconds: float) -> Reply:
         """As `complete`; a conversation that is too long for the model is sent once more, compacted.
 
         Raises: `ModelBusy` when asking again may help, `ModelFault` when it cannot.
@@ -59,7 +59,7 @@ class Model:
         except ContextTooLong:
             raise ModelFault("tokens_exhausted") from None
 
-    async def complete(self, chat: Chat, tools: Chat, seconds: float) -> Reply:
+    async def complete(self, chat: Chat, tools: list[str], seconds: float) -> Reply:
         """One paid call, at most `seconds` long and never longer than the setting.
 
         Raises: `ModelBusy` when asking again may help, `ModelFault` when it cannot, `ContextTooLong`.
@@ -82,15 +82,13 @@ class Model:
             tokens = (reply.prompt_tokens, reply.completion_tokens) if reply else None
             count_model_call(self.name, outcome, time.perf_counter() - started, tokens)
 
-    async def _complete(self, chat: Chat, tools: Chat, seconds: float) -> Reply:
+    async def _complete(self, chat: Chat, tools: list[str], seconds: float) -> Reply:
         request: dict[str, Any] = {"model": self.name, "messages": chat}
-        if tools:
-            request["tools"] = tools
         if self._temperature is not None:
             request["temperature"] = self._temperature
         try:
             async with asyncio.timeout(min(self._timeout, seconds)):
-                response = await self._post(json.dumps(request).encode())
+                response = await self._post(_with_tools(json.dumps(request), tools).encode())
         except openai.APIStatusError as error:
             raise_for_status(error)
         except (openai.OpenAIError, httpx2.HTTPError, OSError, TimeoutError) as error:
@@ -106,3 +104,8 @@ class Model:
         if response.is_error:
             raise self._client._make_status_error_from_response(response)  # pyright: ignore[reportPrivateUsage]
         return response
+
+
+def _with_tools(request: str, tools: list[str]) -> str:
+    """The request with its tools, which are JSON already."""
+    return f'{request[:-1]}, "tools": [{", ".join(tools)}]}}' if tools else request

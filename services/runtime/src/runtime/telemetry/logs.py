@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
-from pythonjsonlogger.json import JsonFormatter
+from pythonjsonlogger.json import JsonEncoder, JsonFormatter
 from restate.extensions import current_context
 from restate.server_context import ServerInvocationContext, restate_context_is_replaying
 
@@ -38,6 +38,10 @@ _LIBRARIES = {
 _CLASS = re.compile(r"(?:[\[(]\d+[\])] )*([A-Za-z_][A-Za-z0-9_.]{0,80})\(")
 
 
+_ENCODER = JsonEncoder()
+"""The library makes one anew for each line, which takes a third of the line's time."""
+
+
 class _Lines(JsonFormatter):
     """A record as one line of JSON, without what it must not hold."""
 
@@ -47,6 +51,9 @@ class _Lines(JsonFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return super().format(_clean(record))
+
+    def jsonify_log_record(self, log_data: Any) -> str:
+        return _ENCODER.encode(log_data)
 
 
 def configure_logs(service: str, level: str = "INFO") -> None:
