@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.telemetry.signals import ROOMS
+from standalone.signals import ROOMS
 from tests.charts.charts import (
     PROMETHEUS,
     SWITCHBOARD,

@@ -1,6 +1,6 @@
 """The series that Prometheus has of the table of signals."""
 
-from runtime.telemetry.signals import METRICS
+from standalone.signals import METRICS
 
 
 def of_the_table() -> dict[str, set[str]]:

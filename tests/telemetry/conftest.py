@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 
-from runtime.telemetry.signals import ROOMS
 from standalone.database import Database, read_passwords
 from standalone.ports import free_port
 from standalone.restate import tracing
+from standalone.signals import ROOMS
 from tests.conftest import start
 from tests.parts.board import calls
 from tests.parts.otlp import Receiver

@@ -20,8 +20,8 @@ import jwt
 import pytest
 from aiohttp import web
 
-from runtime.telemetry.signals import LOG_EVENTS
 from standalone.ports import free_port
+from standalone.signals import LOG_EVENTS
 from tests.conftest import start
 from tests.parts.board import Board, calls, text, until
 from tests.parts.otlp import ReceivedSpan, Receiver

@@ -13,7 +13,8 @@ from collections import defaultdict
 import asyncpg
 import pytest
 
-from runtime.telemetry.signals import METRICS, SPANS, Signal
+from runtime.telemetry.signals import Signal
+from standalone.signals import METRICS, SPANS
 from tests.parts.board import calls
 from tests.parts.dashboards import Query, queries
 from tests.parts.otlp import ReceivedSpan

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runtime.telemetry.signals import METRICS, SPANS
+from standalone.signals import METRICS, SPANS
 from tests.parts import series
 
 ROOT = Path(__file__).parents[2]

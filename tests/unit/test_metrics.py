@@ -7,7 +7,8 @@ import aiohttp
 import pytest
 
 from runtime.settings import ServiceSettings
-from runtime.telemetry.metrics import serve_metrics
+from runtime.telemetry.metrics import Table, serve_metrics
+from runtime.telemetry.signals import Signal
 from standalone.ports import free_port
 
 
@@ -37,3 +38,11 @@ def test_a_taken_port_is_one_line_that_names_the_setting() -> None:
         with pytest.raises(SystemExit) as ended:
             serve_metrics(settings(port), "users")
     assert str(ended.value) == f"setting METRICS_PORT: cannot listen on 127.0.0.1:{port}: Address already in use"
+
+
+def test_a_table_makes_nothing_but_its_rows() -> None:
+    table = Table([Signal("switchboard_made_up", "gauge", "1", (), ("users",), "Nothing.")])
+    with pytest.raises(LookupError, match="gauge switchboard_tools"):
+        table.gauge("switchboard_tools")
+    with pytest.raises(LookupError, match="histogram switchboard_made_up"):
+        table.histogram("switchboard_made_up")

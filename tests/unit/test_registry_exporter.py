@@ -25,6 +25,7 @@ from registry.exporter import (
 )
 from registry.metrics import count_ended
 from registry.registration.registrar import Registrar
+from registry.signals import TABLE
 from registry.status import RegisteredDeployment, Status
 from runtime.telemetry.metrics import Snapshot
 from tests.parts.polling import eventually
@@ -215,7 +216,7 @@ async def test_that_restate_is_away_is_no_failed_registration(status: int | None
 
 
 def test_a_scrape_never_sees_half_of_a_moment() -> None:
-    told = Snapshot()
+    told = Snapshot(TABLE)
     told.tell({"switchboard_restate_reachable": {(): 1}, "switchboard_deployment_registered": {("mine",): 1}})
     during_a_scrape = iter(told.collect())
     next(during_a_scrape)
@@ -226,7 +227,7 @@ def test_a_scrape_never_sees_half_of_a_moment() -> None:
 
 
 def test_a_snapshot_tells_only_what_the_table_has() -> None:
-    told = Snapshot()
+    told = Snapshot(TABLE)
     with pytest.raises(LookupError):
         told.tell({"switchboard_made_up": {(): 1}})
     with pytest.raises(ValueError, match="labels"):

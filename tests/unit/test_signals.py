@@ -2,6 +2,8 @@
 
 import ast
 import functools
+import importlib
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,15 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from runtime.telemetry.signals import LOG_EVENTS, LOG_FIELDS, LOG_IDS, METRICS, ROOMS, SIGNALS, SPANS, LogEvent, Signal
-from runtime.telemetry.signals_page import page
+from runtime.telemetry.signals import LOG_FIELDS, LOG_IDS, LogEvent, Signal
+from standalone.signals import LOG_EVENTS, METRICS, ROOMS, SIGNALS, SPANS
+from standalone.signals_page import page
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {
-    room: [ast.parse(path.read_text()) for path in sorted((ROOT / "services" / room / "src").rglob("*.py"))]
+    room: [
+        ast.parse(path.read_text())
+        for path in sorted((ROOT / "services" / room / "src").rglob("*.py"))
+        if path.name != "signals.py"
+    ]
     for room in (*ROOMS, "runtime")
 }
-TABLE_FILES = {"signals.py", "signals_page.py"}
+"""The code, without the table."""
 
 UNBOUNDED_TEXTS = {
     "user_id",
@@ -54,14 +61,37 @@ DURATION_BUCKETS = tuple(round(0.01 * 2**power, 2) for power in range(14))
 
 
 def test_docs_signals_is_made_from_the_table() -> None:
-    assert (ROOT / "docs/signals.md").read_text() == page(), (
-        "run: python -m runtime.telemetry.signals > docs/signals.md"
-    )
+    assert (ROOT / "docs/signals.md").read_text() == page(), "run: python -m standalone.signals_page > docs/signals.md"
 
 
 def test_every_name_stands_in_the_table_once() -> None:
     names = [each.name for each in (*SIGNALS, *LOG_EVENTS)]
     assert len(names) == len(set(names))
+
+
+def test_the_table_has_all_rows_of_runtime_and_of_every_room() -> None:
+    modules = ["runtime.telemetry.signals", *(f"{room}.signals" for room in ROOMS if has_own_rows(room))]
+    rows = list(itertools.chain.from_iterable(rows_of(module) for module in modules))
+    assert sorted(rows, key=repr) == sorted((*SIGNALS, *LOG_EVENTS), key=repr)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_own_rows_of_a_room_name_it_alone(room: str) -> None:
+    rows = rows_of(f"{room}.signals") if has_own_rows(room) else []
+    assert {row.name: row.rooms for row in rows} == {row.name: (room,) for row in rows}
+
+
+def test_the_rows_of_runtime_name_several_rooms() -> None:
+    assert [row.name for row in rows_of("runtime.telemetry.signals") if len(set(row.rooms)) < 2] == []
+
+
+def has_own_rows(room: str) -> bool:
+    return (ROOT / "services" / room / "src" / room / "signals.py").exists()
+
+
+def rows_of(module: str) -> list[Signal | LogEvent]:
+    found = vars(importlib.import_module(module))
+    return [row for name in ("METRICS", "SPANS", "LOG_EVENTS") for row in found.get(name, ())]
 
 
 # --- conventions ---------------------------------------------------------------------------------------------------
@@ -116,7 +146,6 @@ def test_every_metric_is_made_in_the_rooms_of_the_table() -> None:
     for metric in METRICS:
         if metric.name in named["runtime"]:
             assert not [room for room in ROOMS if metric.name in named[room]], metric.name
-            assert len(metric.rooms) > 1, f"{metric.name}: what one room has does not belong in runtime"
         else:
             assert {room for room in ROOMS if metric.name in named[room]} == set(metric.rooms), metric.name
 
@@ -130,14 +159,8 @@ def test_no_metric_is_made_past_the_table() -> None:
 @functools.cache
 def names_in(room: str) -> set[str]:
     """All texts that stand in a room's source, but for the table."""
-    trees = SOURCES[room] if room != "runtime" else runtime_without_the_table()
-    nodes = [node for tree in trees for node in ast.walk(tree)]
+    nodes = [node for tree in SOURCES[room] for node in ast.walk(tree)]
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-
-
-def runtime_without_the_table() -> list[ast.Module]:
-    paths = sorted((ROOT / "services/runtime/src").rglob("*.py"))
-    return [tree for path, tree in zip(paths, SOURCES["runtime"], strict=True) if path.name not in TABLE_FILES]
 
 
 def looks_like_a_metric(text: str) -> bool:

@@ -16,6 +16,7 @@ from contracts import Catalogue
 from registry.admin import Admin, AdminError, Deployment, Service, UnfinishedGroup
 from registry.metrics import MOST_REASONS, OTHER, expect_ended
 from registry.settings import deployments_in
+from registry.signals import TABLE
 from registry.stuck import pause_reason, reason_code
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import Samples, Snapshot
@@ -77,7 +78,7 @@ class Exporter:
     def __init__(self, admin: Admin, wanted: Wanted) -> None:
         self._admin = admin
         self._wanted = wanted
-        self._work, self._tools = Snapshot(), Snapshot()
+        self._work, self._tools = Snapshot(TABLE), Snapshot(TABLE)
         self._away = True
 
     async def poll(self) -> None:

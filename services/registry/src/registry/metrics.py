@@ -1,6 +1,6 @@
 """What the registry itself counts. What it asks Restate for stands in `exporter.py`."""
 
-from runtime.telemetry.metrics import counter
+from registry.signals import TABLE
 
 MOST_REASONS = 20
 """Reasons name the classes of exceptions in anybody's code, so their number is bounded here."""
@@ -8,8 +8,8 @@ MOST_REASONS = 20
 OTHER = "other"
 FORMER_CODE = "former code"
 
-_ended = counter("switchboard_invocations_ended_total")
-_failures = counter("switchboard_registration_failures_total")
+_ended = TABLE.counter("switchboard_invocations_ended_total")
+_failures = TABLE.counter("switchboard_registration_failures_total")
 _reasons: set[str] = set()
 
 

@@ -16,7 +16,7 @@ from restate.serde import Serde
 
 from runtime.bounded import MAX_DEPTH, is_text, is_too_deep
 from runtime.errors import Refused
-from runtime.telemetry.metrics import counter, is_live
+from runtime.telemetry.metrics import SHARED, is_live
 from runtime.telemetry.tracing import below_caller
 
 Input = TypeVar("Input", bound=BaseModel)
@@ -24,8 +24,8 @@ Output = TypeVar("Output")
 
 MAX_BODY_BYTES = 64 * 1024
 
-_attempts = counter("switchboard_attempts_total")
-_refusals = counter("switchboard_refusals_total")
+_attempts = SHARED.counter("switchboard_attempts_total")
+_refusals = SHARED.counter("switchboard_refusals_total")
 
 
 class _Raw(Serde[Any]):

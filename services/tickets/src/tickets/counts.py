@@ -14,10 +14,11 @@ from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import Snapshot
 from tickets.model import Status
 from tickets.rules import Priority
+from tickets.signals import TABLE
 
 _COUNTS = "SELECT state, priority, tickets, past_sla FROM ticket_counts()"
 
-_told = Snapshot()
+_told = Snapshot(TABLE)
 
 log = get_logger(__name__)
 

@@ -20,10 +20,11 @@ from runtime.checked import RAW, checked
 from runtime.serving import RETRY
 from runtime.steps import Attempts
 from runtime.telemetry.logs import get_logger
-from runtime.telemetry.metrics import counter, histogram, is_live
+from runtime.telemetry.metrics import is_live
 from runtime.telemetry.tracing import TRACEPARENT, Span, Trace, spans_sent, trace_of
 from tickets.model import Ticket
 from tickets.rules import Category, Priority
+from tickets.signals import TABLE
 
 ATTEMPT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 GIVE_UP_AFTER = timedelta(hours=23)
@@ -37,8 +38,8 @@ POST = "post webhook"
 
 log = get_logger(__name__)
 
-_attempts = counter("switchboard_notification_attempts_total")
-_delay = histogram("switchboard_notification_delay_seconds")
+_attempts = TABLE.counter("switchboard_notification_attempts_total")
+_delay = TABLE.histogram("switchboard_notification_delay_seconds")
 for _outcome in ("delivered", "refused", "failed"):
     _attempts.labels(_outcome)
 

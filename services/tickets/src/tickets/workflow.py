@@ -16,18 +16,19 @@ from runtime.errors import Refused
 from runtime.serving import RETRY_UNTIL_DONE
 from runtime.steps import Attempts, pause_after
 from runtime.telemetry.logs import get_logger
-from runtime.telemetry.metrics import counter, is_live
+from runtime.telemetry.metrics import is_live
 from runtime.telemetry.tracing import Span, Trace, spans_sent, trace_of
 from tickets.model import CreateSupportTicket, Ticket
 from tickets.notifier import send, ticket_created
 from tickets.rules import Category, Priority
+from tickets.signals import TABLE
 from tickets.store import TicketStore
 
 INSERT = "insert ticket"
 
 log = get_logger(__name__)
 
-_created = counter("switchboard_tickets_created_total")
+_created = TABLE.counter("switchboard_tickets_created_total")
 for _category in get_args(Category):
     for _priority in get_args(Priority):
         _created.labels(_category, _priority)

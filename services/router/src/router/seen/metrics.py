@@ -4,26 +4,27 @@ from collections.abc import Iterable, Mapping
 from typing import get_args
 
 from contracts import Answer, Outcome
+from router.signals import TABLE
 from router.turn import Plan, Result, Turn
-from runtime.telemetry.metrics import counter, gauge, histogram, is_live
+from runtime.telemetry.metrics import is_live
 
 PROVIDER = "openai"
 """Of the GenAI conventions' well-known values the one for an OpenAI-compatible endpoint, whoever is behind it."""
 
 NOT_ON_OFFER = "not_on_offer"
 
-_runs = counter("switchboard_runs_total")
-_run_seconds = histogram("switchboard_run_duration_seconds")
-_run_turns = histogram("switchboard_run_turns")
-_run_calls = histogram("switchboard_run_calls")
-_tool_calls = counter("switchboard_tool_calls_total")
-_tool_errors = counter("switchboard_tool_errors_total")
-_tool_seconds = histogram("switchboard_tool_call_duration_seconds")
-_model_calls = counter("switchboard_model_calls_total")
-_model_retries = counter("switchboard_model_retries_total")
-_tokens = histogram("gen_ai_client_token_usage")
-_model_seconds = histogram("gen_ai_client_operation_duration_seconds")
-catalogue_age = gauge("switchboard_catalogue_age_seconds")
+_runs = TABLE.counter("switchboard_runs_total")
+_run_seconds = TABLE.histogram("switchboard_run_duration_seconds")
+_run_turns = TABLE.histogram("switchboard_run_turns")
+_run_calls = TABLE.histogram("switchboard_run_calls")
+_tool_calls = TABLE.counter("switchboard_tool_calls_total")
+_tool_errors = TABLE.counter("switchboard_tool_errors_total")
+_tool_seconds = TABLE.histogram("switchboard_tool_call_duration_seconds")
+_model_calls = TABLE.counter("switchboard_model_calls_total")
+_model_retries = TABLE.counter("switchboard_model_retries_total")
+_tokens = TABLE.histogram("gen_ai_client_token_usage")
+_model_seconds = TABLE.histogram("gen_ai_client_operation_duration_seconds")
+catalogue_age = TABLE.gauge("switchboard_catalogue_age_seconds")
 
 for _outcome in (*get_args(Outcome), "cancelled", "failed"):
     _runs.labels(_outcome)

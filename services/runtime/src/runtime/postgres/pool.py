@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 
 from runtime.telemetry.logs import get_logger
-from runtime.telemetry.metrics import gauge
+from runtime.telemetry.metrics import SHARED
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -39,8 +39,8 @@ _STARTING = (
 
 log = get_logger("runtime.postgres")
 
-_connections = gauge("switchboard_postgres_pool_connections")
-_limit = gauge("switchboard_postgres_pool_limit")
+_connections = SHARED.gauge("switchboard_postgres_pool_connections")
+_limit = SHARED.gauge("switchboard_postgres_pool_limit")
 
 
 async def connect(url: str, password: str = "", *, command_seconds: float | None = None, **server_settings: str) -> Any:

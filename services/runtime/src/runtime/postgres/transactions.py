@@ -14,7 +14,7 @@ from restate.exceptions import RetryableError
 
 from runtime.postgres.pool import Connection, Pool
 from runtime.telemetry.logs import get_logger
-from runtime.telemetry.metrics import counter, gauge, histogram
+from runtime.telemetry.metrics import SHARED
 from runtime.telemetry.tracing import untraced
 
 ACQUIRE_SECONDS = 2.0
@@ -26,9 +26,9 @@ _READ_ONLY = "25006"
 
 log = get_logger("runtime.postgres")
 
-_waiting = gauge("switchboard_postgres_pool_waiting")
-_wait = histogram("switchboard_postgres_pool_wait_seconds")
-_errors = counter("switchboard_postgres_errors_total")
+_waiting = SHARED.gauge("switchboard_postgres_pool_waiting")
+_wait = SHARED.histogram("switchboard_postgres_pool_wait_seconds")
+_errors = SHARED.counter("switchboard_postgres_errors_total")
 for _kind in ("away", "busy", "refused"):
     _errors.labels(_kind)
 

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, on a port and a thread of their own. What there is stands in `runtime.telemetry.signals`."""
+"""Metrics for Prometheus, on a port and a thread of their own. What there is stands in the table of signals."""
 
 import asyncio
 import sys
@@ -16,41 +16,51 @@ from runtime.telemetry.signals import METRICS, Kind, Signal
 
 LOOP_CHECK_SECONDS = 0.5
 
-_TABLE = {signal.name: signal for signal in METRICS}
-
-
-def counter(name: str) -> Counter:
-    """The counter of that name in the table; `name` ends in `_total`."""
-    signal = _signal(name, "counter")
-    return Counter(name, signal.tells, signal.labels)
-
-
-def gauge(name: str) -> Gauge:
-    """The gauge of that name in the table."""
-    signal = _signal(name, "gauge")
-    return Gauge(name, signal.tells, signal.labels)
-
-
-def histogram(name: str) -> Histogram:
-    """The histogram of that name in the table, with its buckets."""
-    signal = _signal(name, "histogram")
-    return Histogram(name, signal.tells, signal.labels, buckets=signal.buckets)
-
-
 Samples = Mapping[tuple[str, ...], float]
 """Values by the values of the labels, in the order of the table."""
 
 
-class Snapshot(Collector):
-    """Gauges of the table that are known together: a scrape sees all of one moment, and never a part of the next."""
+class Table:
+    """Makes the metrics of some rows; for a name or a kind that they do not have it raises LookupError."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Iterable[Signal]) -> None:
+        self._rows = {row.name: row for row in rows}
+
+    def counter(self, name: str) -> Counter:
+        """`name` ends in `_total`."""
+        row = self.row(name, "counter")
+        return Counter(name, row.tells, row.labels)
+
+    def gauge(self, name: str) -> Gauge:
+        row = self.row(name, "gauge")
+        return Gauge(name, row.tells, row.labels)
+
+    def histogram(self, name: str) -> Histogram:
+        row = self.row(name, "histogram")
+        return Histogram(name, row.tells, row.labels, buckets=row.buckets)
+
+    def row(self, name: str, kind: Kind) -> Signal:
+        row = self._rows.get(name)
+        if row is None or row.kind != kind:
+            raise LookupError(f"the table of signals has no {kind} {name} here")
+        return row
+
+
+SHARED = Table(METRICS)
+"""What several rooms have; what one room has is made from the table in its `signals.py`."""
+
+
+class Snapshot(Collector):
+    """Gauges of a table that are known together: a scrape sees all of one moment, and never a part of the next."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
         self._told: list[GaugeMetricFamily] = []
         REGISTRY.register(self)
 
     def tell(self, gauges: Mapping[str, Samples]) -> None:
         """From now on these and nothing else; `{}` when nothing is known."""
-        self._told = [_family(_signal(name, "gauge"), samples) for name, samples in gauges.items()]
+        self._told = [_family(self._table.row(name, "gauge"), samples) for name, samples in gauges.items()]
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         return self._told
@@ -65,20 +75,13 @@ def _family(signal: Signal, samples: Samples) -> GaugeMetricFamily:
     return family
 
 
-def _signal(name: str, kind: Kind) -> Signal:
-    signal = _TABLE.get(name)
-    if signal is None or signal.kind != kind:
-        raise LookupError(f"runtime.telemetry.signals has no {kind} {name}")
-    return signal
-
-
 def is_live() -> bool:
     """Whether this is done for the first time, and not once more while a journal is replayed: then it counts."""
     return not restate_context_is_replaying.get()
 
 
-_build = gauge("switchboard_build_info")
-_lag = histogram("switchboard_event_loop_lag_seconds")
+_build = SHARED.gauge("switchboard_build_info")
+_lag = SHARED.histogram("switchboard_event_loop_lag_seconds")
 
 
 def serve_metrics(settings: ServiceSettings, service: str) -> None:

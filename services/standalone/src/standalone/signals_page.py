@@ -1,14 +1,15 @@
-"""docs/signals.md, from the table: `python -m runtime.telemetry.signals_page > docs/signals.md`."""
+"""docs/signals.md, from the table: `python -m standalone.signals_page > docs/signals.md`."""
 
 import sys
 from collections.abc import Iterable, Sequence
 
-from runtime.telemetry.signals import GENAI_CONVENTIONS, LOG_EVENTS, LOG_FIELDS, LOG_IDS, METRICS, ROOMS, SPANS, Signal
+from runtime.telemetry.signals import GENAI_CONVENTIONS, LOG_FIELDS, LOG_IDS, Signal
+from standalone.signals import LOG_EVENTS, METRICS, ROOMS, SPANS
 
 _PREFACE = f"""\
 # Signals
 
-<!-- Made by `python -m runtime.telemetry.signals_page`; a test compares it with the table. -->
+<!-- Made by `python -m standalone.signals_page`; a test compares it with the table. -->
 
 Every metric, span and log event of the services, by the name that dashboards, alerts and searches use. A new name is
 free; a changed or removed one breaks somebody's dashboard, so it takes a line in the CHANGELOG, and so does a changed

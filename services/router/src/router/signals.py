@@ -1,0 +1,224 @@
+"""The router's rows of the table of signals."""
+
+from runtime.telemetry.metrics import Table
+from runtime.telemetry.signals import LIVE, LogEvent, Signal
+
+_GENAI = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
+
+METRICS = (
+    Signal(
+        "switchboard_runs_total",
+        "counter",
+        "runs",
+        ("outcome",),
+        ("router",),
+        f"Runs by outcome; those that end in `_exhausted` were stopped by a budget. {LIVE}",
+    ),
+    Signal(
+        "switchboard_run_duration_seconds",
+        "histogram",
+        "s",
+        ("outcome",),
+        ("router",),
+        f"Time to answer, waiting and retries included; exemplars name trace and run. {LIVE}",
+        (0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120),
+    ),
+    Signal(
+        "switchboard_run_turns",
+        "histogram",
+        "turns",
+        (),
+        ("router",),
+        f"Model turns in a run. {LIVE}",
+        (1, 2, 3, 4, 5, 6, 8),
+    ),
+    Signal(
+        "switchboard_run_calls",
+        "histogram",
+        "calls",
+        (),
+        ("router",),
+        f"Tool calls in a run. {LIVE}",
+        (0, 1, 2, 3, 4, 6, 8, 12, 16),
+    ),
+    Signal(
+        "switchboard_tool_calls_total",
+        "counter",
+        "calls",
+        ("tool", "status"),
+        ("router",),
+        f"The route chosen: calls by tool and how they ended; `not_on_offer` stands for made-up names. {LIVE}",
+    ),
+    Signal(
+        "switchboard_tool_errors_total",
+        "counter",
+        "calls",
+        ("tool", "kind"),
+        ("router",),
+        "Calls without a result: `unknown_tool`, `bad_arguments`, `forbidden`, `refused` (by the tool), `failed`, "
+        f"`timeout`. {LIVE}",
+    ),
+    Signal(
+        "switchboard_tool_call_duration_seconds",
+        "histogram",
+        "s",
+        ("tool",),
+        ("router",),
+        f"From the decision to the result, queueing included. {LIVE}",
+        (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    ),
+    Signal(
+        "switchboard_model_calls_total",
+        "counter",
+        "calls",
+        ("model", "outcome"),
+        ("router",),
+        "Calls at the model's endpoint, retries among them: `ok`, or why there was no usable reply.",
+    ),
+    Signal(
+        "switchboard_model_retries_total",
+        "counter",
+        "calls",
+        ("model",),
+        ("router",),
+        "Calls that repeat a failed one of the same turn, as far as this process saw it.",
+    ),
+    Signal(
+        "gen_ai_client_token_usage",
+        "histogram",
+        "tokens",
+        (*_GENAI, "gen_ai_token_type"),
+        ("router",),
+        "Tokens of a model call, as its server counted them; the sum is what was spent.",
+        (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864),
+    ),
+    Signal(
+        "gen_ai_client_operation_duration_seconds",
+        "histogram",
+        "s",
+        (*_GENAI, "error_type"),
+        ("router",),
+        "How long a model call took; `error_type` is empty when it succeeded.",
+        (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
+    ),
+    Signal(
+        "switchboard_catalogue_age_seconds",
+        "gauge",
+        "s",
+        (),
+        ("router",),
+        "Since when the router has had no answer about its tools; it goes on with the last ones.",
+    ),
+)
+
+TABLE = Table(METRICS)
+
+_GENAI_SPAN = (
+    "gen_ai.operation.name",
+    "gen_ai.provider.name",
+    "langfuse.observation.type",
+)
+"""On every span of the agent; `error.type` besides when it went wrong."""
+
+SPANS = (
+    Signal(
+        "invoke_agent {agent}",
+        "span",
+        "s",
+        (
+            *_GENAI_SPAN,
+            "gen_ai.agent.name",
+            "langfuse.trace.name",
+            "switchboard.run",
+            "switchboard.outcome",
+            "switchboard.turns",
+            "user.id",
+        ),
+        ("router",),
+        "One run, from the question to the answer. `user.id` is a digest.",
+    ),
+    Signal(
+        "chat {model}",
+        "span",
+        "s",
+        (
+            *_GENAI_SPAN,
+            "gen_ai.request.model",
+            "gen_ai.request.temperature",
+            "gen_ai.response.model",
+            "gen_ai.response.finish_reasons",
+            "gen_ai.usage.input_tokens",
+            "gen_ai.usage.output_tokens",
+            "server.address",
+            "server.port",
+            "switchboard.turn",
+            "switchboard.attempts",
+        ),
+        ("router",),
+        "One model turn, its retries included.",
+    ),
+    Signal(
+        "execute_tool {tool}",
+        "span",
+        "s",
+        (
+            *_GENAI_SPAN,
+            "gen_ai.tool.name",
+            "gen_ai.tool.call.id",
+            "gen_ai.tool.type",
+            "switchboard.turn",
+            "switchboard.status",
+        ),
+        ("router",),
+        "One tool call, from the decision to its result.",
+    ),
+)
+
+LOG_EVENTS = (
+    LogEvent("trust_user_id_is_on", ("warning",), ("advice",), ("router",), "Anybody may claim to be anybody."),
+    LogEvent("catalogue_read", ("info",), ("tools",), ("router",), "The tools on offer have changed, to these."),
+    LogEvent(
+        "catalogue_unavailable",
+        ("warning",),
+        ("reason", "mend"),
+        ("router",),
+        "The registry does not answer; the last tools stay on offer. Said once for each reason.",
+    ),
+    LogEvent(
+        "turn_decided",
+        ("info",),
+        ("turn", "calls"),
+        ("router",),
+        "What the model chose: the tools by name, `not_on_offer` for one that it made up; none for an answer.",
+    ),
+    LogEvent("call_settled", ("info",), ("call", "tool", "status"), ("router",), "How one tool call ended."),
+    LogEvent("run_ended", ("info",), ("outcome", "turns"), ("router",), "The last line of a run, with its outcome."),
+    LogEvent(
+        "model_call_failed",
+        ("warning",),
+        ("reason",),
+        ("router",),
+        "One call at the model's endpoint gave no usable reply; it is tried again.",
+    ),
+    LogEvent(
+        "model_refused",
+        ("error",),
+        ("status", "mend"),
+        ("router",),
+        "The endpoint will not answer until somebody mends this setting.",
+    ),
+    LogEvent(
+        "model_rate_limited",
+        ("warning",),
+        ("retry_after",),
+        ("router",),
+        "The endpoint asks for a longer wait than a customer has.",
+    ),
+    LogEvent(
+        "conversation_compacted",
+        ("warning",),
+        ("messages",),
+        ("router",),
+        "The conversation was too long for the model; it is sent again, shortened.",
+    ),
+)

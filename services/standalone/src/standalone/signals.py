@@ -1,0 +1,19 @@
+"""The whole table of signals: the rows that rooms share, and those of each room."""
+
+from registry import signals as registry
+from router import signals as router
+from runtime.telemetry import signals as shared
+from tickets import signals as tickets
+from users import signals as users
+
+METRICS = (*shared.METRICS, *router.METRICS, *tickets.METRICS, *registry.METRICS)
+SPANS = (*router.SPANS, *tickets.SPANS, *shared.SPANS)
+SIGNALS = METRICS + SPANS
+LOG_EVENTS = (
+    *shared.LOG_EVENTS,
+    *users.LOG_EVENTS,
+    *router.LOG_EVENTS,
+    *tickets.LOG_EVENTS,
+    *registry.LOG_EVENTS,
+)
+ROOMS = shared.ROOMS

@@ -1,0 +1,98 @@
+"""The tickets' rows of the table of signals."""
+
+from runtime.telemetry.metrics import Table
+from runtime.telemetry.signals import FAILED, LIVE, LogEvent, Signal
+
+METRICS = (
+    Signal(
+        "switchboard_tickets",
+        "gauge",
+        "tickets",
+        ("state", "priority"),
+        ("tickets",),
+        "Tickets in the database, exact; every pod tells the same, so take the maximum. Absent while it is away.",
+    ),
+    Signal(
+        "switchboard_tickets_past_sla",
+        "gauge",
+        "tickets",
+        ("priority",),
+        ("tickets",),
+        "Tickets that are not closed and past their promise; every pod tells the same.",
+    ),
+    Signal(
+        "switchboard_tickets_created_total",
+        "counter",
+        "tickets",
+        ("category", "priority"),
+        ("tickets",),
+        f"Tickets made. {LIVE}",
+    ),
+    Signal(
+        "switchboard_notification_attempts_total",
+        "counter",
+        "attempts",
+        ("outcome",),
+        ("tickets",),
+        "Posts of webhooks: `delivered`, `refused` (final), `failed` (tried again).",
+    ),
+    Signal(
+        "switchboard_notification_delay_seconds",
+        "histogram",
+        "s",
+        (),
+        ("tickets",),
+        f"From a ticket's creation to the receiver's yes. {LIVE}",
+        (0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200, 86400),
+    ),
+)
+
+TABLE = Table(METRICS)
+
+SPANS = (
+    Signal(
+        "SupportTicketWorkflow/run",
+        "span",
+        "s",
+        ("switchboard.invocation", "switchboard.ticket_id"),
+        ("tickets",),
+        "The making of one ticket, below the call that asked for it.",
+    ),
+    Signal(
+        "insert ticket",
+        "span",
+        "s",
+        ("switchboard.attempts",),
+        ("tickets",),
+        "The insert, with its SQL below it.",
+    ),
+    Signal(
+        "Notifier/deliver",
+        "span",
+        "s",
+        ("switchboard.invocation", "switchboard.attempts", "messaging.message.id", "http.response.status_code"),
+        ("tickets",),
+        "The delivery of one webhook, below the workflow that sent it; its attempts may take hours.",
+    ),
+)
+
+LOG_EVENTS = (
+    LogEvent(
+        "tickets_not_counted",
+        ("error",),
+        FAILED,
+        ("tickets",),
+        "Counting the tickets broke down; their gauges are absent until it works again.",
+    ),
+    LogEvent("ticket_created", ("info",), ("ticket_id", "priority"), ("tickets",), "A ticket was made."),
+    LogEvent(
+        "notification_delivered", ("info",), ("message_id", "ticket_id"), ("tickets",), "The receiver took a webhook."
+    ),
+    LogEvent(
+        "notification_not_delivered",
+        ("error",),
+        ("message_id", "ticket_id", "reason"),
+        ("tickets",),
+        "A webhook was given up for good.",
+    ),
+)
