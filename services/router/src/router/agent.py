@@ -105,16 +105,16 @@ async def decide(run: Run, agent: Agent) -> Turn:
 
 
 async def _decide(run: Run, agent: Agent, begun: Begun, moment: Moment) -> Turn:
-    if moment.now() >= must_end_at(begun):
+    if moment.seconds_until(must_end_at(begun)) <= 0:
         return Turn(outcome="time_exhausted")
     offers = await agent.offers.now()
     chat = messages(agent.prompt, run.message, run.turns, run.results)
     tools = for_model(offers, begun.caller)
     try:
-        reply = await agent.model.answer(chat, tools, must_end_at(begun) - moment.now())
+        reply = await agent.model.answer(chat, tools, moment.seconds_until(must_end_at(begun)))
     except ModelFault as fault:
         return Turn(outcome=fault.outcome)
-    return _planned(run, reply, offers, begun, must_end_at(begun) - moment.now())
+    return _planned(run, reply, offers, begun, moment.seconds_until(must_end_at(begun)))
 
 
 def _planned(run: Run, reply: Reply, offers: dict[str, Offer], begun: Begun, seconds_left: float) -> Turn:

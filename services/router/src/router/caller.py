@@ -21,7 +21,7 @@ def prove(question: Question, settings: RouterSettings, moment: Moment) -> Calle
     Raises: `Refused` 401 when the caller is not proven; never says more than that about a token.
     """
     if question.caller_token is not None:
-        return _from_token(question.caller_token, settings, moment.now() - moment.first_started_at)
+        return _from_token(question.caller_token, settings, moment.seconds_since_first())
     if not settings.trust_user_id:
         raise Refused(401, "caller_unknown", "a caller_token is required", "caller_token")
     if question.user_id is None:

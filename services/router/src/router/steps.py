@@ -41,14 +41,17 @@ class Nothing(BaseModel):
 
 @dataclass(frozen=True)
 class Moment:
-    """The time, for the action of a step: in seconds since the epoch."""
+    """The clock, for the action of a step. Times are in seconds since the epoch."""
 
     first_started_at: float
     """When the first attempt at this step began, as far as this process knows."""
 
-    @staticmethod
-    def now() -> float:
-        return time.time()
+    def seconds_since_first(self) -> float:
+        return time.time() - self.first_started_at
+
+    def seconds_until(self, at: float) -> float:
+        """Below 0 when it has passed."""
+        return at - time.time()
 
 
 Beginning = Callable[[Moment], Awaitable[Begun]]
