@@ -35,6 +35,30 @@ async def test_calls_of_one_turn_run_at_the_same_time(board: Board) -> None:
     assert sum(call["ms"] for call in answer["calls"]) > 2 * max(call["ms"] for call in answer["calls"])
 
 
+async def took(board: Board, *wanted: tuple[str, Any]) -> list[int]:
+    """How many milliseconds each of these calls of one turn took until its result was seen."""
+    message = await board.script(calls(*wanted), text("done"))
+    answer = await board.answer(message, seconds=20)
+    assert {call["status"] for call in answer["calls"]} == {"ok"}
+    return [call["ms"] for call in answer["calls"]]
+
+
+async def test_an_effect_waits_for_all_before_it_and_what_follows_waits_for_it(board: Board) -> None:
+    read, effect, last = await took(
+        board, ("long_read", {"seconds": 1}), ("long_effect", {"seconds": 0.5}), ("echo", {"text": "a"})
+    )
+    assert 1000 <= read < effect - 400
+    assert last >= effect
+
+
+async def test_a_concurrent_effect_waits_for_nothing(board: Board) -> None:
+    read, effect, last = await took(
+        board, ("long_read", {"seconds": 1}), ("concurrent_effect", {"seconds": 0.1}), ("echo", {"text": "a"})
+    )
+    assert read >= 1000
+    assert max(effect, last) < 900
+
+
 async def test_the_same_idempotency_key_gives_the_same_answer_for_no_more_model_calls(board: Board) -> None:
     message = await board.script(text("once"))
     answers = [await board.answer(message, idempotency_key=message) for _ in range(3)]

@@ -98,6 +98,14 @@ async def long_effect(ctx: restate.Context, wait: Wait) -> Echo:
     return Echo(said="done")
 
 
+@examples.handler(metadata=TOOL | {"tool.concurrent": "true"}, input_serde=RAW)
+@checked
+async def concurrent_effect(ctx: restate.Context, wait: Wait) -> Echo:
+    """Does something that need not wait for anything else."""
+    await ctx.sleep(timedelta(seconds=wait.seconds))
+    return Echo(said="done")
+
+
 @examples.handler(metadata=TOOL | {"tool.readonly": "true"}, input_serde=RAW)
 @checked
 async def long_read(ctx: restate.Context, wait: Wait) -> Echo:

@@ -21,6 +21,7 @@ class Tool(BaseModel):
     `bind` maps a top-level property to where its value comes from (`caller.user_id`).
     `key` is None for services, else `caller.user_id`, `argument:<name>` or `run`.
     `workflow`: the handler is the main handler of a workflow, which keeps its result by its key.
+    `concurrent`: this effect need not wait for the calls before it in one message, nor those after it for this one.
     A local tool has neither service nor handler.
     """
 
@@ -34,6 +35,7 @@ class Tool(BaseModel):
     bind: dict[str, str] = Field(default_factory=dict[str, str])
     mode: Mode = "call"
     readonly: bool = False
+    concurrent: bool = False
     timeout: float = Field(default=DEFAULT_TIMEOUT_SECONDS, gt=0)
     roles: list[str] = Field(default_factory=list[str])
     max_result_bytes: int = Field(default=DEFAULT_MAX_RESULT_BYTES, gt=0)

@@ -4,6 +4,7 @@ It fails closed: a key or a value that this version does not enforce keeps the h
 """
 
 import re
+from collections.abc import Mapping
 
 from contracts import Mode, Tool
 from contracts.tool import DEFAULT_MAX_RESULT_BYTES, DEFAULT_TIMEOUT_SECONDS, TOOL_NAME
@@ -15,7 +16,7 @@ _ROLE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 _BYTES = re.compile(r"[0-9]{1,9}")
 
-_KEYS = {"name", "bind", "key", "mode", "readonly", "timeout", "approval", "roles", "max_result_bytes"}
+_KEYS = {"name", "bind", "key", "mode", "readonly", "concurrent", "timeout", "approval", "roles", "max_result_bytes"}
 
 
 class NotOffered(Exception):
@@ -50,7 +51,8 @@ def build_tool(service: Service, handler: Handler) -> Tool:
         workflow=handler.ty == "Workflow",
         bind=bind,
         mode=_mode(said.get("mode", "call")),
-        readonly=_flag(said.get("readonly", "false")),
+        readonly=_flag("readonly", said),
+        concurrent=_flag("concurrent", said),
         timeout=_positive(said.get("timeout"), "timeout", _SECONDS, DEFAULT_TIMEOUT_SECONDS),
         roles=_roles(said.get("roles")),
         max_result_bytes=int(
@@ -110,9 +112,10 @@ def _mode(value: str) -> Mode:
     return value
 
 
-def _flag(value: str) -> bool:
+def _flag(key: str, said: Mapping[str, str]) -> bool:
+    value = said.get(key, "false")
     if value not in ("true", "false"):
-        raise NotOffered(f"tool.readonly = {value!r} is neither true nor false")
+        raise NotOffered(f"tool.{key} = {value!r} is neither true nor false")
     return value == "true"
 
 

@@ -72,6 +72,7 @@ def _fill(plan: Plan, tool: Tool, arguments: dict[str, Any], caller: Caller, sec
     plan.timeout = min(tool.timeout, max(seconds_left, 1))
     plan.max_result_bytes = tool.max_result_bytes
     if plan.kind in ("effect", "started"):
+        plan.concurrent = tool.concurrent
         plan.task_id = f"task_{uuid.uuid4().hex[:TASK_ID_LENGTH]}"
 
 

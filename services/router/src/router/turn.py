@@ -39,6 +39,7 @@ class Plan(BaseModel):
     handler: str = ""
     key: str | None = None
     workflow: bool = False
+    concurrent: bool = False
     body: str = ""
     timeout: float = 0
     max_result_bytes: int = 0

@@ -1,4 +1,4 @@
-"""The calls of a turn: started in the model's order, all at once, and each waited for as long as its plan allows."""
+"""The calls of a turn: reads side by side, effects in the model's order, each waited for as long as its plan allows."""
 
 from router.calls.call import Call, LocalTools
 from router.calls.effect import EffectCall, StartedCall
@@ -24,22 +24,38 @@ async def settle(run: Run, turn: Turn, local: LocalTools) -> list[Result]:
     and attached to, go on.
     """
     calls = [KINDS[plan.kind](plan, run, local) for plan in turn.plans]
-    for call in calls:
-        call.start()
-    for call in calls:
-        await call.follow()
-        _note(run, call)
-    while waiting := [call for call in calls if call.settled is None]:
-        await _wait(run, waiting)
+    for number, group in enumerate(groups(calls)):
+        await _settle_group(run, group, run.steps.ended_at if number == 0 else await run.ctx.time())
     results = [call.settled for call in calls if call.settled is not None]
     run.steps.settled(turn, results)
     return results
 
 
-async def _wait(run: Run, waiting: list[Call]) -> None:
+def groups(calls: list[Call]) -> list[list[Call]]:
+    """What may run side by side, in the model's order: an effect that waits its turn is alone."""
+    found: list[list[Call]] = []
+    for call in calls:
+        if not found or call.waits_its_turn or found[-1][0].waits_its_turn:
+            found.append([])
+        found[-1].append(call)
+    return found
+
+
+async def _settle_group(run: Run, calls: list[Call], now: float) -> None:
+    for call in calls:
+        call.started_at = now
+        call.start()
+    for call in calls:
+        await call.follow()
+        _note(run, call)
+    while waiting := [call for call in calls if call.settled is None]:
+        await _wait(run, waiting, now)
+
+
+async def _wait(run: Run, waiting: list[Call], now: float) -> None:
     """Until one of them is done or has to be left."""
     first = min(call.deadline for call in waiting)
-    done, passed = await run.alarm.wait([call.future for call in waiting], first, run.steps.ended_at)
+    done, passed = await run.alarm.wait([call.future for call in waiting], first, now)
     for call in waiting:
         if call.future in done:
             await call.take()

@@ -12,7 +12,7 @@ from restate import TerminalError
 from restate.context import RestateDurableFuture
 
 from contracts import CallStatus, Tool
-from router.run import Run
+from router.run import Run, must_end_at
 from router.transcript import as_data, as_error
 from router.turn import Fault, Plan, Result
 from runtime.bounded import Unreadable, read
@@ -43,6 +43,8 @@ class Call(ABC):
         self.run = run
         self.local = local
         self.settled: Result | None = None
+        self.started_at = run.steps.ended_at
+        """In seconds since the epoch, by the journal."""
         self.future: RestateDurableFuture[bytes]
         """The tool's result, while it is waited for."""
 
@@ -50,6 +52,11 @@ class Call(ABC):
     def deadline(self) -> float:
         """Until when it is waited for, in seconds since the epoch; a call that keeps its own time has none."""
         return math.inf
+
+    @property
+    def waits_its_turn(self) -> bool:
+        """Whether it waits for all calls before it in the model's order, and those after it wait for this one."""
+        return False
 
     @abstractmethod
     def start(self) -> None: ...
@@ -98,8 +105,14 @@ class RemoteCall(Call):
     """A call of a Restate handler, anywhere."""
 
     @property
+    def timeout(self) -> float:
+        """In seconds; less than the plan says when the run's own time ends before, but never less than one."""
+        left = must_end_at(self.run.facts) - self.started_at
+        return min(self.plan.timeout, max(round(left, 1), 1.0))
+
+    @property
     def deadline(self) -> float:
-        return self.run.steps.ended_at + self.plan.timeout
+        return self.started_at + self.timeout
 
     @property
     def target(self) -> tuple[str, str, bytes, str | None]:

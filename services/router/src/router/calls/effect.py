@@ -10,6 +10,10 @@ from router.tasks import Task, remember
 class SentCall(RemoteCall):
     """What is sent belongs to no run; Restate makes it once, by its key or by the id of its task."""
 
+    @property
+    def waits_its_turn(self) -> bool:
+        return not self.plan.concurrent
+
     def start(self) -> None:
         once = None if self.plan.workflow else self.plan.task_id
         self._sent: SendHandle = self.run.ctx.generic_send(*self.target, headers=self.headers, idempotency_key=once)
@@ -29,7 +33,7 @@ class EffectCall(SentCall):
     async def leave(self) -> None:
         await self._remember(self._invocation_id)
         plan = self.plan
-        unknown = f"outcome unknown after {plan.timeout:g} seconds; it goes on as task {plan.task_id}; do not repeat it"
+        unknown = f"outcome unknown after {self.timeout:g} seconds; it goes on as task {plan.task_id}; do not repeat it"
         self.settle("unknown", as_json(status="unknown", task_id=plan.task_id, error=unknown), "timeout")
 
 

@@ -13,4 +13,4 @@ class ReadCall(RemoteCall):
 
     async def leave(self) -> None:
         self.run.ctx.cancel_invocation(await self._call.invocation_id())
-        self.settle("error", as_error(f"no answer within {self.plan.timeout:g} seconds"), "timeout")
+        self.settle("error", as_error(f"no answer within {self.timeout:g} seconds"), "timeout")
