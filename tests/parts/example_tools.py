@@ -25,6 +25,15 @@ class Bound(BaseModel):
     text: str = ""
 
 
+class Note(BaseModel):
+    page: str
+    word: str
+    seconds: float = Field(default=0, ge=0, le=60)
+
+
+PAGES: dict[str, list[str]] = {}
+
+
 class Wait(BaseModel):
     seconds: float = Field(description="How long to take.", ge=0, le=60)
 
@@ -98,12 +107,36 @@ async def long_effect(ctx: restate.Context, wait: Wait) -> Echo:
     return Echo(said="done")
 
 
+@examples.handler(metadata=TOOL, input_serde=RAW)
+@checked
+async def write_down(ctx: restate.Context, note: Note) -> Echo:
+    """Writes a word down, after a while."""
+    return await noted(ctx, note)
+
+
 @examples.handler(metadata=TOOL | {"tool.concurrent": "true"}, input_serde=RAW)
 @checked
-async def concurrent_effect(ctx: restate.Context, wait: Wait) -> Echo:
-    """Does something that need not wait for anything else."""
-    await ctx.sleep(timedelta(seconds=wait.seconds))
+async def write_down_anyhow(ctx: restate.Context, note: Note) -> Echo:
+    """Writes a word down, after a while, whatever else is under way."""
+    return await noted(ctx, note)
+
+
+async def noted(ctx: restate.Context, note: Note) -> Echo:
+    await ctx.sleep(timedelta(seconds=note.seconds))
+    await ctx.run_typed("write", write, page=note.page, word=note.word)
     return Echo(said="done")
+
+
+def write(page: str, word: str) -> str:
+    PAGES.setdefault(page, []).append(word)
+    return word
+
+
+@examples.handler(metadata=TOOL | {"tool.readonly": "true"}, input_serde=RAW)
+@checked
+async def read_page(ctx: restate.Context, say: Say) -> Echo:
+    """Reads what was written down, in order."""
+    return Echo(said=PAGES.get(say.text, []))
 
 
 @examples.handler(metadata=TOOL | {"tool.readonly": "true"}, input_serde=RAW)

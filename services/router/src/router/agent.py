@@ -11,7 +11,7 @@ import restate
 from restate import Context
 
 from contracts import Answer, Question
-from router.begin import settle_facts
+from router.begin import establish_facts
 from router.calls import settle
 from router.calls.call import LocalTools
 from router.catalogue import Offers, for_model
@@ -22,7 +22,7 @@ from router.run import Run, answer, must_end_at
 from router.seen import Watch
 from router.seen.spans import RunSpans
 from router.settings import RouterSettings
-from router.steps import Done, Moment, Nothing, Patience, Steps
+from router.steps import Moment, Nothing, Patience, StepRecord, Steps
 from router.transcript import messages
 from router.turn import Begun, Turn
 from runtime.checked import RAW, checked
@@ -69,26 +69,26 @@ def tool_router(agent: Agent) -> restate.Service:
 
 async def route(ctx: Context, question: Question, agent: Agent) -> Answer:
     watch = Watch(agent.spans, agent.model.name)
-    settling = partial(settle_facts, ctx, question, agent.settings, agent.customers)
-    run = Run(ctx, question, Steps(ctx, agent.attempts, settling, watch))
+    facts = partial(establish_facts, ctx, question, agent.settings, agent.customers)
+    run = Run(ctx, question, Steps(ctx, agent.attempts, facts, watch))
     async with watch.over(run):
-        await begin(run, agent)
+        await who_asks(run, agent)
         while (ended := run.over_budget()) is None:
             turn = await decide(run, agent)
             run.results.append(await settle(run, turn, agent.local))
             if turn.is_last:
                 break
-        else:
-            await run.steps.step("budget used up", "end", _nothing, Done[Nothing])
+        if ended:
+            await run.steps.step("budget used up", "end", _nothing, StepRecord[Nothing])
         run.answer = answer(run, ended)
     return run.answer
 
 
-async def begin(run: Run, agent: Agent) -> None:
-    """Settle who asks where somebody else has to know; who proves it by a token begins with the first turn."""
+async def who_asks(run: Run, agent: Agent) -> None:
+    """A `user_id` that is believed is looked up before anything is paid for; a token is checked in the first turn."""
     if run.question.caller_token is not None:
         return
-    await run.steps.step("begin", "begin", _nothing, Done[Nothing])
+    await run.steps.step("begin", "begin", _nothing, StepRecord[Nothing])
     if run.facts.check_customer and not await is_customer(run, agent.customers):
         raise Refused(404, "unknown_customer", "there is no customer with this user_id", "user_id")
 
@@ -99,7 +99,7 @@ async def decide(run: Run, agent: Agent) -> Turn:
     within = timedelta(seconds=max(TURN_SECONDS - settings.openai_timeout, 1))
     patience = Patience(settings.openai_attempts, within, _give_up)
     name = f"model turn {len(run.turns) + 1}"
-    turn = await run.steps.step(name, "turn", partial(_decide, run, agent), Done[Turn], patience)
+    turn = await run.steps.step(name, "turn", partial(_decide, run, agent), StepRecord[Turn], patience)
     run.turns.append(turn)
     return turn
 

@@ -11,7 +11,7 @@ from router.turn import Begun, Limits
 from runtime.telemetry.tracing import first_traceparent, is_tracing
 
 
-async def settle_facts(
+async def establish_facts(
     ctx: Context, question: Question, settings: RouterSettings, customers: Customers, moment: Moment
 ) -> Begun:
     """The facts of a run, to be journaled with its first step.

@@ -3,10 +3,14 @@
 import json
 import time
 from datetime import timedelta
+from typing import Any, cast
 
 import restate
+from restate import TerminalError
+from restate.context import RestateDurableFuture
 
 from router.run import Run
+from runtime.bounded import Unreadable, read
 
 KNOWN_FOR_SECONDS = 60.0
 MAX_KNOWN = 10_000
@@ -31,7 +35,7 @@ class Customers:
 
 
 async def is_customer(run: Run, customers: Customers) -> bool:
-    """False if the handler says that it knows no such customer; true if it says nothing in time."""
+    """False if the handler says that it knows no such customer; true if it says nothing of that in time."""
     service, handler = run.facts.check_customer.split("/")
     user_id = run.facts.caller.user_id
     asked = json.dumps({"user_id": user_id}).encode()
@@ -39,7 +43,17 @@ async def is_customer(run: Run, customers: Customers) -> bool:
     done, _ = await restate.wait_completed(call, run.ctx.sleep(ANSWER_WITHIN, "customer check timeout"))
     if call not in done:
         return True
-    known = bool(json.loads(await call)["known"])
+    known = await _said(call)
     if known:
         customers.remember(user_id)
-    return known
+    return known is not False
+
+
+async def _said(call: RestateDurableFuture[bytes]) -> bool | None:
+    """None if who was asked broke down, or said something else."""
+    try:
+        said: Any = read(await call)
+    except (TerminalError, Unreadable):
+        return None
+    known = cast(dict[str, Any], said).get("known") if isinstance(said, dict) else None
+    return known if isinstance(known, bool) else None

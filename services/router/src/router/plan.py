@@ -15,6 +15,7 @@ from router.turn import CallKind, Plan, WantedCall
 from runtime.bounded import MAX_DEPTH, is_too_deep
 
 TASK_ID_LENGTH = 16
+COMPLAINT_CHARACTERS = 500
 
 
 class Offer:
@@ -33,7 +34,7 @@ class Offer:
             f"{'.'.join(str(part) for part in error.instance_path) or 'arguments'}: {error.message}"
             for error, _ in zip(self._validator.iter_errors(arguments), range(3), strict=False)
         ]
-        return "; ".join(errors) or None
+        return "; ".join(error[:COMPLAINT_CHARACTERS] for error in errors) or None
 
     def allowed_to(self, caller: Caller) -> bool:
         return not self.tool.roles or not set(self.tool.roles).isdisjoint(caller.roles)
@@ -45,7 +46,7 @@ def make_plan(call_id: str, wanted: WantedCall, offers: dict[str, Offer], caller
     plan = Plan(call_id=call_id, tool=wanted.name, arguments="{}" if arguments is None else wanted.arguments or "{}")
     offer = offers.get(wanted.name)
     if offer is None:
-        plan.fault, plan.error = "unknown_tool", _no_such_tool(offers)
+        plan.fault, plan.error = "unknown_tool", _no_such_tool(offers, caller)
     elif wanted.problem is not None:
         plan.fault, plan.error = "bad_arguments", wanted.problem
     elif not offer.allowed_to(caller):
@@ -59,8 +60,9 @@ def make_plan(call_id: str, wanted: WantedCall, offers: dict[str, Offer], caller
     return plan
 
 
-def _no_such_tool(offers: dict[str, Offer]) -> str:
-    return f"there is no tool of that name; the tools are: {', '.join(sorted(offers))}"
+def _no_such_tool(offers: dict[str, Offer], caller: Caller) -> str:
+    names = sorted(name for name, offer in offers.items() if offer.allowed_to(caller))
+    return f"there is no tool of that name; the tools are: {', '.join(names)}"
 
 
 def _fill(plan: Plan, tool: Tool, arguments: dict[str, Any], caller: Caller, seconds_left: float) -> None:
@@ -86,10 +88,14 @@ def _kind(tool: Tool) -> CallKind:
 
 def _object(text: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(text or "{}")
+        value = json.loads(text or "{}", parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None
     return scrub(cast(dict[str, Any], value)) if isinstance(value, dict) and not is_too_deep(value) else None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def scrub(value: Any) -> Any:

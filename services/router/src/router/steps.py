@@ -19,8 +19,8 @@ Value = TypeVar("Value", bound=BaseModel)
 StepKind = Literal["begin", "turn", "end"]
 
 
-class Done(BaseModel, Generic[Value]):
-    """What a step journals: its value and its times.
+class StepRecord(BaseModel, Generic[Value]):
+    """What the journal keeps of a step: its value and its times.
 
     Times are seconds since the epoch, from the first of its `attempts` on, as far as one process saw them. `call_ms`
     says of each call that ended since the step before how long it took, from the end of that step on. `begun` are the
@@ -72,7 +72,7 @@ class Watcher(Protocol):
 
     def tried_again(self, kind: StepKind) -> None: ...
 
-    def step_done(self, kind: StepKind, done: Done[Any]) -> None: ...
+    def step_done(self, kind: StepKind, done: StepRecord[Any]) -> None: ...
 
     def calls_settled(self, turn: Turn, results: list[Result], seconds: Mapping[str, float]) -> None: ...
 
@@ -97,10 +97,10 @@ class Steps:
         name: str,
         kind: StepKind,
         action: Action[Value],
-        journal_as: type[Done[Value]],
+        journal_as: type[StepRecord[Value]],
         patience: Patience[Value] | None = None,
     ) -> Value:
-        """What `action` returned, or would have: it is asked at most once more for each crash.
+        """The journaled value of this step. After a crash the action may run again, until its value is journaled.
 
         Raises: what the action refuses, and our own cancellation (409).
         """
@@ -133,20 +133,24 @@ class Steps:
         self._watcher.calls_settled(turn, results, self._seen)
 
     async def _act(
-        self, key: tuple[str, str], kind: StepKind, action: Action[Value], journal_as: type[Done[Value]]
-    ) -> Done[Value]:
+        self, key: tuple[str, str], kind: StepKind, action: Action[Value], journal_as: type[StepRecord[Value]]
+    ) -> StepRecord[Value]:
         attempt = self._attempts.begin(key)
         if attempt.number > 1:
             self._watcher.tried_again(kind)
         return await self._done(action, attempt, journal_as)
 
-    async def _give_up(self, key: tuple[str, str], action: Action[Value], journal_as: type[Done[Value]]) -> Done[Value]:
+    async def _give_up(
+        self, key: tuple[str, str], action: Action[Value], journal_as: type[StepRecord[Value]]
+    ) -> StepRecord[Value]:
         """The attempts were perhaps another process's: then all that is known is that they began after the calls."""
         began = self.ended_at + max(self._seen.values(), default=0) if self.ended_at else time.time()
         attempt = self._attempts.of(key) or Attempt(began, 1)
         return await self._done(action, attempt, journal_as)
 
-    async def _done(self, action: Action[Value], attempt: Attempt, journal_as: type[Done[Value]]) -> Done[Value]:
+    async def _done(
+        self, action: Action[Value], attempt: Attempt, journal_as: type[StepRecord[Value]]
+    ) -> StepRecord[Value]:
         moment = Moment(attempt.first_started_at)
         begun = self.begun or await self._begin(moment)
         return journal_as(

@@ -10,8 +10,14 @@ Fault = Literal["unknown_tool", "bad_arguments", "forbidden", "refused", "failed
 """Why a call has no result: the first three are found while it is planned, the others while it is made."""
 
 CallKind = Literal["refused", "local", "read", "effect", "started"]
-"""What is done with a call: nothing but tell the model why; run it in the router; wait for its result and cancel it at
-its timeout; wait for it and let it live on; start it and go on. There is one class for each in `router.calls`."""
+"""What is done with a call; there is a class for each in `router.calls`.
+
+- `refused`: it is not made, and the model is told why
+- `local`: it runs in the router
+- `read`: its result is waited for, and it is cancelled at its timeout
+- `effect`: its result is waited for, and it goes on after its timeout
+- `started`: it is started and goes on by itself
+"""
 
 
 class WantedCall(BaseModel):
@@ -26,7 +32,7 @@ class Plan(BaseModel):
     """What the router will do with one call: `error` is told to the model instead of a call, `fault` says its kind.
 
     `body` is the final JSON for the tool. `task_id` names the call if it outlives its turn. `timeout` is in seconds,
-    from the end of the turn on.
+    from its start on.
     """
 
     call_id: str

@@ -18,9 +18,10 @@ class SentCall(RemoteCall):
         once = None if self.plan.workflow else self.plan.task_id
         self._sent: SendHandle = self.run.ctx.generic_send(*self.target, headers=self.headers, idempotency_key=once)
 
-    async def _remember(self, invocation_id: str) -> None:
+    def _remember(self, invocation_id: str) -> None:
+        """Sent, not called: no run waits for the list of its caller's tasks."""
         task = Task(task_id=self.plan.task_id, invocation_id=invocation_id, tool=self.plan.tool)
-        await self.run.ctx.object_call(remember, key=self.run.facts.caller.user_id, arg=task)
+        self.run.ctx.object_send(remember, key=self.run.facts.caller.user_id, arg=task)
 
 
 class EffectCall(SentCall):
@@ -31,7 +32,7 @@ class EffectCall(SentCall):
         self.future = self.run.ctx.attach_invocation(self._invocation_id, serde=BytesSerde())
 
     async def leave(self) -> None:
-        await self._remember(self._invocation_id)
+        self._remember(self._invocation_id)
         plan = self.plan
         unknown = f"outcome unknown after {self.timeout:g} seconds; it goes on as task {plan.task_id}; do not repeat it"
         self.settle("unknown", as_json(status="unknown", task_id=plan.task_id, error=unknown), "timeout")
@@ -41,6 +42,6 @@ class StartedCall(SentCall):
     """The run goes on at once, and the model is told the id of the task."""
 
     async def follow(self) -> None:
-        await self._remember(await self._sent.invocation_id())
+        self._remember(await self._sent.invocation_id())
         note = "it takes a while and goes on by itself; check_task tells how it stands"
         self.settle("ok", as_json(status="started", task_id=self.plan.task_id, note=note))

@@ -16,7 +16,7 @@ from contracts import Answer
 from router.run import Run
 from router.seen.metrics import PROVIDER, label
 from router.settings import RouterSettings
-from router.steps import Done
+from router.steps import StepRecord
 from router.transcript import Chat, messages
 from router.turn import Plan, Result, Turn
 from runtime.telemetry.tracing import Span
@@ -36,7 +36,7 @@ class RunSpans:
         self._endpoint = URL(settings.openai_base_url)
         self._prompt = prompt
 
-    def turn_decided(self, run: Run, done: Done[Turn]) -> None:
+    def turn_decided(self, run: Run, done: StepRecord[Turn]) -> None:
         if run.trace is not None:
             run.trace.emit(self._chat(run, done), f"turn {len(run.turns) + 1}")
 
@@ -84,7 +84,7 @@ class RunSpans:
             }
         return Span(f"invoke_agent {AGENT}", run.facts.started_at, ended_at, attributes, error=error)
 
-    def _chat(self, run: Run, done: Done[Turn]) -> Span:
+    def _chat(self, run: Run, done: StepRecord[Turn]) -> Span:
         turn = done.value
         error = turn.outcome or ""
         attributes = _operation("chat", error) | {

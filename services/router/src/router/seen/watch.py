@@ -10,7 +10,7 @@ from contracts import Answer
 from router.run import Run
 from router.seen.metrics import count_broken_off, count_calls, count_model_retry, count_run, label
 from router.seen.spans import RunSpans
-from router.steps import Done, StepKind
+from router.steps import StepKind, StepRecord
 from router.turn import Result, Turn
 from runtime.errors import Refused
 from runtime.telemetry.logs import get_logger
@@ -47,7 +47,7 @@ class Watch:
         if kind == "turn":
             count_model_retry(self._model)
 
-    def step_done(self, kind: StepKind, done: Done[Any]) -> None:
+    def step_done(self, kind: StepKind, done: StepRecord[Any]) -> None:
         """With each step it is known how long the calls before it took."""
         if kind == "begin":
             return
