@@ -39,6 +39,9 @@ OF_LIBRARIES = {"PGSSLROOTCERT"}
 SECRETS = {"WEBHOOK_SECRET": "whsec_" + base64.b64encode(bytes(32)).decode()}
 """Secrets that must look like something; any other is any text."""
 
+FILES = {"PROMPT_FILE": str(router.settings.PROMPT)}
+"""Files that only a pod has, and what stands for them here."""
+
 Container = Mapping[str, Any]
 
 
@@ -53,7 +56,9 @@ def programs(file: Path) -> Iterator[tuple[str, tuple[str, ...], Container]]:
 
 def environment(container: Container) -> dict[str, str]:
     given = container.get("env", [])
-    return {each["name"]: each.get("value", SECRETS.get(each["name"], "secret")) for each in given}
+    return {each["name"]: each.get("value", SECRETS.get(each["name"], "secret")) for each in given} | {
+        each["name"]: FILES[each["name"]] for each in given if each["name"] in FILES
+    }
 
 
 @pytest.mark.parametrize("file", ci_files(SWITCHBOARD), ids=name_of)

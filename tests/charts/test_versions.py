@@ -59,6 +59,7 @@ def before() -> dict[str, str]:
         ({"router": {"podAnnotations": {"restarted": "yes"}}}, {"router"}),
         ({"model": {"name": "gpt-4.1-mini"}, "users": {"demoCustomers": True}}, {"router"}),
         ({"router": {"captureMessageContent": True}}, {"router"}),
+        ({"router": {"prompt": "Answer in rhymes."}}, {"router"}),
         ({"global": {"otlpEndpoint": "http://collector:4318"}}, ROOMS),
         ({"drainSeconds": 36}, ROOMS),
         ({"restate": {"identity": {"publicKey": PUBLIC_KEY.replace("w", "z")}}}, ROOMS),
@@ -73,6 +74,7 @@ def test_what_runs_meet_makes_a_new_version(before: dict[str, str], values: Valu
 @pytest.mark.parametrize(
     "values",
     [
+        {"router": {"prompt": " \n"}},
         {"router": {"replicas": 3}, "users": {"replicas": 2}, "registry": {"replicas": 2}},
         {"tickets": {"autoscaling": {"enabled": True, "maxReplicas": 9}}},
         {"registry": {"image": {"tag": "0.2.0"}, "policy": "[tools.x]", "podAnnotations": {"a": "b"}}},
@@ -89,6 +91,31 @@ def test_what_runs_meet_makes_a_new_version(before: dict[str, str], values: Valu
 )
 def test_nothing_else_does(before: dict[str, str], values: Values) -> None:
     assert versions(values) == before
+
+
+def test_white_space_around_a_prompt_makes_no_new_version() -> None:
+    texts = ("Answer in rhymes.", "\nAnswer in rhymes.\n\n")
+    one, other = (versions({"router": {"prompt": text}}) for text in texts)
+    assert one == other
+
+
+def test_a_version_brings_its_own_prompt_which_the_router_reads_as_a_file() -> None:
+    text = "Answer in rhymes: # always\n  {{ .Values }} '\"$HOME\n"
+    objects = render(SWITCHBOARD, values={"router": {"prompt": text}})
+    (template,) = [
+        each["spec"]["template"] for each in of_kind(objects, "Deployment") if labels(each)["component"] == "router"
+    ]
+    assert template["metadata"]["annotations"]["switchboard/prompt"] == text.strip()
+    (container,) = template["spec"]["containers"]
+    (file,) = [Path(each["value"]) for each in container["env"] if each["name"] == "PROMPT_FILE"]
+    (volume,) = [each["name"] for each in container["volumeMounts"] if each["mountPath"] == str(file.parent)]
+    (source,) = [each["downwardAPI"] for each in template["spec"]["volumes"] if each["name"] == volume]
+    at = {"fieldPath": "metadata.annotations['switchboard/prompt']"}
+    assert source["items"] == [{"path": file.name, "fieldRef": at}]
+
+
+def test_without_a_prompt_the_router_reads_the_one_of_its_image() -> None:
+    assert "PROMPT_FILE" not in str(render(SWITCHBOARD))
 
 
 def test_a_newer_chart_of_the_same_services_makes_no_new_version(before: dict[str, str], tmp_path: Path) -> None:

@@ -1,12 +1,16 @@
 """What must not happen to a run: an endless model call, a cancellation that is not obeyed, settings that change it."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from router.prompt import read_prompt
+from router.settings import PROMPT
 from tests.conftest import ALWAYS_REPLAY
 from tests.parts.board import Board, calls, start_board, text, until
 from tests.parts.restate import HttpReply, RestateServer, request
@@ -16,6 +20,8 @@ Launch = Callable[..., Awaitable[Service]]
 
 DEADLINE_SECONDS = 1.0
 ATTEMPTS = 3
+CHANGED = ("MAX_TURNS", "PROMPT_FILE")
+"""What a test changes for itself alone."""
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +73,29 @@ async def test_a_run_keeps_the_budgets_that_it_began_with(board: Board) -> None:
     await restart_router(board)
 
 
+async def test_each_call_is_told_the_prompt_that_made_the_model_ask_and_a_change_is_said_once(
+    board: Board, tmp_path: Path
+) -> None:
+    former, other = read_prompt(PROMPT).digest, tmp_path / "prompt.md"
+    other.write_text("\nAnswer in rhymes.\n")
+    message = await board.script(
+        calls(("who", {"text": "a"})),
+        calls(("who", {"text": "b"})) | {"latency_seconds": 0.8},
+        calls(("who", {"text": "c"})),
+        text("done"),
+    )
+    run = await board.start_run(message)
+    await asked(board, message, times=2)
+    await restart_router(board, PROMPT_FILE=str(other))
+    assert (await answer_of(board, run)).json()["outcome"] == "answered"
+    new = read_prompt(other).digest
+    assert [told["untrusted_data"]["prompt"] for told in await board.told(message)] == [former, new, new]
+    assert (await board.conversation(message))["messages"][0]["content"] == "Answer in rhymes."
+    lines = [json.loads(line) for line in board.router.log.read_text().splitlines() if "prompt_changed" in line]
+    assert [(line["run"], line["turn"], line["former"], line["prompt"]) for line in lines] == [(run, 2, former, new)]
+    await restart_router(board)
+
+
 async def test_a_run_keeps_the_key_of_a_call_when_the_router_dies(board: Board) -> None:
     """A key that is not journaled with the plan would start a second job under another key."""
     message = await board.script(calls(("run_job", {"text": "a"})), text("done") | {"latency_seconds": 0.8})
@@ -97,6 +126,6 @@ async def restart_router(board: Board, **changes: Any) -> None:
     """Kill it and start it again at the same address, with other settings."""
     old = board.router
     await old.kill()
-    settings = {name: value for name, value in old.program.env.items() if name not in ("PORT", "MAX_TURNS")}
+    settings = {name: value for name, value in old.program.env.items() if name not in ("PORT", *CHANGED)}
     board.router = await board.launch("router", port=old.port, **settings | changes)
     await asyncio.sleep(0.5)  # one poll of the catalogue

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from runtime.caller import CALLER_HEADER
+from runtime.caller import CALLER_HEADER, PROMPT_HEADER
 from runtime.errors import Refused
 from runtime.postgres import migrate, open_pool, provision
 from standalone.ports import free_port
@@ -119,8 +119,10 @@ class TicketServices:
             reply = await request("PATCH", f"{self.restate.admin_url}/services/{name}", {"public": True})
             assert reply.status_code == 200, reply.text
 
-    async def create(self, key: str | None = None, body: Any = BUG, caller: str = "") -> HttpReply:
-        told = {CALLER_HEADER: caller or user_of(body)}
+    async def create(
+        self, key: str | None = None, body: Any = BUG, caller: str = "", prompt: str | None = None
+    ) -> HttpReply:
+        told = {CALLER_HEADER: caller or user_of(body)} | ({} if prompt is None else {PROMPT_HEADER: prompt})
         return await self.restate.call("SupportTicketWorkflow", "run", body, key=key or uuid.uuid4().hex, headers=told)
 
     async def tool(self, handler: str, caller: str = "", **body: Any) -> HttpReply:
@@ -306,6 +308,18 @@ async def test_a_ticket_is_made_and_returned(tickets: TicketServices, database: 
         "SELECT who, action, length(args_hash) FROM audit WHERE ticket_id = $1", ticket["ticket_id"]
     )
     assert tuple(audit) == ("user_1", "create", 64)
+
+
+@pytest.mark.parametrize("prompt", [None, "", "0123456789ab", "0123456789AB", "0123456789abc", "'; DROP TABLE"])
+async def test_a_ticket_says_which_prompt_made_it_if_that_is_a_digest(
+    tickets: TicketServices, database: TicketsDatabase, prompt: str | None
+) -> None:
+    ticket = (await tickets.create(prompt=prompt)).json()
+    [row] = await database.rows("SELECT prompt FROM tickets WHERE ticket_id = $1", ticket["ticket_id"])
+    kept = prompt if prompt == "0123456789ab" else None
+    assert (row["prompt"], "prompt" in ticket) == (kept, False)
+    _, shown, _ = await staff(database, "show", ticket["ticket_id"])
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("prompt ")] == ([kept] if kept else [])
 
 
 async def test_no_handler_can_be_reached_from_outside(restate: RestateServer, process: Service) -> None:

@@ -8,6 +8,7 @@ import restate
 from pydantic import BaseModel, Field
 from restate.serde import BytesSerde
 
+from runtime.caller import prompt_of
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.serving import RETRY, serve
@@ -55,6 +56,7 @@ class Echo(BaseModel):
     user_id: str = ""
     key: str = ""
     ticket_id: Any = None
+    prompt: str = ""
 
 
 examples = restate.Service("Examples", ingress_private=True, invocation_retry_policy=RETRY)
@@ -72,8 +74,8 @@ async def echo(ctx: restate.Context, say: Say) -> Echo:
 @examples.handler(metadata=TOOL | {"tool.bind": "user_id=caller.user_id"}, input_serde=RAW)
 @checked
 async def who(ctx: restate.Context, bound: Bound) -> Echo:
-    """Says who the caller is."""
-    return Echo(said=bound.text, user_id=bound.user_id)
+    """Says who the caller is, and which prompt made the model ask."""
+    return Echo(said=bound.text, user_id=bound.user_id, prompt=prompt_of(ctx))
 
 
 @examples.handler(input_serde=RAW)

@@ -51,8 +51,8 @@ BUGS = [
     Bug(
         "a ticket inserted under a key that is not in the journal",
         "tickets/workflow.py",
-        "store.insert(caller, key, new)",
-        "store.insert(caller, __import__('uuid').uuid4().hex, new)",
+        "store.insert(caller, key, new, prompt)",
+        "store.insert(caller, __import__('uuid').uuid4().hex, new, prompt)",
         (*SWEEP, "insert ticket, after COMMIT"),
     ),
     Bug(

@@ -9,6 +9,8 @@ from typing import Any
 import jwt
 import pytest
 
+from router.prompt import read_prompt
+from router.settings import PROMPT
 from standalone.ports import free_port
 from tests.parts.board import Board, calls, start_board, text
 from tests.parts.otlp import ReceivedSpan, Receiver
@@ -66,6 +68,7 @@ async def test_a_question_of_nobodys_is_one_span_that_says_so_and_a_refusal(trac
     (span,) = await traced.receiver.named("invoke_agent switchboard")
     assert span.attributes["switchboard.outcome"] == span.error == "unknown_customer"
     assert span.attributes["switchboard.turns"] == 0
+    assert span.attributes["switchboard.prompt"] == read_prompt(PROMPT).digest
     assert ("unknown_customer", "route", "ToolRouter") in await traced.refusals()
 
 

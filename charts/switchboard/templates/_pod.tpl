@@ -6,6 +6,7 @@ The one pod template: of every service, job and test. Arguments:
   args         of the program
   env          environment, as YAML
   init         init containers, as YAML
+  annotations  more of them, as a dictionary
   serves       whether it listens: ports, probes, spread
   pod, container   more fields of the pod or of the container, as YAML
 */}}
@@ -25,6 +26,9 @@ metadata:
     {{- end }}
   annotations:
     kubectl.kubernetes.io/default-container: {{ .name | default .room }}
+    {{- with .annotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
     {{- with and .serves $values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

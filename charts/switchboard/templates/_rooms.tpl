@@ -11,6 +11,11 @@
 {{- $_ := set $pod "volumes" (include "switchboard.registryVolumes" .root) -}}
 {{- $_ := set $pod "mounts" (include "switchboard.registryMounts" .root) -}}
 {{- end -}}
+{{- if and (eq .room "router") (include "switchboard.prompt" .root) -}}
+{{- $_ := set $pod "annotations" (dict "switchboard/prompt" (include "switchboard.prompt" .root)) -}}
+{{- $_ := set $pod "volumes" (include "switchboard.promptVolume" .root) -}}
+{{- $_ := set $pod "mounts" (include "switchboard.promptMount" .root) -}}
+{{- end -}}
 {{- include "switchboard.pod" (merge $pod .) -}}
 {{- end }}
 
@@ -63,6 +68,9 @@ name that stands there twice.
 - {name: OPENAI_MODEL, value: demo}
 - {name: OPENAI_BASE_URL, value: "http://{{ include "switchboard.fullname" . }}-demo-model:9085/v1"}
 {{- end }}
+{{- if include "switchboard.prompt" . }}
+- {name: PROMPT_FILE, value: /etc/switchboard/prompt.md}
+{{- end }}
 {{- if .Values.router.captureMessageContent }}
 - {name: OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT, value: "true"}
 {{- end }}
@@ -103,6 +111,25 @@ name that stands there twice.
 
 {{- define "switchboard.env.demo-model" -}}
 - {name: ADMIN_ENDPOINTS, value: "false"}
+{{- end }}
+
+{{- define "switchboard.prompt" -}}
+{{ trim .Values.router.prompt }}
+{{- end }}
+
+{{/*
+The prompt stands in an annotation of the pod template, and the pod reads it as a file: so each version has its own for
+as long as there is a pod of it, and no object is left over when it goes.
+*/}}
+{{- define "switchboard.promptVolume" -}}
+- name: prompt
+  downwardAPI:
+    items:
+      - {path: prompt.md, fieldRef: {fieldPath: "metadata.annotations['switchboard/prompt']"}}
+{{- end }}
+
+{{- define "switchboard.promptMount" -}}
+- {name: prompt, mountPath: /etc/switchboard, readOnly: true}
 {{- end }}
 
 {{/* Whole directories: what is mounted by subPath would never change while a pod runs. */}}

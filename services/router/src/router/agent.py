@@ -18,6 +18,7 @@ from router.catalogue import Offers, for_model
 from router.customers import Customers, is_customer
 from router.model import Model, ModelFault, Reply
 from router.plan import Offer, make_plan
+from router.prompt import Prompt
 from router.run import Run, answer, must_end_at
 from router.seen import Watch
 from router.seen.spans import RunSpans
@@ -38,7 +39,7 @@ class Agent:
     """What answers questions: settings, a model, tools, and who looks on."""
 
     settings: RouterSettings
-    prompt: str
+    prompt: Prompt
     model: Model
     offers: Offers
     local: LocalTools
@@ -69,7 +70,7 @@ def tool_router(agent: Agent) -> restate.Service:
 
 async def route(ctx: Context, question: Question, agent: Agent) -> Answer:
     watch = Watch(agent.spans, agent.model.name)
-    facts = partial(establish_facts, ctx, question, agent.settings, agent.customers)
+    facts = partial(establish_facts, ctx, question, agent.settings, agent.customers, agent.prompt.digest)
     run = Run(ctx, question, Steps(ctx, agent.attempts, facts, watch))
     async with watch.over(run):
         await who_asks(run, agent)
@@ -108,13 +109,15 @@ async def _decide(run: Run, agent: Agent, begun: Begun, moment: Moment) -> Turn:
     if moment.seconds_until(must_end_at(begun)) <= 0:
         return Turn(outcome="time_exhausted")
     offers = await agent.offers.now()
-    chat = messages(agent.prompt, run.message, run.turns, run.results)
+    chat = messages(agent.prompt.text, run.message, run.turns, run.results)
     tools = for_model(offers, begun.caller)
     try:
         reply = await agent.model.answer(chat, tools, moment.seconds_until(must_end_at(begun)))
     except ModelFault as fault:
         return Turn(outcome=fault.outcome)
-    return _planned(run, reply, offers, begun, moment.seconds_until(must_end_at(begun)))
+    turn = _planned(run, reply, offers, begun, moment.seconds_until(must_end_at(begun)))
+    turn.prompt = agent.prompt.digest
+    return turn
 
 
 def _planned(run: Run, reply: Reply, offers: dict[str, Offer], begun: Begun, seconds_left: float) -> Turn:

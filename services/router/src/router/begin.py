@@ -12,9 +12,9 @@ from runtime.telemetry.tracing import first_traceparent, is_tracing
 
 
 async def establish_facts(
-    ctx: Context, question: Question, settings: RouterSettings, customers: Customers, moment: Moment
+    ctx: Context, question: Question, settings: RouterSettings, customers: Customers, prompt: str, moment: Moment
 ) -> Begun:
-    """The facts of a run, to be journaled with its first step.
+    """The facts of a run, to be journaled with its first step. `prompt` is the digest of the system prompt.
 
     Raises: `Refused` 401 when the caller is not proven.
     """
@@ -31,5 +31,6 @@ async def establish_facts(
         started_at=moment.first_started_at,
         check_customer="" if question.caller_token else customers.to_ask(caller.user_id),
         model=settings.openai_model,
+        prompt=prompt,
         traceparent=first_traceparent(ctx) if is_tracing() else None,
     )

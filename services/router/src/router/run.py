@@ -8,7 +8,7 @@ from contracts import Answer, CallRecord, Outcome, Question, Usage
 from router.alarm import Alarm
 from router.steps import Steps
 from router.turn import Begun, Result, Turn
-from runtime.caller import CALL_HEADER, CALLER_HEADER, RUN_HEADER
+from runtime.caller import CALL_HEADER, CALLER_HEADER, PROMPT_HEADER, RUN_HEADER
 from runtime.telemetry.tracing import TRACEPARENT, Trace
 
 
@@ -45,11 +45,18 @@ class Run:
         traceparent = self.facts.traceparent
         return None if traceparent is None else Trace.of(self.id, traceparent)
 
+    @property
+    def prompt(self) -> str:
+        """The digest of the system prompt that the model read last; empty in a run of older code."""
+        return next((turn.prompt for turn in reversed(self.turns) if turn.prompt), self.facts.prompt)
+
     def headers(self, call_id: str = "") -> dict[str, str]:
         """What a call for this run is told beside its arguments."""
         told = {CALLER_HEADER: self.facts.caller.user_id, RUN_HEADER: self.id}
         if call_id:
             told[CALL_HEADER] = call_id
+            if self.prompt:
+                told[PROMPT_HEADER] = self.prompt
         if self.trace:
             told[TRACEPARENT] = self.trace.traceparent(call_id)
         return told

@@ -7,6 +7,7 @@ from router.catalogue import Offers, polling
 from router.customers import Customers
 from router.model import Model
 from router.plan import Offer
+from router.prompt import read_prompt
 from router.seen.spans import RunSpans
 from router.settings import RouterSettings
 from router.tasks import CHECK_TASK, tasks
@@ -26,7 +27,7 @@ async def run(settings: RouterSettings) -> None:
     async with aiohttp.ClientSession() as session:
         local = local_tools(ArticleIndex.of_folder(settings.articles_dir), StatusPage(session, settings.status_url))
         own = {tool.name: Offer(tool) for tool in [CHECK_TASK, *(entry.tool for entry in local.values())]}
-        prompt = settings.prompt_file.read_text().strip()
+        prompt = read_prompt(settings.prompt_file)
         agent = Agent(
             settings=settings,
             prompt=prompt,

@@ -5,19 +5,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from router.prompt import read_prompt
 from runtime.settings import RestateServiceSettings, Words
 
 ARTICLES = Path(__file__).parent / "articles"
 PROMPT = Path(__file__).parent / "prompt.md"
 
 
-def _has_words(file: Path) -> Path:
-    try:
-        if file.read_text(encoding="utf-8").strip():
-            return file
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} cannot be read: {type(error).__name__}") from None
-    raise ValueError(f"{file} is empty")
+def _holds_a_prompt(file: Path) -> Path:
+    read_prompt(file)
+    return file
 
 
 class RouterSettings(RestateServiceSettings):
@@ -43,7 +40,7 @@ class RouterSettings(RestateServiceSettings):
     )
     articles_dir: Path = Field(default=ARTICLES, description="Folder of help articles in Markdown")
 
-    prompt_file: Annotated[Path, AfterValidator(_has_words)] = Field(
+    prompt_file: Annotated[Path, AfterValidator(_holds_a_prompt)] = Field(
         default=PROMPT, description="The system prompt, as text in UTF-8"
     )
 

@@ -132,10 +132,12 @@ SPANS = (
             "switchboard.run",
             "switchboard.outcome",
             "switchboard.turns",
+            "switchboard.prompt",
             "user.id",
         ),
         ("router",),
-        "One run, from the question to the answer. `user.id` is a digest.",
+        "One run, from the question to the answer. `user.id` is a digest, and so is `switchboard.prompt`, of the system"
+        " prompt with which the run began.",
     ),
     Signal(
         "chat {model}",
@@ -192,6 +194,13 @@ LOG_EVENTS = (
         "What the model chose: the tools by name, `not_on_offer` for one that it made up; none for an answer.",
     ),
     LogEvent("call_settled", ("info",), ("call", "tool", "status"), ("router",), "How one tool call ended."),
+    LogEvent(
+        "prompt_changed",
+        ("warning",),
+        ("turn", "former", "prompt"),
+        ("router",),
+        "The router was started with another system prompt during this run; from this turn on the model reads it.",
+    ),
     LogEvent("run_ended", ("info",), ("outcome", "turns"), ("router",), "The last line of a run, with its outcome."),
     LogEvent(
         "model_call_failed",

@@ -63,7 +63,7 @@ class Limits(BaseModel):
 
 
 class Begun(BaseModel):
-    """What is settled before anything else, once: the caller, the budgets, the time, the model's name.
+    """What is settled before anything else, once: the caller, the budgets, the time, the names of model and prompt.
 
     `traceparent` is the trace context of the attempt that settled it; empty when there was none, None without tracing.
     `check_customer` is the handler that has to know the caller first; empty when nobody has to be asked.
@@ -74,6 +74,7 @@ class Begun(BaseModel):
     started_at: float
     check_customer: str = ""
     model: str = ""
+    prompt: str = ""
     traceparent: str | None = None
 
 
@@ -81,7 +82,7 @@ class Turn(BaseModel):
     """One model turn: the assistant's message and the plan of each of its calls.
 
     `cut`: the message ended at the model's length limit. `outcome` is set when this turn ended the run without an
-    answer. `model` is what the endpoint says it is.
+    answer. `model` is what the endpoint says it is; `prompt` is the digest of the system prompt that it read.
     """
 
     text: str = ""
@@ -91,6 +92,7 @@ class Turn(BaseModel):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     model: str = ""
+    prompt: str = ""
 
     @property
     def is_last(self) -> bool:

@@ -12,6 +12,8 @@ RUN_HEADER = "x-switchboard-run"
 """The id of the run that a call belongs to; for logs alone."""
 CALL_HEADER = "x-switchboard-call"
 """The id of the call itself, as the model knows it; for logs alone."""
+PROMPT_HEADER = "x-switchboard-prompt"
+"""The digest of the system prompt with which the model chose this call."""
 
 
 def caller_of(ctx: Any) -> str:
@@ -24,6 +26,7 @@ ROUTE = ("ToolRouter", "route")
 
 _RUN = re.compile(r"inv_[A-Za-z0-9]{1,64}")
 _CALL = re.compile(r"call_[0-9]{1,4}_[0-9]{1,4}")
+_PROMPT = re.compile(r"[0-9a-f]{12}")
 
 
 def run_of(ctx: Any) -> str:
@@ -34,6 +37,11 @@ def run_of(ctx: Any) -> str:
 def call_of(ctx: Any) -> str:
     """The id of the tool call that this invocation belongs to; empty if nobody said so."""
     return "" if _is_route(ctx) else _told(ctx, CALL_HEADER, _CALL)
+
+
+def prompt_of(ctx: Any) -> str:
+    """The digest of the prompt with which the model chose this call; empty if nobody said so."""
+    return "" if _is_route(ctx) else _told(ctx, PROMPT_HEADER, _PROMPT)
 
 
 def passed_on(ctx: Any) -> dict[str, str]:

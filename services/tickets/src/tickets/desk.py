@@ -17,7 +17,8 @@ from tickets.store import SCHEMA, args_hash
 _TIMEOUT_SECONDS = 5.0
 
 _TICKET = (
-    "ticket_id, user_id, subject, description, category, priority, status, assignee, sla_due_at, created_at, updated_at"
+    "ticket_id, user_id, subject, description, category, priority, status, assignee, sla_due_at, created_at,"
+    " updated_at, prompt"
 )
 
 _LIST = f"""
@@ -58,10 +59,11 @@ class Declined(Exception):
 
 
 class StaffTicket(TicketDetails):
-    """A ticket as the staff see it: whose it is, and who works on it."""
+    """A ticket as the staff see it: whose it is, who works on it, and the prompt with which the agent made it."""
 
     user_id: str
     assignee: str | None
+    prompt: str | None
 
 
 class Event(BaseModel):

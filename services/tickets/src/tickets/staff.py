@@ -93,6 +93,8 @@ def show(ticket_id: TicketId) -> None:
     typer.echo(f"status    {ticket.status}" + (f", assigned to {ticket.assignee}" if ticket.assignee else ""))
     typer.echo(f"category  {ticket.category}, priority {ticket.priority}")
     typer.echo(f"due       {ticket.sla_due_at:%Y-%m-%d %H:%M %Z} ({due(ticket, datetime.now(UTC))})")
+    if ticket.prompt:
+        typer.echo(f"prompt    {ticket.prompt}")
     typer.echo(f"\n{_printable(ticket.description)}\n")
     for event in history:
         typer.echo(f"{event.at:%Y-%m-%d %H:%M %Z}  {event.who}  {event.action}  {_printable(event.note)}".rstrip())

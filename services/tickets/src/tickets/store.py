@@ -15,8 +15,8 @@ _TICKET = "ticket_id, subject, category, priority, status, created_at, sla_due_a
 
 _INSERT = f"""
 WITH made AS (
-    INSERT INTO tickets (workflow_key, user_id, subject, description, category, priority, sla_due_at)
-    VALUES ($1, $2, $3, $4, $5, $6, now() + $7)
+    INSERT INTO tickets (workflow_key, user_id, subject, description, category, priority, sla_due_at, prompt)
+    VALUES ($1, $2, $3, $4, $5, $6, now() + $7, nullif($9, ''))
     ON CONFLICT (workflow_key) DO NOTHING
     RETURNING {_TICKET}
 ), noted AS (
@@ -35,8 +35,11 @@ class TicketStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def insert(self, caller: str, workflow_key: str, new: CreateSupportTicket) -> Ticket:
-        """The ticket of this workflow: made with its audit row by the first call, read by every repeat."""
+    async def insert(self, caller: str, workflow_key: str, new: CreateSupportTicket, prompt: str = "") -> Ticket:
+        """The ticket of this workflow: made with its audit row by the first call, read by every repeat.
+
+        `prompt` is the digest of the agent's system prompt, if it was the agent that asked.
+        """
         text = f"{new.subject}\n{new.description}"
         category = categorize(text, new.category)
         priority = prioritize(text, category, new.urgency)
@@ -51,6 +54,7 @@ class TicketStore:
                 priority,
                 SLA[priority],
                 args_hash(new.model_dump_json()),
+                prompt,
             ) or await db.fetchrow(_BY_KEY, workflow_key)
         if row is None:
             raise Refused(422, "key_taken", "this workflow key belongs to another caller")

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from restate import RunOptions, TerminalError
 from restate.exceptions import RetryableError
 
-from runtime.caller import caller_of
+from runtime.caller import caller_of, prompt_of
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.serving import RETRY_UNTIL_DONE
@@ -75,12 +75,12 @@ def ticket_workflow(store: TicketStore, notify: bool) -> restate.Workflow:
     )
     attempts = Attempts()
 
-    async def insert(trace: Trace, caller: str, key: str, new: CreateSupportTicket) -> Inserted:
+    async def insert(trace: Trace, caller: str, prompt: str, key: str, new: CreateSupportTicket) -> Inserted:
         step = (trace.invocation, INSERT)
         started_at, number = attempts.begin(step)
         try:
             with trace.around(INSERT):
-                outcome = await ticket_or_failure(store.insert(caller, key, new))
+                outcome = await ticket_or_failure(store.insert(caller, key, new, prompt))
         except RetryableError as error:
             error.retry_after = pause_after(number)
             raise
@@ -107,7 +107,8 @@ def ticket_workflow(store: TicketStore, notify: bool) -> restate.Workflow:
         if not ctx.key():
             raise Refused(422, "key_missing", "a ticket workflow needs a key of its own")
         trace = trace_of(ctx)
-        inserted = await ctx.run_typed(INSERT, insert, RunOptions(), trace, caller_of(ctx), ctx.key(), new)
+        told = caller_of(ctx), prompt_of(ctx), ctx.key()
+        inserted = await ctx.run_typed(INSERT, insert, RunOptions(), trace, *told, new)
         tell(trace, inserted)
         await spans_sent()
         ticket = inserted.outcome

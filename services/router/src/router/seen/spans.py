@@ -13,6 +13,7 @@ from typing import Any
 from yarl import URL
 
 from contracts import Answer
+from router.prompt import Prompt
 from router.run import Run
 from router.seen.metrics import PROVIDER, label
 from router.settings import RouterSettings
@@ -30,7 +31,7 @@ _LANGFUSE_TYPES = {"invoke_agent": "agent", "chat": "generation", "execute_tool"
 class RunSpans:
     """Emits the spans of runs, each as soon as the journal holds its end."""
 
-    def __init__(self, settings: RouterSettings, prompt: str) -> None:
+    def __init__(self, settings: RouterSettings, prompt: Prompt) -> None:
         self._content = settings.otel_instrumentation_genai_capture_message_content
         self._temperature = settings.openai_temperature
         self._endpoint = URL(settings.openai_base_url)
@@ -77,6 +78,8 @@ class RunSpans:
             "switchboard.turns": len(run.results),
             "user.id": run.facts.caller.user_id if self._content else digest(run.facts.caller.user_id),
         }
+        if run.facts.prompt:
+            attributes["switchboard.prompt"] = run.facts.prompt
         if self._content:
             attributes |= {
                 "gen_ai.input.messages": _json([_part({"role": "user", "content": run.message})]),
@@ -120,18 +123,20 @@ class RunSpans:
         return Span(f"execute_tool {tool}", started_at, ended_at, attributes, error=error)
 
     def _chat_content(self, run: Run, turn: Turn) -> dict[str, str]:
-        chat: Chat = messages(self._prompt, run.message, run.turns, run.results)
+        chat: Chat = messages(self._prompt.text, run.message, run.turns, run.results)
         reply = _said(turn.text, _finish_reason(turn))
         if turn.plans:
             reply["tool_calls"] = [
                 {"id": plan.call_id, "function": {"name": plan.tool, "arguments": plan.arguments}}
                 for plan in turn.plans
             ]
-        return {
-            "gen_ai.system_instructions": _json([{"type": "text", "content": self._prompt}]),
+        content = {
             "gen_ai.input.messages": _json([_part(each) for each in chat[1:]]),
             "gen_ai.output.messages": _json([_part(reply)]),
         }
+        if turn.prompt == self._prompt.digest:
+            content["gen_ai.system_instructions"] = _json([{"type": "text", "content": self._prompt.text}])
+        return content
 
 
 def digest(user_id: str) -> str:

@@ -58,6 +58,8 @@ class Watch:
             self._spans.turn_decided(self._run, done)
             number, calls = len(self._run.turns) + 1, [label(plan) for plan in turn.plans]
             log.info("turn_decided", extra={"turn": number, "calls": calls})
+            if turn.prompt and self._run.prompt not in ("", turn.prompt):
+                log.warning("prompt_changed", extra={"turn": number, "former": self._run.prompt, "prompt": turn.prompt})
 
     def calls_settled(self, turn: Turn, results: list[Result], seconds: Mapping[str, float]) -> None:
         count_calls(turn, results, seconds)
