@@ -1,7 +1,9 @@
 """What the router offers when the catalogue changes."""
 
+import pytest
+
 from contracts import Catalogue, Tool
-from router.catalogue import Offers
+from router.catalogue import NoCatalogue, Offers
 from router.plan import Offer
 
 PARAMETERS = {"type": "object", "properties": {}, "additionalProperties": False}
@@ -11,6 +13,11 @@ async def test_the_policy_switches_a_local_tool_off_and_on_again() -> None:
     offers = Offers({"local": Offer(Tool(name="local", parameters=PARAMETERS))})
     remote = Tool(name="remote", parameters=PARAMETERS, service="S", handler="h")
     offers.replace(Catalogue(tools=[remote], switched_off=["local"]))
-    assert sorted(await offers.now()) == ["remote"]
+    assert sorted(await offers.within(1)) == ["remote"]
     offers.replace(Catalogue(tools=[remote]))
-    assert sorted(await offers.now()) == ["local", "remote"]
+    assert sorted(await offers.within(1)) == ["local", "remote"]
+
+
+async def test_who_asks_before_the_first_catalogue_waits_no_longer_than_it_may() -> None:
+    with pytest.raises(NoCatalogue):
+        await Offers({}).within(0.01)

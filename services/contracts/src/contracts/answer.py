@@ -16,6 +16,7 @@ Outcome = Literal[
     "errors_exhausted",
     "model_unavailable",
     "model_misconfigured",
+    "tools_unavailable",
 ]
 
 

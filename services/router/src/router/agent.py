@@ -14,7 +14,7 @@ from contracts import Answer, Question
 from router.begin import establish_facts
 from router.calls import settle
 from router.calls.call import LocalTools
-from router.catalogue import Offers, for_model
+from router.catalogue import NoCatalogue, Offers, for_model
 from router.customers import Customers, is_customer
 from router.model import Model, ModelFault, Reply
 from router.plan import Offer, make_plan
@@ -108,11 +108,13 @@ async def decide(run: Run, agent: Agent) -> Turn:
 async def _decide(run: Run, agent: Agent, begun: Begun, moment: Moment) -> Turn:
     if moment.seconds_until(must_end_at(begun)) <= 0:
         return Turn(outcome="time_exhausted")
-    offers = await agent.offers.now()
     chat = messages(agent.prompt.text, run.message, run.turns, run.results)
-    tools = for_model(offers, begun.caller)
     try:
+        offers = await agent.offers.within(moment.seconds_until(must_end_at(begun)))
+        tools = for_model(offers, begun.caller)
         reply = await agent.model.answer(chat, tools, moment.seconds_until(must_end_at(begun)))
+    except NoCatalogue:
+        return Turn(outcome="tools_unavailable")
     except ModelFault as fault:
         return Turn(outcome=fault.outcome)
     turn = _planned(run, reply, offers, begun, moment.seconds_until(must_end_at(begun)))

@@ -7,18 +7,20 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 from pydantic import ValidationError
-from restate.exceptions import RetryableError
 
 from contracts import Caller, Catalogue
 from router.plan import Offer
 from router.seen.metrics import catalogue_age, expect_tools
 from runtime.telemetry.logs import get_logger
 
-FIRST_WAIT_SECONDS = 25.0
 FIRST_POLL_SECONDS = 0.1
 POLL_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 log = get_logger(__name__)
+
+
+class NoCatalogue(Exception):
+    """The registry has not said yet which tools there are."""
 
 
 class Offers:
@@ -41,13 +43,13 @@ class Offers:
         expect_tools(self._all)
         self._ready.set()
 
-    async def now(self) -> dict[str, Offer]:
-        """All tools by name. Raises `RetryableError` until the first catalogue has come."""
+    async def within(self, seconds: float) -> dict[str, Offer]:
+        """All tools by name, as soon as the first catalogue has come. Raises `NoCatalogue` if that is too late."""
         try:
-            async with asyncio.timeout(FIRST_WAIT_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._ready.wait()
         except TimeoutError:
-            raise RetryableError("no catalogue yet", status_code=503) from None
+            raise NoCatalogue from None
         return self._all
 
 

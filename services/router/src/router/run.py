@@ -105,6 +105,7 @@ _UNFINISHED = {
     "time_exhausted": "I could not finish in the time I have for one question.",
     "errors_exhausted": "Too many of the look-ups for this question failed.",
     "model_unavailable": "I cannot answer right now. Please try again in a few minutes.",
+    "tools_unavailable": "I cannot answer right now. Please try again in a few minutes.",
     "model_misconfigured": "I cannot answer right now. The people who run this service have been told.",
 }
 
