@@ -6,11 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 CHANGES = {
-    "prompt": ("transcript.py", "Answer briefly,", "Answer in one short paragraph,"),
+    "prompt": ("prompt.md", "Answer briefly,", "Answer in one short paragraph,"),
     "steps": (
         "agent.py",
-        "    run = await begin(ctx, question, desk)\n",
-        '    await ctx.run_typed("one step more", lambda: 1)\n    run = await begin(ctx, question, desk)\n',
+        "        await who_asks(run, agent)\n",
+        '        await ctx.run_typed("one step more", lambda: 1)\n        await who_asks(run, agent)\n',
     ),
     "type": ("agent.py", "restate.Service(", "restate.VirtualObject("),
 }
@@ -22,7 +22,8 @@ def change(folder: Path, variant: str) -> None:
     if code.count(old) != 1:
         sys.exit(f"{name} does not hold {old!r} once")
     (folder / name).write_text(code.replace(old, new))
-    py_compile.compile(str(folder / name), doraise=True)
+    if name.endswith(".py"):
+        py_compile.compile(str(folder / name), doraise=True)
 
 
 if __name__ == "__main__":
