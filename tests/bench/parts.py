@@ -214,14 +214,15 @@ class World:
 
 
 @functools.cache
-def _token(customer: str) -> str:
-    claims = {"sub": customer, "aud": "switchboard", "exp": int(time.time()) + 3600}
+def _token(customer: str, five_minutes: int) -> str:
+    now = five_minutes * 300
+    claims = {"sub": customer, "aud": "switchboard", "iat": now, "exp": now + 600}
     return jwt.encode(claims, CALLER_KEY)
 
 
 def _proven_question(number: int) -> dict[str, Any]:
     """As in production: the caller is proven by a token, which the baseline does not ask for."""
-    return {"message": QUESTION, "caller_token": _token(CUSTOMERS[number % len(CUSTOMERS)])}
+    return {"message": QUESTION, "caller_token": _token(CUSTOMERS[number % len(CUSTOMERS)], int(time.time()) // 300)}
 
 
 def _question(number: int) -> dict[str, Any]:

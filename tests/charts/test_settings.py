@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import demo_model.settings
 import registry.settings
@@ -39,6 +41,11 @@ OF_LIBRARIES = {"PGSSLROOTCERT"}
 SECRETS = {"WEBHOOK_SECRET": "whsec_" + base64.b64encode(bytes(32)).decode()}
 """Secrets that must look like something; any other is any text."""
 
+PEM = generate_private_key(65537, 2048).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+CALLER_KEYS = {"HS256": "secret" * 6, "RS256": PEM.decode()}
+"""By the algorithm that they fit."""
+
 FILES = {"PROMPT_FILE": str(router.settings.PROMPT)}
 """Files that only a pod has, and what stands for them here."""
 
@@ -56,7 +63,9 @@ def programs(file: Path) -> Iterator[tuple[str, tuple[str, ...], Container]]:
 
 def environment(container: Container) -> dict[str, str]:
     given = container.get("env", [])
-    return {each["name"]: each.get("value", SECRETS.get(each["name"], "secret")) for each in given} | {
+    algorithm = next((each["value"] for each in given if each["name"] == "CALLER_ALGORITHM"), "HS256")
+    secrets = SECRETS | {"CALLER_KEYS": CALLER_KEYS[algorithm]}
+    return {each["name"]: each.get("value", secrets.get(each["name"], "secret")) for each in given} | {
         each["name"]: FILES[each["name"]] for each in given if each["name"] in FILES
     }
 

@@ -94,7 +94,8 @@ async def ask(product: Product, key: str = "", **caller: str) -> HttpReply:
 
 
 def signed(key: bytes) -> str:
-    claims = {"sub": CUSTOMER, "aud": "switchboard", "exp": int(time.time()) + 300}
+    now = int(time.time())
+    claims = {"sub": CUSTOMER, "aud": "switchboard", "iat": now, "exp": now + 300}
     return jwt.encode(claims, key, algorithm="HS256")
 
 

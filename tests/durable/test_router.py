@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import uuid
 from typing import Any
 
@@ -197,11 +198,10 @@ async def test_a_tool_for_a_role_is_denied_to_others_and_not_shown_to_them(board
     assert "staff_only" not in str(tools)
 
 
-CLAIMS = {"sub": "user_t", "aud": "switchboard", "exp": 9e9}
-
-
-def token(**claims: Any) -> str:
-    return jwt.encode(CLAIMS | claims, KEY, "HS256")
+def token(key: str = KEY, **claims: Any) -> str:
+    now = int(time.time())
+    told = {"sub": "user_t", "aud": "switchboard", "iat": now, "exp": now + 600} | claims
+    return jwt.encode(told, key, "HS256")
 
 
 async def test_a_token_proves_the_caller_and_the_roles(board: Board) -> None:
@@ -215,13 +215,15 @@ async def test_a_token_proves_the_caller_and_the_roles(board: Board) -> None:
 @pytest.mark.parametrize(
     ("forged", "code"),
     [
-        (token(exp=1), "caller_token_expired"),
+        (token(iat=1, exp=2), "caller_token_expired"),
+        (token(exp=1e30), "caller_token_invalid"),
+        (token(iat=time.time(), exp=time.time() + 601), "caller_token_invalid"),
         (token(aud="elsewhere"), "caller_token_invalid"),
         (token(sub=""), "caller_token_invalid"),
         (token(roles="staff"), "caller_token_invalid"),
         (jwt.encode({"sub": "user_t", "aud": "switchboard"}, KEY, "HS256"), "caller_token_invalid"),
-        (jwt.encode(CLAIMS, "another-secret-of-32-bytes-or-more", "HS256"), "caller_token_invalid"),
-        (jwt.encode(CLAIMS, "", "none"), "caller_token_invalid"),
+        (token("another-secret-of-32-bytes-or-more"), "caller_token_invalid"),
+        (jwt.encode({"sub": "user_t", "aud": "switchboard", "exp": 9e9}, "", "none"), "caller_token_invalid"),
         ("not a token", "caller_token_invalid"),
     ],
 )

@@ -189,4 +189,25 @@ BUGS = [
         "provider.add_span_processor(self._collector)",
         "tests/telemetry/test_canaries.py::test_no_span_holds_anything_that_came_in",
     ),
+    Bug(
+        "a caller token of any life",
+        "router/caller.py",
+        "0 <= self.exp - self.iat <= MAX_LIFE_SECONDS",
+        "self.exp >= self.iat",
+        "tests/unit/test_caller_tokens.py::test_a_token_that_says_too_little_or_lives_too_long_is_refused",
+    ),
+    Bug(
+        "a caller token judged when it is read",
+        "router/caller.py",
+        "good_until < read_at and good_until < await accepted_at()",
+        "good_until < read_at",
+        DURABLE + "test_acceptance.py::test_a_question_outlasts_its_token_while_the_router_is_away",
+    ),
+    Bug(
+        "a key of any kind for caller tokens",
+        "router/keys.py",
+        'case RSAPublicKey() if algorithm == "RS256" and key.key_size >= MIN_RSA_BITS:',
+        "case RSAPublicKey() | Ed25519PublicKey():",
+        "tests/unit/test_caller_tokens.py::test_a_key_that_cannot_check_a_token_is_refused_at_start",
+    ),
 ]

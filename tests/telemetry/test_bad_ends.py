@@ -31,7 +31,7 @@ class TracedBoard:
 
     async def ask(self, message: str, **options: Any) -> HttpReply:
         """As somebody with a token."""
-        claims = {"sub": "user_t", "aud": "switchboard", "exp": time() + 600}
+        claims = {"sub": "user_t", "aud": "switchboard", "iat": time(), "exp": time() + 600}
         question = {"message": message, "caller_token": jwt.encode(claims, KEY, "HS256")}
         return await self.board.restate.call("ToolRouter", "route", question, **options)
 

@@ -71,7 +71,8 @@ class CanaryWorld:
 
     @property
     def token(self) -> str:
-        claims = {"sub": self["sub"], "aud": "switchboard", "exp": time.time() + 600, "email": self["claim"]}
+        now = time.time()
+        claims = {"sub": self["sub"], "aud": "switchboard", "iat": now, "exp": now + 600, "email": self["claim"]}
         return jwt.encode(claims | {"roles": [self["role"]]}, self.key, "HS256")
 
     async def ask(self, *replies: dict[str, Any], **options: Any) -> HttpReply:

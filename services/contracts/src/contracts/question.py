@@ -51,3 +51,9 @@ class Caller(BaseModel):
 
     user_id: str
     roles: list[str] = []
+
+
+class Accepted(BaseModel):
+    """When Restate accepted a question, in seconds since the epoch."""
+
+    accepted_at: float

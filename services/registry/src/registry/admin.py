@@ -34,6 +34,8 @@ _UNFINISHED_PINNED = """
     WHERE status <> 'completed' AND pinned_deployment_id = '{id}'
 """
 
+_ACCEPTED_AT = "SELECT created_at FROM sys_invocation WHERE id = '{id}'"
+
 _UNFINISHED_BY_DEPLOYMENT = """
     SELECT coalesce(pinned_deployment_id, last_attempt_deployment_id) AS id, count(1) AS unfinished
     FROM sys_invocation WHERE status <> 'completed' GROUP BY 1
@@ -132,6 +134,7 @@ class UnfinishedGroup(BaseModel):
 _SERVICES = TypeAdapter(list[Service])
 _DEPLOYMENTS = TypeAdapter(list[Deployment])
 _UNFINISHED = TypeAdapter(list[Unfinished])
+_TIME: TypeAdapter[AwareDatetime] = TypeAdapter(AwareDatetime)
 _GROUPS = TypeAdapter(list[UnfinishedGroup])
 
 
@@ -195,6 +198,11 @@ class Admin:
         ids = ", ".join(f"'{_checked(_INVOCATION_ID, each)}'" for each in invocation_ids)
         events = {row["id"]: _json(row["event_json"]) for row in await self.query(_PAUSE_EVENTS.format(ids=ids))}
         return {each: event for each, event in events.items() if isinstance(event, dict)}
+
+    async def accepted_at(self, invocation_id: str) -> float | None:
+        """When Restate accepted an invocation, in seconds since the epoch; None if it knows none of that id."""
+        rows = await self.query(_ACCEPTED_AT.format(id=_checked(_INVOCATION_ID, invocation_id)))
+        return _parse(_TIME, rows[0]["created_at"]).timestamp() if rows else None
 
     async def unfinished(self) -> list[UnfinishedGroup]:
         return _parse(_GROUPS, await self.query(_UNFINISHED_GROUPS))

@@ -72,7 +72,7 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
                 status.tools = len(served.catalogue.tools)
                 exporter.tell_tools(served.catalogue)
 
-        runner = await _serve(settings, app(served, status))
+        runner = await _serve(settings, app(served, status, admin))
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(repeat("catalogue", refresh, settings.catalogue_poll_seconds, registrar.changed)),

@@ -2,11 +2,13 @@
 
 from aiohttp import web
 
+from contracts import Accepted
+from registry.admin import Admin, AdminError
 from registry.catalogue import ServedCatalogue
 from registry.status import Status
 
 
-def app(served: ServedCatalogue, status: Status) -> web.Application:
+def app(served: ServedCatalogue, status: Status, admin: Admin) -> web.Application:
     async def tools(request: web.Request) -> web.Response:
         if served.catalogue is None:
             missing = ", ".join(served.waits_for)
@@ -21,6 +23,16 @@ def app(served: ServedCatalogue, status: Status) -> web.Application:
     async def show_status(_: web.Request) -> web.Response:
         return _json(status.model_dump_json().encode())
 
+    async def run(request: web.Request) -> web.Response:
+        """When a question was accepted, which only Restate knows."""
+        try:
+            accepted_at = await admin.accepted_at(request.match_info["id"])
+        except AdminError as error:
+            return web.json_response({"error": str(error)}, status=503)
+        if accepted_at is None:
+            return web.json_response({"error": "there is no such run"}, status=404)
+        return _json(Accepted(accepted_at=accepted_at).model_dump_json().encode())
+
     async def health(_: web.Request) -> web.Response:
         return web.Response(text="up")
 
@@ -33,6 +45,7 @@ def app(served: ServedCatalogue, status: Status) -> web.Application:
         [
             web.get("/tools", tools),
             web.get("/status", show_status),
+            web.get(r"/runs/{id:inv_[A-Za-z0-9]+}", run),
             web.get("/health", health),
             web.get("/ready", ready),
         ]

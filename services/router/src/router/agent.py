@@ -11,11 +11,11 @@ import restate
 from restate import Context
 
 from contracts import Answer, Question
-from router.begin import establish_facts
+from router.begin import Callers, establish_facts
 from router.calls import settle
 from router.calls.call import LocalTools
 from router.catalogue import NoCatalogue, Offers, for_model
-from router.customers import Customers, is_customer
+from router.customers import is_customer
 from router.model import Model, ModelFault, Reply
 from router.plan import Offer, make_plan
 from router.prompt import Prompt
@@ -43,7 +43,7 @@ class Agent:
     model: Model
     offers: Offers
     local: LocalTools
-    customers: Customers
+    callers: Callers
     spans: RunSpans
     attempts: Attempts = field(default_factory=Attempts)
 
@@ -70,7 +70,7 @@ def tool_router(agent: Agent) -> restate.Service:
 
 async def route(ctx: Context, question: Question, agent: Agent) -> Answer:
     watch = Watch(agent.spans, agent.model.name)
-    facts = partial(establish_facts, ctx, question, agent.settings, agent.customers, agent.prompt.digest)
+    facts = partial(establish_facts, ctx, question, agent.settings, agent.callers, agent.prompt.digest)
     run = Run(ctx, question, Steps(ctx, agent.attempts, facts, watch))
     async with watch.over(run):
         await who_asks(run, agent)
@@ -90,7 +90,7 @@ async def who_asks(run: Run, agent: Agent) -> None:
     if run.question.caller_token is not None:
         return
     await run.steps.step("begin", "begin", _nothing, StepRecord[Nothing])
-    if run.facts.check_customer and not await is_customer(run, agent.customers):
+    if run.facts.check_customer and not await is_customer(run, agent.callers.customers):
         raise Refused(404, "unknown_customer", "there is no customer with this user_id", "user_id")
 
 

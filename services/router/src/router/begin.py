@@ -1,8 +1,12 @@
 """What is settled once, before anything else: who asks, within which budgets, since when."""
 
+from dataclasses import dataclass
+from functools import partial
+
 from restate import Context
 
 from contracts import Question
+from router.acceptance import Acceptance
 from router.caller import prove
 from router.customers import Customers
 from router.settings import RouterSettings
@@ -11,14 +15,27 @@ from router.turn import Begun, Limits
 from runtime.telemetry.tracing import first_traceparent, is_tracing
 
 
+@dataclass(frozen=True)
+class Callers:
+    """Whom to ask about a caller: whether it is a customer's, and when a question of theirs was accepted."""
+
+    customers: Customers
+    acceptance: Acceptance
+
+
 async def establish_facts(
-    ctx: Context, question: Question, settings: RouterSettings, customers: Customers, prompt: str, moment: Moment
+    ctx: Context,
+    question: Question,
+    settings: RouterSettings,
+    callers: Callers,
+    prompt: str,
+    moment: Moment,
 ) -> Begun:
     """The facts of a run, to be journaled with its first step. `prompt` is the digest of the system prompt.
 
     Raises: `Refused` 401 when the caller is not proven.
     """
-    caller = prove(question, settings, moment)
+    caller = await prove(question, settings, moment, partial(callers.acceptance.of, ctx.request().id))
     return Begun(
         caller=caller,
         limits=Limits(
@@ -29,7 +46,7 @@ async def establish_facts(
             errors=settings.max_errors,
         ),
         started_at=moment.first_started_at,
-        check_customer="" if question.caller_token else customers.to_ask(caller.user_id),
+        check_customer="" if question.caller_token else callers.customers.to_ask(caller.user_id),
         model=settings.openai_model,
         prompt=prompt,
         traceparent=first_traceparent(ctx) if is_tracing() else None,

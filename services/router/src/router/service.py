@@ -2,7 +2,9 @@
 
 import aiohttp
 
+from router.acceptance import Acceptance
 from router.agent import Agent, tool_router
+from router.begin import Callers
 from router.catalogue import Offers, polling
 from router.customers import Customers
 from router.model import Model
@@ -34,7 +36,7 @@ async def run(settings: RouterSettings) -> None:
             model=Model(settings),
             offers=Offers(own),
             local=local,
-            customers=Customers(settings.customer_check),
+            callers=Callers(Customers(settings.customer_check), Acceptance(session, settings.catalogue_url)),
             spans=RunSpans(settings, prompt),
         )
         async with polling(agent.offers, session, settings.catalogue_url, settings.catalogue_seconds):
