@@ -105,6 +105,27 @@ BUGS = [
         "tests/unit/test_plan.py::test_a_bound_argument_overwrites_what_the_model_wrote",
     ),
     Bug(
+        "branches through references not counted",
+        "registry/bounds.py",
+        "if paths > MAX_PATHS:",
+        "if paths > 20 * MAX_PATHS:",
+        "tests/unit/test_registry_schemas.py::test_a_schema_that_is_too_large_is_left_out_with_the_reason",
+    ),
+    Bug(
+        "arguments explained however much work it is",
+        "router/offer.py",
+        "if steps > MAX_EXPLAINED or steps * len(json.dumps(arguments)) > MAX_COPIED:",
+        "if steps < 0:",
+        "tests/unit/test_offer.py::test_no_check_stops_the_other_questions",
+    ),
+    Bug(
+        "free objects closed",
+        "registry/schema.py",
+        'return bool(node.get("properties") or node.get("patternProperties"))',
+        'return bool("properties" in node or node.get("type") == "object")',
+        "tests/unit/test_registry_schemas.py::test_a_schema_admits_what_was_meant",
+    ),
+    Bug(
         "settings read on replay",
         "router/agent.py",
         "await decide(run, agent)\n",

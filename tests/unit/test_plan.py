@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from contracts import Caller, Tool
-from router.plan import Offer, make_plan
+from router.offer import Offer
+from router.plan import make_plan
 from router.turn import WantedCall
 
 CALLER = Caller(user_id="user_1", roles=["staff"])

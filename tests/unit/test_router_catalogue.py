@@ -4,7 +4,7 @@ import pytest
 
 from contracts import Catalogue, Tool
 from router.catalogue import NoCatalogue, Offers
-from router.plan import Offer
+from router.offer import Offer
 
 PARAMETERS = {"type": "object", "properties": {}, "additionalProperties": False}
 

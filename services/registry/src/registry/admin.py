@@ -72,6 +72,8 @@ class Handler(BaseModel):
     documentation: str | None = None
     metadata: dict[str, str] = Field(default_factory=dict[str, str])
     input_json_schema: Any = None
+    public: bool = True
+    """Whether Restate's ingress lets anybody call it."""
 
 
 class Service(BaseModel):

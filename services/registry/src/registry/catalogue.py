@@ -14,6 +14,11 @@ from runtime.telemetry.logs import get_logger
 
 log = get_logger("registry")
 
+MAX_TOOLS = 200
+
+MAX_SAID = 500
+"""Characters of what is told about a tool that is left out: names and values are anybody's."""
+
 Ages = Mapping[str, datetime]
 """When Restate first heard of each service."""
 
@@ -112,6 +117,8 @@ def build_catalogue(
                 taken_by = handler_of(tool)
             except NotOffered as error:
                 left_out.append(_left_out(name, handler_of(tool), error))
+    tools, too_many = _within_bounds(tools, owners, ages)
+    left_out += too_many
     left_out.sort(key=lambda entry: (entry.tool, entry.handler))
     return Catalogue(tools=tools, left_out=left_out, switched_off=policy.switched_off())
 
@@ -151,6 +158,16 @@ def _offered(tool: Tool, taken_by: str | None, policy: Policy) -> Tool:
     return rules.applied(tool)
 
 
+def _within_bounds(tools: list[Tool], owners: Mapping[str, str], ages: Ages) -> tuple[list[Tool], list[LeftOut]]:
+    """As many tools as a catalogue holds, those first that were on offer before, and what is left out."""
+    if len(tools) <= MAX_TOOLS:
+        return tools, []
+    first = sorted(tools, key=lambda tool: _precedence(tool, owners.get(tool.name), ages))
+    full = NotOffered(f"there are {MAX_TOOLS} tools already: switch some off by the policy")
+    left_out = [_left_out(tool.name, handler_of(tool), full) for tool in first[MAX_TOOLS:]]
+    return sorted(first[:MAX_TOOLS], key=lambda tool: tool.name), left_out
+
+
 def _precedence(tool: Tool, owner: str | None, ages: Ages) -> tuple[bool, float, str]:
     age = ages.get(tool.service or "")
     return (handler_of(tool) != owner, age.timestamp() if age else float("inf"), handler_of(tool))
@@ -167,7 +184,11 @@ def _loosened(service: Service, handler: Handler, policy: Policy) -> list[str]:
 
 
 def _left_out(name: str, handler: str, error: NotOffered) -> LeftOut:
-    return LeftOut(tool=name, handler=handler, reason=str(error))
+    return LeftOut(tool=_cut(name, 100), handler=handler, reason=_cut(str(error), MAX_SAID))
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[:characters]}… [cut]"
 
 
 def _log_change(former: Catalogue, catalogue: Catalogue) -> None:

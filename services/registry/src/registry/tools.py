@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from contracts import Mode, Tool
 from contracts.tool import DEFAULT_MAX_RESULT_BYTES, DEFAULT_TIMEOUT_SECONDS, TOOL_NAME
 from registry.admin import Handler, Service
-from registry.schema import Schema, UnusableSchema, closed, required_strings
+from registry.bounds import UnusableSchema
+from registry.schema import closed, required_strings
+from runtime.schemas import Schema
 
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ROLE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -17,6 +19,9 @@ _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 _BYTES = re.compile(r"[0-9]{1,9}")
 
 _KEYS = {"name", "bind", "key", "mode", "readonly", "concurrent", "timeout", "approval", "roles", "max_result_bytes"}
+
+
+MAX_DESCRIPTION_BYTES = 4096
 
 
 class NotOffered(Exception):
@@ -39,11 +44,14 @@ def build_tool(service: Service, handler: Handler) -> Tool:
     name = tool_name(handler)
     if not re.fullmatch(TOOL_NAME, name):
         raise NotOffered(f"the name does not match {TOOL_NAME}")
+    description = handler.documentation or ""
+    if (size := len(description.encode())) > MAX_DESCRIPTION_BYTES:
+        raise NotOffered(f"the description has {size} bytes, and may have {MAX_DESCRIPTION_BYTES}: shorten it")
     bind = _bind(said.get("bind"))
     parameters = _parameters(handler, set(bind))
     return Tool(
         name=name,
-        description=handler.documentation or "",
+        description=description,
         parameters=parameters,
         service=service.name,
         handler=handler.name,

@@ -17,7 +17,8 @@ from router.calls.call import LocalTools
 from router.catalogue import NoCatalogue, Offers, for_model
 from router.customers import is_customer
 from router.model import Model, ModelFault, Reply
-from router.plan import Offer, make_plan
+from router.offer import Offer
+from router.plan import make_plan
 from router.prompt import Prompt
 from router.run import Run, answer, must_end_at
 from router.seen import Watch

@@ -9,7 +9,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from contracts import Caller, Catalogue
-from router.plan import Offer
+from router.offer import Offer
 from router.seen.metrics import catalogue_age, expect_tools
 from runtime.telemetry.logs import get_logger
 

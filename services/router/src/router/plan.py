@@ -8,36 +8,12 @@ import json
 import uuid
 from typing import Any, cast
 
-import jsonschema_rs
-
 from contracts import Caller, Tool
+from router.offer import Offer, Unfit
 from router.turn import CallKind, Plan, WantedCall
 from runtime.bounded import MAX_DEPTH, is_too_deep
 
 TASK_ID_LENGTH = 16
-COMPLAINT_CHARACTERS = 500
-
-
-class Offer:
-    """A tool on offer, its schema compiled once."""
-
-    def __init__(self, tool: Tool) -> None:
-        self.tool = tool
-        self._validator = jsonschema_rs.validator_for(tool.parameters)
-        function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-        self.for_model = json.dumps({"type": "function", "function": function})
-        """In OpenAI's form, as JSON: written once, since it goes out with every turn."""
-
-    def complaint(self, arguments: dict[str, Any]) -> str | None:
-        """What is wrong with the arguments, for the model to mend; None if nothing is."""
-        errors = [
-            f"{'.'.join(str(part) for part in error.instance_path) or 'arguments'}: {error.message}"
-            for error, _ in zip(self._validator.iter_errors(arguments), range(3), strict=False)
-        ]
-        return "; ".join(error[:COMPLAINT_CHARACTERS] for error in errors) or None
-
-    def allowed_to(self, caller: Caller) -> bool:
-        return not self.tool.roles or not set(self.tool.roles).isdisjoint(caller.roles)
 
 
 def make_plan(call_id: str, wanted: WantedCall, offers: dict[str, Offer], caller: Caller, seconds_left: float) -> Plan:
@@ -53,10 +29,11 @@ def make_plan(call_id: str, wanted: WantedCall, offers: dict[str, Offer], caller
         plan.fault, plan.error = "forbidden", "this caller may not use this tool"
     elif arguments is None:
         plan.fault, plan.error = "bad_arguments", f"the arguments are not a JSON object of at most {MAX_DEPTH} levels"
-    elif (complaint := offer.complaint(arguments)) is not None:
-        plan.fault, plan.error = "bad_arguments", complaint
     else:
-        _fill(plan, offer.tool, arguments, caller, seconds_left)
+        try:
+            _fill(plan, offer.tool, offer.fitting(arguments), caller, seconds_left)
+        except Unfit as complaint:
+            plan.fault, plan.error = "bad_arguments", str(complaint)
     return plan
 
 

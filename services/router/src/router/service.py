@@ -8,7 +8,7 @@ from router.begin import Callers
 from router.catalogue import Offers, polling
 from router.customers import Customers
 from router.model import Model
-from router.plan import Offer
+from router.offer import Offer
 from router.prompt import read_prompt
 from router.seen.spans import RunSpans
 from router.settings import RouterSettings

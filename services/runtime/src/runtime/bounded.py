@@ -29,10 +29,10 @@ def read(text: str | bytes) -> Any:
     return value
 
 
-def is_too_deep(value: Any) -> bool:
-    """Whether objects and arrays stand in one another more than `MAX_DEPTH` times; itself it does not recurse."""
+def is_too_deep(value: Any, levels: int = MAX_DEPTH) -> bool:
+    """Whether objects and arrays stand in one another more than `levels` times; itself it does not recurse."""
     level: list[Any] = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(levels):
         level = [item for each in level for item in _items(each)]
         if not level:
             return False
