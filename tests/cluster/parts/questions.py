@@ -69,9 +69,9 @@ async def check_answers(
     product: Product, questions: Sequence[AskedQuestion], outcomes: frozenset[str] = frozenset({"answered"})
 ) -> None:
     """Each was answered, and each has the one ticket that it asked for and was told of, or none."""
+    answers = [await question.answer() for question in questions]
     made = await product.tickets()
-    for question in questions:
-        answer = await question.answer()
+    for question, answer in zip(questions, answers, strict=True):
         assert answer["outcome"] in outcomes, (question.message, answer)
         tickets = [ticket for ticket, text in made.items() if question.token in text]
         assert answer["tickets"] == tickets, (question.message, answer, tickets)
