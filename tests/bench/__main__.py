@@ -23,6 +23,7 @@ from tests.bench.code import Code, checked_out, compared
 from tests.bench.cpu import used
 from tests.bench.load import Client, Load, client_session
 from tests.bench.parts import CUSTOMERS, Variant, World, journal, model_calls, set_latency, world
+from tests.bench.poison import Poisoned, poisoned
 from tests.bench.report import (
     BASELINE,
     BASELINE_AS_MADE,
@@ -64,6 +65,9 @@ Starting = Callable[[World, Client, Report], Awaitable[list[Variant]]]
 def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever was started is ended
     options = _options()
+    if options.poison:
+        print(asyncio.run(_poisoned()).as_markdown())
+        return
     report = _run(options)
     print(report.as_markdown())
     if options.out:
@@ -88,6 +92,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="concurrency 64 alone, short rounds, about a minute")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--telemetry", action="store_true", help="ours alone, observed and not")
+    what.add_argument("--poison", action="store_true", help="what poisonous questions cost everybody else")
     what.add_argument("--only", default="", help="comma-separated variants; the baseline is always measured")
     what.add_argument(
         "--against",
@@ -97,6 +102,16 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, help="folder for bench.md and bench.json")
     return parser.parse_args()
+
+
+async def _poisoned() -> Poisoned:
+    logging.basicConfig(level="WARNING")
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        async with world(Path(folder)) as here, client_session() as http:
+            client = Client(http)
+            ours = await here.ours(OURS, await here.restate("shipped"))
+            await _warm_up(client, ours, Report(""))
+            return await poisoned(http, client, ours)
 
 
 async def bench(plan: Plan, start: Starting) -> Report:

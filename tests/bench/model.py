@@ -3,7 +3,7 @@
 It speaks as much of HTTP/1.1 and chat completions as the OpenAI client needs: the scripted conversation has three
 turns, told apart by how many assistant messages there are. `GET` tells how many calls it has served, how many seconds
 it took for all of them, and which tools it was offered last; `PUT /latency` (seconds in the body) sets how long it
-waits before each reply.
+waits before each reply. A question with `poison: <kind>` in it gets a hostile first reply (`POISON`).
 """
 
 import asyncio
@@ -22,18 +22,33 @@ TOOL_CALLS = [
         {"subject": "API calls are failing", "description": "All API calls of the customer fail since this morning."},
     ),
 ]
+POISONED = re.compile(rb"poison: ([a-z_]+)")
+POISON = {
+    "deep_arguments": '{"sections": ' + "[" * 600 + "]" * 600 + "}",
+    "lone_surrogate": '{"sections": ["\\ud800"]}',
+    "no_json": "sections=profile " * 500,
+    "long_arguments": '{"sections": ["' + "x" * 200_000 + '"]}',
+}
+"""Arguments of a call of the account tool, by what is wrong with them."""
+
 TEXT = "Your API calls fail because of the limit of your plan. I created a ticket, and a person will look into it."
 
 
 def replies() -> list[bytes]:
     """The three replies, ready to be sent."""
-    calls = [
-        {"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
-        for number, (name, arguments) in enumerate(TOOL_CALLS)
-    ]
+    calls = [_call(f"call_{number}", name, json.dumps(args)) for number, (name, args) in enumerate(TOOL_CALLS)]
     said: list[tuple[str | None, list[Any] | None, str]] = [(None, [call], "tool_calls") for call in calls]
     said.append((TEXT, None, "stop"))
     return [_response(_completion(*one)) for one in said]
+
+
+def _call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def poison(arguments: str) -> bytes:
+    """A reply that asks for one tool, with these arguments."""
+    return _response(_completion(None, [_call("call_0", TOOL_CALLS[0][0], arguments)], "tool_calls"))
 
 
 def _completion(text: str | None, calls: list[Any] | None, finish: str) -> dict[str, Any]:
@@ -75,14 +90,17 @@ class Model:
         self.latency = 0.0
         self.tools: list[Any] = []
         self.replies = replies()
+        self.poison = {kind.encode(): poison(arguments) for kind, arguments in POISON.items()}
 
     def reply(self, head: bytes, body: bytes) -> bytes:
         if head.startswith(b"POST"):
             self.calls += 1
             request = json.loads(body)
             self.tools = request["tools"]
-            roles = [message["role"] for message in request["messages"]]
-            return self.replies[roles.count("assistant")]
+            turn = [message["role"] for message in request["messages"]].count("assistant")
+            if kind := POISONED.search(body):
+                return self.replies[-1] if turn else self.poison[kind[1]]
+            return self.replies[turn]
         if head.startswith(b"PUT /latency"):
             self.latency = float(body)
         return _response({"calls": self.calls, "seconds": self.seconds, "tools": self.tools})
