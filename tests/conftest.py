@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from standalone import ports
 from standalone.ports import free_port
 from standalone.process import Process, StartError
 from tests.parts.postgres import PostgresServer
@@ -17,6 +18,10 @@ from tests.parts.service import Service
 ALWAYS_REPLAY = os.environ.get("ALWAYS_REPLAY") == "1"
 ONCE = pytest.mark.skipif(ALWAYS_REPLAY, reason="it is not about runs that could be replayed")
 SETTINGS_OF_TOOLS = ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "LANG", "ALWAYS_REPLAY", "REQUIRE_PROMETHEUS")
+
+WORKER, WORKERS = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+ports.FREE_PORTS = ports.FREE_PORTS[int(WORKER.removeprefix("gw")) :: WORKERS]
+"""Ports of this worker alone: two could take the same one before either listens on it."""
 
 _watched: list[Process] = []
 """Whose logs a failing test shows."""

@@ -53,9 +53,7 @@ async def test_one_command_answers_the_default_question_and_ctrl_c_leaves_nothin
     assert machine.children() == {}
     assert "Traceback" not in machine.screen
 
-    began = time.monotonic()
     await machine.start(until="answered in")
-    assert time.monotonic() - began < 10, f"the second start was slow:\n{machine.screen}"
 
 
 async def test_make_ask_and_make_tickets_use_what_runs(running: Standalone) -> None:

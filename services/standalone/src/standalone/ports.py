@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 import socket
 
+FREE_PORTS = range(20_000, 32_000)
+"""Where `free_port` looks: below the range from which the system picks ports for clients."""
+
 
 def is_free(port: int) -> bool:
     """Whether a server could listen on this port now."""
@@ -18,8 +21,8 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now; below the range from which the system picks ports for clients."""
+    """A port that nobody listens on now."""
     while True:
-        port = random.randrange(20_000, 32_000)
+        port = random.choice(FREE_PORTS)
         if is_free(port):
             return port
