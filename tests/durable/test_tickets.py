@@ -2,91 +2,43 @@
 
 import asyncio
 import json
-import os
-import sys
-import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from aiohttp import web
 from standardwebhooks import Webhook
 
-from runtime.caller import CALLER_HEADER, PROMPT_HEADER
 from runtime.errors import Refused
-from runtime.postgres import migrate, open_pool, provision
+from runtime.postgres import open_pool
 from standalone.ports import free_port
 from tests.parts.dying_tickets import POSITIONS
 from tests.parts.polling import eventually
 from tests.parts.postgres import PostgresServer
-from tests.parts.restate import HttpReply, RestateServer, request
+from tests.parts.restate import RestateServer, request
 from tests.parts.service import Service
+from tests.parts.tickets import (
+    BUG,
+    SECRET,
+    TicketsDatabase,
+    TicketServices,
+    WebhookReceiver,
+    command,
+    staff,
+    tickets_database,
+    webhook_receiver,
+)
 from tickets.model import CreateSupportTicket, Ticket
-from tickets.store import MIGRATIONS, TicketStore
-
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-ROLES = ("owner", "app", "staff")
-BUG = {"user_id": "user_1", "subject": "Empty dashboard", "description": "The chart shows a bug since this morning."}
+from tickets.store import TicketStore
 
 Launch = Callable[..., Awaitable[Service]]
 
 
-@dataclass(frozen=True)
-class TicketsDatabase:
-    """A fresh database with the schema `tickets`, and its URLs."""
-
-    admin: str
-    owner: str
-    app: str
-    staff: str
-
-    async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.admin, server_settings={"search_path": "tickets"})
-        try:
-            return await connection.fetch(query, *arguments)
-        finally:
-            await connection.close()
-
-    async def count(self, table: str, key: str) -> int:
-        join = "" if table == "tickets" else "JOIN tickets USING (ticket_id)"
-        return len(await self.rows(f"SELECT 1 FROM {table} {join} WHERE workflow_key = $1", key))
-
-
-@dataclass
-class WebhookReceiver:
-    """What a webhook's receiver saw; answers 200 unless `replies` holds other statuses."""
-
-    url: str
-    seen: list[tuple[dict[str, str], str]] = field(default_factory=list)
-    replies: list[int] = field(default_factory=list)
-
-    async def take(self, request: web.Request) -> web.Response:
-        self.seen.append(({name.lower(): value for name, value in request.headers.items()}, await request.text()))
-        return web.Response(status=self.replies.pop(0) if self.replies else 200)
-
-    def of(self, ticket_id: str) -> list[tuple[dict[str, str], str]]:
-        return [(headers, body) for headers, body in self.seen if json.loads(body)["data"]["ticket_id"] == ticket_id]
-
-    async def wait_for(self, ticket_id: str, count: int) -> list[tuple[dict[str, str], str]]:
-        deadline = time.monotonic() + 30
-        while len(self.of(ticket_id)) < count:
-            assert time.monotonic() < deadline, f"{len(self.of(ticket_id))} of {count} messages after 30 s"
-            await asyncio.sleep(0.05)
-        return self.of(ticket_id)
-
-
 @pytest.fixture(scope="module")
 async def database(postgres: PostgresServer) -> TicketsDatabase:
-    admin = postgres.database("tickets_test")
-    await provision(admin, "tickets", dict.fromkeys(ROLES, "secret"))
-    address = admin.split("@", 1)[1]
-    urls = TicketsDatabase(admin, *(f"postgresql://tickets_{role}:secret@{address}" for role in ROLES))
-    assert await migrate(urls.owner, "tickets", MIGRATIONS) > 0
-    return urls
+    return await tickets_database(postgres, "tickets_test")
 
 
 @pytest.fixture(scope="module")
@@ -97,40 +49,8 @@ async def store(database: TicketsDatabase) -> AsyncIterator[TicketStore]:
 
 @pytest.fixture(scope="module")
 async def receiver() -> AsyncIterator[WebhookReceiver]:
-    port = free_port()
-    sink = WebhookReceiver(f"http://127.0.0.1:{port}/hook")
-    app = web.Application()
-    app.router.add_post("/hook", sink.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield sink
-    await runner.cleanup()
-
-
-@dataclass(frozen=True)
-class TicketServices:
-    """The ticket services behind Restate; in tests their private handlers are opened."""
-
-    restate: RestateServer
-
-    async def register(self, service: Service) -> None:
-        for name in await self.restate.register(service.url, force=True):
-            reply = await request("PATCH", f"{self.restate.admin_url}/services/{name}", {"public": True})
-            assert reply.status_code == 200, reply.text
-
-    async def create(
-        self, key: str | None = None, body: Any = BUG, caller: str = "", prompt: str | None = None
-    ) -> HttpReply:
-        told = {CALLER_HEADER: caller or user_of(body)} | ({} if prompt is None else {PROMPT_HEADER: prompt})
-        return await self.restate.call("SupportTicketWorkflow", "run", body, key=key or uuid.uuid4().hex, headers=told)
-
-    async def tool(self, handler: str, caller: str = "", **body: Any) -> HttpReply:
-        return await self.restate.call("Tickets", handler, body, headers={CALLER_HEADER: caller or user_of(body)})
-
-
-def user_of(body: Any) -> str:
-    return str(body.get("user_id", "")) if isinstance(body, dict) else ""
+    async with webhook_receiver() as sink:
+        yield sink
 
 
 async def insert(store: TicketStore, key: str, new: CreateSupportTicket) -> Ticket:
@@ -246,6 +166,18 @@ async def test_the_owner_too_is_held_by_the_policies(store: TicketStore, databas
         ("staff", "DELETE FROM tickets"),
         ("staff", "UPDATE audit SET who = 'other'"),
         ("staff", "DELETE FROM audit"),
+        ("app", "DELETE FROM notifications"),
+        ("app", "UPDATE notifications SET message = 'other'"),
+        (
+            "app",
+            "INSERT INTO notifications (message_id, ticket_id, user_id, message, reason, resends) "
+            "VALUES ('msg_forged', 'TCK-000001', 'user_2', '{}', 'refused', 0)",
+        ),
+        ("staff", "SELECT message FROM notifications"),
+        ("staff", "DELETE FROM notifications"),
+        ("staff", "UPDATE notifications SET resends = 0"),
+        ("staff", "SELECT * FROM notification_counts()"),
+        ("staff", "SELECT * FROM wanted_notifications(1)"),
     ],
 )
 async def test_a_role_can_do_nothing_but_its_work(database: TicketsDatabase, role: str, statement: str) -> None:
@@ -329,6 +261,7 @@ async def test_no_handler_can_be_reached_from_outside(restate: RestateServer, pr
         ("Tickets", "list_my_tickets", None),
         ("Tickets", "get_ticket", None),
         ("Notifier", "deliver", None),
+        ("Resender", "look", "all"),
     ):
         reply = await restate.call(service, handler, {"user_id": "user_1"}, key=key)
         assert (reply.status_code, reply.json()["message"]) == (400, "the invoked service is not public")
@@ -388,12 +321,13 @@ async def test_a_failing_receiver_gets_the_same_message_again(
 
 @pytest.mark.parametrize("status", [302, 400, 410])
 async def test_a_receiver_that_refuses_is_not_asked_again(
-    tickets: TicketServices, receiver: WebhookReceiver, status: int
+    tickets: TicketServices, receiver: WebhookReceiver, database: TicketsDatabase, status: int
 ) -> None:
     receiver.replies = [status]
-    ticket = (await tickets.create()).json()
+    ticket_id = (await tickets.create()).json()["ticket_id"]
     await tickets.restate.wait_idle()
-    assert len(receiver.of(ticket["ticket_id"])) == 1
+    assert len(receiver.of(ticket_id)) == 1
+    await staff(database, "drop", ticket_id)
 
 
 async def test_without_a_webhook_nothing_is_sent(
@@ -511,21 +445,6 @@ async def test_the_ticket_of_another_is_refused_like_one_that_never_was(tickets:
 
 
 # --- the staff's command -----------------------------------------------------------------------------------------
-
-
-async def staff(database: TicketsDatabase, *arguments: str) -> tuple[int, str, str]:
-    return await command("staff", *arguments, STAFF_DATABASE_URL=database.staff, USER="dana")
-
-
-async def command(*arguments: str, **env: str) -> tuple[int, str, str]:
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tickets", *arguments),
-        env=dict(os.environ) | env,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await child.communicate()
-    return child.returncode or 0, out.decode(), err.decode()
 
 
 async def test_the_staff_list_assign_show_and_close(store: TicketStore, database: TicketsDatabase) -> None:

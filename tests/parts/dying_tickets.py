@@ -6,11 +6,15 @@ The product knows nothing of it: this wraps its store, its sending and its posti
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 POSITIONS = ("before insert", "after insert", "after send", "before post", "after post")
+UNDELIVERED = ("before keep", "after keep", "after find", "before sent", "after sent", "after delivered")
+"""When a notification was refused, is looked for, handed over again and delivered after all."""
+
 TOLD = ("after the workflow's spans", "after the delivery's span")
 """When spans have left, and the invocation that they tell of has not ended yet."""
 
@@ -33,8 +37,8 @@ def deadly(what: str, effect: Callable[..., Awaitable[Any]]) -> Callable[..., Aw
 
 
 def run_with_deadly_effects() -> None:
-    modules: list[Any] = [import_module(f"tickets.{name}") for name in ("service", "store", "workflow", "notifier")]
-    program, store, workflow, notifier = modules
+    names = ("service", "store", "workflow", "notifier", "resender", "undelivered")
+    program, store, workflow, notifier, resender, undelivered = [_module(name) for name in names]
     send, webhook_post = workflow.send, program.webhook_post
 
     def send_and_die(*args: Any) -> None:
@@ -44,9 +48,16 @@ def run_with_deadly_effects() -> None:
     store.TicketStore.insert = deadly("insert", store.TicketStore.insert)
     workflow.send = send_and_die
     program.webhook_post = lambda *args: deadly("post", webhook_post(*args))
+    for name in ("keep", "find", "sent", "delivered"):
+        setattr(undelivered.Undelivered, name, deadly(name, getattr(undelivered.Undelivered, name)))
+    resender.PAUSE = timedelta(milliseconds=300)
     workflow.spans_sent = deadly("the workflow's spans", workflow.spans_sent)
     notifier.spans_sent = deadly("the delivery's span", notifier.spans_sent)
     program.main()
+
+
+def _module(name: str) -> Any:
+    return import_module(f"tickets.{name}")
 
 
 if __name__ == "__main__":

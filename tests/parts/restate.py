@@ -93,8 +93,10 @@ class RestateServer(Restate):
         return await request("POST", url, body, sent, seconds=seconds)
 
     async def open_invocations(self) -> list[dict[str, Any]]:
+        """All that is not done, but for the resender, which looks again and again while something is undelivered."""
         return await self.query(
-            "select id, target, status, retry_count, last_failure from sys_invocation where status <> 'completed'"
+            "select id, target, status, retry_count, last_failure from sys_invocation "
+            "where status <> 'completed' and target_service_name <> 'Resender'"
         )
 
     async def wait_idle(self, seconds: float = 30) -> None:

@@ -77,6 +77,28 @@ BUGS = [
         DURABLE + "test_tickets.py::test_a_failing_receiver_gets_the_same_message_again",
     ),
     Bug(
+        "a refused notification that is not kept",
+        "tickets/notifier.py",
+        "await ctx.run_typed(KEEP, keep,",
+        "(lambda *_: None)(KEEP, keep,",
+        DURABLE + "test_undelivered.py::test_what_is_refused_again_waits_for_another_command",
+    ),
+    Bug(
+        "what the staff want sent again noted before Restate has it",
+        "tickets/resender.py",
+        "            await _hand_over(ctx, notification)\n        if wanted.notifications:\n"
+        "            await ctx.run_typed(NOTE, note, RunOptions(), ctx.request().id, wanted)\n",
+        "            await note(ctx.request().id, wanted)\n            await _hand_over(ctx, notification)\n",
+        DURABLE + "test_undelivered.py::test_a_crash_loses_no_refused_notification_and_doubles_none",
+    ),
+    Bug(
+        "a late word of a former sending that is believed",
+        "tickets/undelivered.py",
+        "OR (notifications.resends < $7 AND notifications.state <> 'delivered')",
+        "OR notifications.resends <= $7",
+        DURABLE + "test_undelivered.py::test_a_late_word_changes_nothing",
+    ),
+    Bug(
         "except Exception around a durable step",
         "router/steps.py",
         "except TerminalError as error:\n            if patience is None or error.status_code < 500:",

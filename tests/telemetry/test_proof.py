@@ -102,9 +102,17 @@ async def test_receivers_of_webhooks_that_are_down(stage: Stage) -> None:
         Rule("NotificationsStuck", "warning", "receiver"),
         Rule("NotificationsStuck", "critical"),
     )
+    stage.postgres.psql(
+        "INSERT INTO tickets.notifications (message_id, ticket_id, user_id, message, state, reason, resends) "
+        "VALUES ('msg_left', 'TCK-000000', 'user_1', '', 'wanted', 'refused', 0)"
+    )
+    await stage.until_fires(Rule("NotificationsUndelivered", "warning", "resender"))
+    stage.postgres.psql("DELETE FROM tickets.notifications")
     stage.hook.status = 410
     await stage.outcome(message)
+    await stage.until_fires(Rule("NotificationsUndelivered", "warning"))
     await stage.after_scrapes(2)
+    stage.postgres.psql("TRUNCATE tickets.notifications")
     stage.hook.status = 200
 
 

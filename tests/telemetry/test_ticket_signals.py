@@ -243,13 +243,17 @@ async def test_a_delivery_tells_its_attempts_and_the_last_word(
     assert grown == {"delivered": int(not error), "refused": int(bool(error)), "failed": attempts - 1}
 
 
-async def test_a_delivery_that_is_given_up_is_an_error(hosted: TracedTickets) -> None:
+async def test_a_delivery_that_has_no_address_any_more_is_an_error(hosted: TracedTickets) -> None:
     trace_id = new_trace()
-    await hosted.start("tests.parts.hasty_tickets")
-    hosted.statuses = [500] * 9
+    hosted.statuses = [500] * 99
+    child = await hosted.start()
     await hosted.create(trace_id)
+    await child.stop()
+    child.program = replace(child.program, env=dict(child.program.env) | {"WEBHOOK_URL": ""})
+    await child.start()
     span = (await hosted.spans(trace_id, "Notifier/deliver"))["Notifier/deliver"]
-    assert (span.is_error, span.error) == (True, "gave_up")
+    assert (span.is_error, span.error) == (True, "no_webhook")
+    hosted.module = ""
 
 
 async def test_a_delivery_that_somebody_cancels_ends_as_cancelled(tickets: TracedTickets) -> None:
@@ -311,6 +315,24 @@ async def test_tickets_are_counted_by_state_and_priority(tickets: TracedTickets)
     await eventually(counted)
     late = await tickets.scraped("switchboard_tickets_past_sla")
     assert late == {("low",): 2, ("normal",): 0, ("high",): 1, ("urgent",): 0}
+
+
+async def test_undelivered_notifications_are_counted_by_state(tickets: TracedTickets) -> None:
+    tickets.sql("TRUNCATE tickets.notifications")
+    await tickets.restate.wait_idle()
+    for state, number in (("refused", 3), ("sending", 2), ("delivered", 5), ("dropped", 4)):
+        tickets.sql(
+            "INSERT INTO tickets.notifications (message_id, ticket_id, user_id, message, state, reason, resends) "
+            f"SELECT 'msg_{state}_' || n, 'TCK-' || n, 'user_' || n, '', '{state}', 'refused', 0 "
+            f"FROM generate_series(1, {number}) AS n"
+        )
+
+    async def counted() -> bool:
+        told = await tickets.scraped("switchboard_notifications_undelivered")
+        return told == {("refused",): 3, ("wanted",): 0, ("sending",): 2}
+
+    await eventually(counted)
+    tickets.sql("TRUNCATE tickets.notifications")
 
 
 async def test_counts_are_absent_while_the_database_is_away(tickets: TracedTickets, postgres: PostgresServer) -> None:

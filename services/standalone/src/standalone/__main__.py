@@ -41,7 +41,7 @@ def ask_question(
 
 @commands.command("tickets", context_settings={"ignore_unknown_options": True, "help_option_names": []})
 def tickets(arguments: Annotated[list[str] | None, typer.Argument(metavar="COMMAND")] = None) -> None:
-    """The staff's command, on the database of this machine: list, show, assign, close."""
+    """The staff's command, on the database of this machine: list, show, assign, close, undelivered, resend, drop."""
     try:
         url = staff_url(StandaloneSettings.read())
     except StartError as error:

@@ -1,7 +1,10 @@
-"""How many tickets stand where, and how many are past their promise: counted in the database, shown as metrics."""
+"""How many tickets stand where, how many are past their promise, and how many notifications are undelivered.
+
+Counted in the database, shown as metrics.
+"""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from itertools import product
 from typing import NamedTuple, get_args
@@ -17,6 +20,9 @@ from tickets.rules import Priority
 from tickets.signals import TABLE
 
 _COUNTS = "SELECT state, priority, tickets, past_sla FROM ticket_counts()"
+
+_UNDELIVERED = "SELECT state, notifications FROM notification_counts()"
+_STATES = ("refused", "wanted", "sending")
 
 _told = Snapshot(TABLE)
 
@@ -44,7 +50,7 @@ async def _keep_counting(pool: Pool, seconds: float) -> None:
     try:
         while True:
             try:
-                _told.tell(gauges(await read_counts(pool)))
+                _told.tell(gauges(await read_counts(pool), await read_undelivered(pool)))
             except (RetryableError, TerminalError):  # logged and counted already; no number is better than an old one
                 _told.tell({})
             except Exception:
@@ -64,11 +70,24 @@ async def read_counts(pool: Pool) -> list[Count]:
         return [Count(*row) for row in await db.fetch(_COUNTS)]
 
 
-def gauges(counts: Iterable[Count]) -> dict[str, dict[tuple[str, ...], float]]:
+async def read_undelivered(pool: Pool) -> dict[str, int]:
+    """How many notifications are undelivered, by what becomes of them.
+
+    Raises: as `read_counts` does.
+    """
+    async with caller_transaction(pool, "") as db:
+        return {row["state"]: row["notifications"] for row in await db.fetch(_UNDELIVERED)}
+
+
+def gauges(counts: Iterable[Count], undelivered: Mapping[str, int]) -> dict[str, dict[tuple[str, ...], float]]:
     """Every state and priority, 0 where there is no ticket."""
     tickets: dict[tuple[str, ...], float] = dict.fromkeys(product(get_args(Status), get_args(Priority)), 0)
     past_sla: dict[tuple[str, ...], float] = {(priority,): 0 for priority in get_args(Priority)}
     for count in counts:
         tickets[count.state, count.priority] = count.tickets
         past_sla[count.priority,] += count.past_sla
-    return {"switchboard_tickets": tickets, "switchboard_tickets_past_sla": past_sla}
+    return {
+        "switchboard_tickets": tickets,
+        "switchboard_tickets_past_sla": past_sla,
+        "switchboard_notifications_undelivered": {(state,): undelivered.get(state, 0) for state in _STATES},
+    }

@@ -53,6 +53,31 @@ INSERT INTO audit (ticket_id, who, action, args_hash, note) SELECT ticket_id, $2
 RETURNING ticket_id
 """
 
+_LEFT = "state IN ('refused', 'wanted', 'sending') AND ($1::text IS NULL OR user_id = $1)"
+_UNDELIVERED = f"""
+SELECT ticket_id, state, reason, status, resends, kept_at FROM notifications WHERE {_LEFT} ORDER BY kept_at LIMIT $2
+"""  # noqa: S608
+_COUNT_UNDELIVERED = f"SELECT count(*) FROM notifications WHERE {_LEFT}"  # noqa: S608
+_KEPT = "SELECT state FROM notifications WHERE ticket_id = $1 ORDER BY kept_at DESC LIMIT 1"
+_RESEND = """
+WITH changed AS (
+    UPDATE notifications SET state = 'wanted', changed_at = now()
+    WHERE ($1::text IS NULL OR ticket_id = $1) AND (state = 'refused' OR ($2 AND state = 'sending'))
+    RETURNING ticket_id
+)
+INSERT INTO audit (ticket_id, who, action, args_hash) SELECT ticket_id, $3, 'resend', $4 FROM changed
+RETURNING ticket_id
+"""
+_DROP = """
+WITH changed AS (
+    UPDATE notifications SET state = 'dropped', changed_at = now()
+    WHERE ticket_id = $1 AND state IN ('refused', 'wanted', 'sending')
+    RETURNING ticket_id
+)
+INSERT INTO audit (ticket_id, who, action, args_hash, note) SELECT ticket_id, $2, 'drop', $3, $4 FROM changed
+RETURNING ticket_id
+"""
+
 
 class Declined(Exception):
     """The change was not made; the text tells the staff why."""
@@ -64,6 +89,17 @@ class StaffTicket(TicketDetails):
     user_id: str
     assignee: str | None
     prompt: str | None
+
+
+class KeptNotification(BaseModel):
+    """A notification that was not delivered: why, and what becomes of it."""
+
+    ticket_id: str
+    state: str
+    reason: str
+    status: int | None
+    resends: int
+    kept_at: datetime
 
 
 class Event(BaseModel):
@@ -130,6 +166,36 @@ class Desk:
         if await self._db.fetchval(_CLOSE, ticket_id, who, digest, note) is None:
             await self.show(ticket_id)
             raise Declined(f"{ticket_id} is closed already")
+
+    async def undelivered(self, user_id: str | None, limit: int) -> list[KeptNotification]:
+        """The notifications that were not delivered, the oldest first."""
+        rows = await self._db.fetch(_UNDELIVERED, user_id, limit)
+        return [KeptNotification.model_validate(dict(row)) for row in rows]
+
+    async def count_undelivered(self, user_id: str | None = None) -> int:
+        return await self._db.fetchval(_COUNT_UNDELIVERED, user_id)
+
+    async def resend(self, ticket_id: str | None, who: str, *, again: bool = False) -> list[str]:
+        """Have the notification of a ticket, or all of them, sent again; the tickets whose notifications will be."""
+        digest = args_hash(f"resend {ticket_id or 'all'}")
+        tickets = [row["ticket_id"] for row in await self._db.fetch(_RESEND, ticket_id, again, who, digest)]
+        if ticket_id and not tickets:
+            raise Declined(await self._why_not_again(ticket_id))
+        return tickets
+
+    async def drop(self, ticket_id: str, who: str, note: str = "") -> None:
+        """Nobody needs the notification of this ticket any more."""
+        digest = args_hash(f"drop {ticket_id} {note}")
+        if await self._db.fetchval(_DROP, ticket_id, who, digest, note) is None:
+            raise Declined(f"no notification of {ticket_id} is undelivered")
+
+    async def _why_not_again(self, ticket_id: str) -> str:
+        state = await self._db.fetchval(_KEPT, ticket_id)
+        if state == "sending":
+            return f"the notification of {ticket_id} is on its way again; --again sends it once more"
+        if state == "wanted":
+            return f"the notification of {ticket_id} is going to be sent again already"
+        return f"no notification of {ticket_id} is undelivered"
 
 
 @asynccontextmanager

@@ -1,9 +1,9 @@
 """Notifications: one signed webhook for each new ticket, delivered at least once (https://www.standardwebhooks.com).
 
-The message id stays the same through every attempt, so a receiver that remembers ids sees each message once.
+The message id stays the same through every attempt, so a receiver that remembers ids sees each message once. What the
+receiver will not take is kept in the database (`undelivered.py`) until somebody has it sent again (`resender.py`).
 """
 
-import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -17,24 +17,21 @@ from standardwebhooks import Webhook
 
 from runtime.caller import passed_on
 from runtime.checked import RAW, checked
-from runtime.serving import RETRY
+from runtime.serving import RETRY_UNTIL_DONE
 from runtime.steps import Attempts
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import is_live
 from runtime.telemetry.tracing import TRACEPARENT, Span, Trace, spans_sent, trace_of
-from tickets.model import Ticket
-from tickets.rules import Category, Priority
+from tickets.notification import Notification, Reason
+from tickets.resender import Noted, look_soon
 from tickets.signals import TABLE
+from tickets.undelivered import Undelivered, until_done
 
 ATTEMPT_TIMEOUT = aiohttp.ClientTimeout(total=10)
-GIVE_UP_AFTER = timedelta(hours=23)
-DEADLINE_SECONDS = "86400"
-"""Of the whole invocation, for the registry, which ends what runs longer; giving up by ourselves comes first."""
-
 CANCELLED = 409
 _TRY_AGAIN = {408, 425, 429}
 
-POST = "post webhook"
+POST, KEEP, CLOSE = "post webhook", "keep what was not delivered", "note that it was delivered"
 
 log = get_logger(__name__)
 
@@ -42,26 +39,6 @@ _attempts = TABLE.counter("switchboard_notification_attempts_total")
 _delay = TABLE.histogram("switchboard_notification_delay_seconds")
 for _outcome in ("delivered", "refused", "failed"):
     _attempts.labels(_outcome)
-
-
-class TicketCreated(BaseModel):
-    """What the receiver reads about the ticket; not the customer's text, which the staff read in the ticket itself."""
-
-    ticket_id: str
-    user_id: str
-    subject: str
-    category: Category
-    priority: Priority
-    sla_due_at: datetime
-
-
-class Notification(BaseModel):
-    """One message: its id (header `webhook-id`), and its body."""
-
-    message_id: str
-    type: Literal["ticket.created"] = "ticket.created"
-    timestamp: datetime
-    data: TicketCreated
 
 
 class NotDelivered(Exception):
@@ -74,24 +51,21 @@ class Posted(BaseModel):
     ended_at: float
     status: int | None = None
     attempts: int | None = None
-    error: Literal["", "refused", "no_webhook", "gave_up"] = ""
+    error: Literal[""] | Reason = ""
 
     @property
     def problem(self) -> str:
-        return f"the receiver refused the message: status {self.status}" if self.status else "WEBHOOK_URL is not set"
+        problems = {"no_webhook": "WEBHOOK_URL is not set", "cancelled": "cancelled"}
+        return problems.get(self.error, f"the receiver refused the message: status {self.status}")
+
+    def final(self) -> TerminalError:
+        """How a delivery ends that came to nothing; a cancelled one ends as cancelled."""
+        statuses = {"no_webhook": 503, "cancelled": CANCELLED}
+        return TerminalError(self.problem, status_code=statuses.get(self.error, 502))
 
 
 Post = Callable[[Notification], Awaitable[int]]
 """Posts one notification, returns the receiver's status; raises `NotDelivered` when there was no reply."""
-
-
-def ticket_created(workflow_key: str, user_id: str, ticket: Ticket) -> Notification:
-    """The notification of a new ticket; its id follows from the workflow's key, so a repeat makes the same one."""
-    return Notification(
-        message_id=f"msg_{hashlib.sha256(workflow_key.encode()).hexdigest()[:32]}",
-        timestamp=ticket.created_at,
-        data=TicketCreated(user_id=user_id, **ticket.model_dump(exclude={"status", "created_at"})),
-    )
 
 
 def send(ctx: restate.Context, notification: Notification, traceparent: str) -> None:
@@ -104,7 +78,7 @@ def webhook_post(http: aiohttp.ClientSession, url: str, secret: str) -> Post:
     signer = Webhook(secret)
 
     async def post(notification: Notification) -> int:
-        body = notification.model_dump_json(exclude={"message_id"})
+        body = notification.body()
         sent_at = datetime.now(UTC)
         headers = {
             "content-type": "application/json",
@@ -123,19 +97,16 @@ def webhook_post(http: aiohttp.ClientSession, url: str, secret: str) -> Post:
     return post
 
 
-def notifier(post: Post | None) -> restate.Service:
-    """The service that delivers. Without `post` (no URL is set any more) what was still on its way is dropped."""
+def notifier(post: Post | None, undelivered: Undelivered) -> restate.Service:
+    """The service that delivers. Without `post` (no URL is set any more) what was still on its way is kept."""
     service = restate.Service(
         "Notifier",
         description="Delivers webhooks, signed as Standard Webhooks says",
         ingress_private=True,
-        invocation_retry_policy=RETRY,
+        invocation_retry_policy=RETRY_UNTIL_DONE,
     )
-    until_delivered = RunOptions[Posted](
-        initial_retry_interval=timedelta(seconds=1),
-        retry_interval_factor=2,
-        max_retry_interval=timedelta(minutes=5),
-        max_duration=GIVE_UP_AFTER,
+    until_answered = RunOptions[Posted](
+        initial_retry_interval=timedelta(seconds=1), retry_interval_factor=2, max_retry_interval=timedelta(minutes=1)
     )
     attempts = Attempts()
 
@@ -149,26 +120,34 @@ def notifier(post: Post | None) -> restate.Service:
         error = "" if is_delivered(status) else "refused"
         return Posted(ended_at=time.time(), status=status, attempts=number, error=error)
 
-    @service.handler(input_serde=RAW, metadata={"switchboard.deadline": DEADLINE_SECONDS})
+    async def keep(invocation: str, notification: Notification, reason: Reason, status: int | None) -> Noted:
+        await until_done(attempts, (invocation, KEEP), undelivered.keep(notification, reason, status))
+        return Noted()
+
+    async def close(invocation: str, notification: Notification) -> Noted:
+        await until_done(attempts, (invocation, CLOSE), undelivered.delivered(notification))
+        return Noted()
+
+    @service.handler(input_serde=RAW, metadata={"switchboard.deadline": "none"})
     @checked
     async def deliver(ctx: restate.Context, notification: Notification) -> None:  # pyright: ignore[reportUnusedFunction]
-        """Post one notification until the receiver takes or refuses it; gives up after a day."""
+        """Post one notification until the receiver takes it; what it refuses is kept for the staff."""
         trace = trace_of(ctx)
         facts = {"message_id": notification.message_id, "ticket_id": notification.data.ticket_id}
         try:
-            posted = await ctx.run_typed(POST, attempt, until_delivered, trace.invocation, notification)
-        except TerminalError as error:
-            reason = "cancelled" if error.status_code == CANCELLED else "gave up"
-            log.error("notification_not_delivered", extra=facts | {"reason": reason})
-            if error.status_code != CANCELLED:
-                tell(trace, notification, Posted(ended_at=await ctx.time(), error="gave_up"))
-                await spans_sent()
-            raise
-        tell(trace, notification, posted)
-        await spans_sent()
+            posted = await ctx.run_typed(POST, attempt, until_answered, trace.invocation, notification)
+        except TerminalError:  # somebody cancelled it; the action itself raises none
+            posted = Posted(ended_at=await ctx.time(), error="cancelled")
+        if posted.error != "cancelled":
+            tell(trace, notification, posted)
+            await spans_sent()
         if posted.error:
+            await ctx.run_typed(KEEP, keep, RunOptions(), trace.invocation, notification, posted.error, posted.status)
+            look_soon(ctx)
             log.error("notification_not_delivered", extra=facts | {"reason": posted.problem})
-            raise TerminalError(posted.problem, status_code=502 if posted.status else 503)
+            raise posted.final()
+        if notification.resends:
+            await ctx.run_typed(CLOSE, close, RunOptions(), trace.invocation, notification)
         if is_live():
             _delay.observe(max(0.0, posted.ended_at - notification.timestamp.timestamp()))
         log.info("notification_delivered", extra=facts)

@@ -14,9 +14,11 @@ from runtime.telemetry.metrics import serve_metrics
 from tickets.counts import counting
 from tickets.notifier import Post, notifier, webhook_post
 from tickets.reading import ticket_tools
+from tickets.resender import resender
 from tickets.settings import AdminSettings, OwnerSettings, TicketSettings
 from tickets.staff import staff
 from tickets.store import MIGRATIONS, SCHEMA, TicketStore
+from tickets.undelivered import Undelivered
 from tickets.workflow import ticket_workflow
 
 commands = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -25,7 +27,7 @@ commands.add_typer(staff, name="staff")
 
 @commands.callback(invoke_without_command=True)
 def services(context: typer.Context) -> None:
-    """Without a command: serve SupportTicketWorkflow, Tickets and Notifier until SIGTERM."""
+    """Without a command: serve SupportTicketWorkflow, Tickets, Notifier and Resender until SIGTERM."""
     configure_logs("tickets")
     if context.invoked_subcommand is None:
         run_service(_serve(TicketSettings.read()))
@@ -59,11 +61,12 @@ async def _serve(settings: TicketSettings) -> None:
     configure_tracing(settings, "tickets")
     url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
     async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
-        store = TicketStore(pool)
+        store, undelivered = TicketStore(pool), Undelivered(pool)
         post = _post(settings, http)
         async with counting(pool, settings.count_seconds) if settings.metrics_port else nullcontext():
             workflow = ticket_workflow(store, notify=post is not None)
-            await serve(settings, [workflow, ticket_tools(store), notifier(post)])
+            delivering = [notifier(post, undelivered), resender(undelivered)]
+            await serve(settings, [workflow, ticket_tools(store), *delivering])
 
 
 def _post(settings: TicketSettings, http: aiohttp.ClientSession) -> Post | None:

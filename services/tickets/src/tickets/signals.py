@@ -29,12 +29,21 @@ METRICS = (
         f"Tickets made. {LIVE}",
     ),
     Signal(
+        "switchboard_notifications_undelivered",
+        "gauge",
+        "notifications",
+        ("state",),
+        ("tickets",),
+        "Notifications that came to nothing and are kept: `refused` waits for somebody, `wanted` shall be sent again,"
+        " `sending` was handed to Restate again. Every pod tells the same. Absent while the database is away.",
+    ),
+    Signal(
         "switchboard_notification_attempts_total",
         "counter",
         "attempts",
         ("outcome",),
         ("tickets",),
-        "Posts of webhooks: `delivered`, `refused` (final), `failed` (tried again).",
+        "Posts of webhooks: `delivered`, `refused` (kept for the staff), `failed` (tried again).",
     ),
     Signal(
         "switchboard_notification_delay_seconds",
@@ -72,7 +81,7 @@ SPANS = (
         "s",
         ("switchboard.invocation", "switchboard.attempts", "messaging.message.id", "http.response.status_code"),
         ("tickets",),
-        "The delivery of one webhook, below the workflow that sent it; its attempts may take hours.",
+        "The delivery of one webhook, below the workflow that sent it; its attempts may take days.",
     ),
 )
 
@@ -93,6 +102,13 @@ LOG_EVENTS = (
         ("error",),
         ("message_id", "ticket_id", "reason"),
         ("tickets",),
-        "A webhook was given up for good.",
+        "A webhook was refused, switched off or cancelled; it is kept, see `staff undelivered`.",
+    ),
+    LogEvent(
+        "notification_sent_again",
+        ("info",),
+        ("message_id", "ticket_id"),
+        ("tickets",),
+        "A webhook that was kept is Restate's again, as the staff want it.",
     ),
 )

@@ -1,4 +1,4 @@
-"""The staff command: list, show, assign and close tickets."""
+"""The staff command: list, show, assign and close tickets; send notifications again that were not delivered."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,12 +9,12 @@ from typing import Annotated, TypeVar
 import asyncpg
 import typer
 
-from tickets.desk import Declined, Desk, Event, Filter, StaffTicket, open_desk
+from tickets.desk import Declined, Desk, Event, Filter, KeptNotification, StaffTicket, open_desk
 from tickets.settings import StaffSettings
 
 Result = TypeVar("Result")
 
-staff = typer.Typer(help="List, show, assign and close tickets.", no_args_is_help=True)
+staff = typer.Typer(help="List, show, assign and close tickets; send notifications again.", no_args_is_help=True)
 
 
 class Show(StrEnum):
@@ -68,16 +68,16 @@ def list_tickets(
         overdue=overdue,
         limit=limit,
     )
-    tickets = _at_desk(lambda desk: desk.find(wanted))
-    if not tickets:
-        typer.echo("no tickets")
-        return
+
+    async def read(desk: Desk) -> tuple[list[StaffTicket], int]:
+        return await desk.find(wanted), await desk.count_undelivered(user)
+
+    tickets, left = _at_desk(read)
     now = datetime.now(UTC)
-    rows = [("ID", "DUE", "PRIORITY", "CATEGORY", "STATUS", "ASSIGNEE", "CUSTOMER", "SUBJECT")]
-    rows += [_row(ticket, now) for ticket in tickets]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    heads = ("ID", "DUE", "PRIORITY", "CATEGORY", "STATUS", "ASSIGNEE", "CUSTOMER", "SUBJECT")
+    _table(heads, [_row(ticket, now) for ticket in tickets], "no tickets")
+    if left:
+        typer.echo(f"\nundelivered notifications: {left} (the command `undelivered` lists them)")
 
 
 @staff.command()
@@ -123,6 +123,46 @@ def close(
     typer.echo(f"{ticket_id} is closed")
 
 
+@staff.command("undelivered")
+def list_undelivered(
+    user: Annotated[str | None, typer.Option(metavar="ID", help="Only this customer's.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
+) -> None:
+    """List the notifications that were not delivered, the oldest first."""
+    kept = _at_desk(lambda desk: desk.undelivered(user, limit))
+    heads = ("ID", "SINCE", "STATE", "WHY", "RESENT")
+    _table(heads, [_kept_row(notification) for notification in kept], "no undelivered notifications")
+
+
+@staff.command()
+def resend(
+    who: Who,
+    ticket_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Of which ticket.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All that were refused.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also what is on its way again already.")] = False,
+) -> None:
+    """Have the notification of a ticket sent again; receivers know its id, so it counts once."""
+    if (ticket_id is None) != every:
+        raise typer.BadParameter("name one ticket, or give --all")
+    wanted = ticket_id and _upper(ticket_id)
+    tickets = _at_desk(lambda desk: desk.resend(wanted, who, again=again))
+    for ticket in tickets:
+        typer.echo(f"the notification of {ticket} is going to be sent again")
+    if not tickets:
+        typer.echo("no undelivered notifications")
+
+
+@staff.command()
+def drop(
+    ticket_id: TicketId,
+    who: Who,
+    note: Annotated[str, typer.Option(help="Why nobody needs it; kept in the history.")] = "",
+) -> None:
+    """Give up the notification of a ticket that was not delivered."""
+    _at_desk(lambda desk: desk.drop(ticket_id, who, note))
+    typer.echo(f"the notification of {ticket_id} is dropped")
+
+
 def due(ticket: StaffTicket, now: datetime) -> str:
     """How long until the ticket is due; the word OVERDUE when it is late."""
     if ticket.status == "closed":
@@ -143,6 +183,20 @@ def _row(ticket: StaffTicket, now: datetime) -> tuple[str, ...]:
         ticket.user_id,
         _printable(ticket.subject).replace("\n", " "),
     )
+
+
+def _kept_row(kept: KeptNotification) -> tuple[str, ...]:
+    why = f"status {kept.status}" if kept.status else kept.reason.replace("_", " ")
+    return (kept.ticket_id, f"{kept.kept_at:%Y-%m-%d %H:%M %Z}", kept.state, why, str(kept.resends))
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]], without_rows: str) -> None:
+    if not rows:
+        typer.echo(without_rows)
+        return
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    for row in (heads, *rows):
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _printable(text: str) -> str:

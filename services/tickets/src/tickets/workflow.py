@@ -19,7 +19,8 @@ from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import is_live
 from runtime.telemetry.tracing import Span, Trace, spans_sent, trace_of
 from tickets.model import CreateSupportTicket, Ticket
-from tickets.notifier import send, ticket_created
+from tickets.notification import ticket_created
+from tickets.notifier import send
 from tickets.rules import Category, Priority
 from tickets.signals import TABLE
 from tickets.store import TicketStore
