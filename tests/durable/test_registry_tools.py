@@ -121,6 +121,23 @@ async def test_a_policy_takes_effect_while_the_registry_runs(
     await registry.process.stop()
 
 
+async def test_a_tool_that_is_open_at_the_ingress_is_left_out_until_it_is_private(
+    restate: RestateServer, service: Launch, registry: Registry
+) -> None:
+    probe = {"SERVICE_NAME": "Doors", "TOOL": "open_door"}
+    await restate.register((await service("tests.parts.probe", **probe, IS_OPEN="true")).url)
+
+    async def left_out() -> str | None:
+        entries = (await request("GET", f"{registry.process.url}/tools")).json().get("left_out", [])
+        return next((entry["reason"] for entry in entries if entry["handler"] == "Doors/look"), None)
+
+    assert "open at Restate's ingress" in await eventually(left_out)
+    assert (await restate.call("Doors", "look", {"words": "hello"})).status_code == 200
+    await restate.register((await service("tests.parts.probe", **probe)).url)
+    await registry.tool("open_door")
+    assert (await restate.call("Doors", "look", {"words": "hello"})).status_code == 400
+
+
 def test_bad_settings_end_the_start_with_one_line_that_names_them(tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text("[tools.look]\nenable = false")

@@ -17,16 +17,17 @@ class ProbeSettings(RestateServiceSettings):
     service_name: str
     tool: str = "look"
     keyed: bool = False
+    is_open: bool = False
 
 
 class Words(BaseModel):
     words: str = Field(description="Any words.")
 
 
-def probe(name: str, tool: str) -> restate.Service:
+def probe(name: str, tool: str, is_open: bool) -> restate.Service:
     service = restate.Service(name, invocation_retry_policy=RETRY)
 
-    @service.handler(metadata={"mcp.type": "tool", "tool.name": tool})
+    @service.handler(metadata={"mcp.type": "tool", "tool.name": tool}, ingress_private=not is_open)
     async def look(ctx: restate.Context, words: Words) -> Words:
         """Look a thing up."""
         return words
@@ -65,7 +66,7 @@ def keyed_probe(name: str) -> restate.VirtualObject:
 async def main() -> None:
     settings = ProbeSettings.read()
     name = settings.service_name
-    await serve(settings, [keyed_probe(name) if settings.keyed else probe(name, settings.tool)])
+    await serve(settings, [keyed_probe(name) if settings.keyed else probe(name, settings.tool, settings.is_open)])
 
 
 if __name__ == "__main__":

@@ -148,6 +148,13 @@ BUGS = [
         "tests/unit/test_registry_schemas.py::test_a_schema_admits_what_was_meant",
     ),
     Bug(
+        "tools open at the ingress offered",
+        "registry/tools.py",
+        "if handler.public:",
+        'if handler.name == "":',
+        "tests/unit/test_registry_catalogue.py::test_a_tool_that_anybody_may_call_is_left_out",
+    ),
+    Bug(
         "settings read on replay",
         "router/agent.py",
         "await decide(run, agent)\n",

@@ -32,7 +32,9 @@ SCHEMA: dict[str, Any] = {
 
 def handler(called: str = "look", schema: Any = SCHEMA, ty: str | None = None, **said: str) -> Handler:
     metadata = {"mcp.type": "tool"} | {f"tool.{key}": value for key, value in said.items()}
-    return Handler(name=called, ty=ty, documentation="Looks.", metadata=metadata, input_json_schema=schema)
+    return Handler(
+        name=called, ty=ty, documentation="Looks.", metadata=metadata, input_json_schema=schema, public=False
+    )
 
 
 def service(*handlers: Handler, name: str = "Users", ty: Any = "Service", deployment: str = "dp_1") -> Service:
@@ -345,6 +347,64 @@ def test_the_order_in_which_restate_lists_handlers_changes_nothing() -> None:
     assert [each.name for each in catalogue(service(two, one)).tools] == ["one", "two"]
 
 
+# Open at the ingress
+
+
+def test_a_tool_that_anybody_may_call_is_left_out() -> None:
+    offered = catalogue(service(handler().model_copy(update={"public": True}), handler("other")))
+    assert [each.name for each in offered.tools] == ["other"]
+    assert "open at Restate's ingress" in offered.left_out[0].reason
+
+
+def test_a_handler_that_does_not_say_is_taken_as_open() -> None:
+    silent = Handler.model_validate({"name": "look", "metadata": {"mcp.type": "tool"}, "input_json_schema": SCHEMA})
+    assert catalogue(service(silent)).tools == []
+
+
+# Other names
+
+TWINS = (service(handler(), name="A"), service(handler(), name="B"))
+
+
+@pytest.mark.parametrize(
+    ("names", "offered"),
+    [
+        ("", ["A/look look"]),
+        ('"B/look" = "look_twice"', ["A/look look", "B/look look_twice"]),
+        ('"A/look" = "look_twice"', ["B/look look", "A/look look_twice"]),
+        ('"B/*" = "b_*"', ["B/look b_look", "A/look look"]),
+        ('"B/*" = "b_*"\n"B/look" = "see"', ["A/look look", "B/look see"]),
+        ('"A/look" = "same"\n"B/look" = "same"', ["A/look same"]),
+        ('"B/look" = "check_task"', ["A/look look"]),
+    ],
+)
+def test_policy_renames_a_tool_or_all_of_a_service(names: str, offered: list[str]) -> None:
+    found = catalogue(*TWINS, ages=ages(A=1, B=2), policy=f"[names]\n{names}")
+    assert [f"{each.service}/{each.handler} {each.name}" for each in found.tools] == offered
+    assert len(found.tools) + len(found.left_out) == 2
+
+
+def test_a_policy_goes_by_the_name_that_the_model_reads() -> None:
+    found = catalogue(*TWINS, policy='[names]\n"B/look" = "see"\n[tools.see]\ntimeout = 5')
+    assert [each.timeout for each in found.tools] == [60, 5]
+
+
+def test_a_name_for_a_tool_that_nobody_offers_is_reported() -> None:
+    policy = policy_of('[names]\n"A/look" = "see"\n"C/look" = "find"\n"D/*" = "d_*"')
+    assert odd_policies(TWINS, policy, ()) == {
+        "no tool is 'C/look', which has another name",
+        "no tool is 'D/*', which has another name",
+    }
+
+
+def test_what_is_switched_off_beside_the_policy_is_off_whatever_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text("[tools.check_task]\nenabled = true\n[tools.look]\ntimeout = 5")
+    file = PolicyFile(path, {"check_task"}, {"check_task", "look"})
+    assert file.policy.switched_off() == ["check_task", "look"]
+    assert PolicyFile(None, (), {"look"}).policy.switched_off() == ["look"]
+
+
 # Policy
 
 
@@ -407,6 +467,10 @@ def test_a_policy_for_a_tool_that_nobody_offers_is_reported() -> None:
         "[tools.look]\ntimeout = 0",
         "[tools.look]\nroles = []",
         "[tools.check_task]\ntimeout = 5",
+        '[names]\n"A/look" = "no spaces"',
+        '[names]\nlook = "see"',
+        '[names]\n"A/*" = "all"',
+        '[names]\n"A/look" = "a_*"',
     ],
 )
 def test_a_bad_policy_file_is_refused_with_one_line(tmp_path: Path, text: str) -> None:

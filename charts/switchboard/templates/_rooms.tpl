@@ -106,6 +106,9 @@ name that stands there twice.
 - {name: AWAIT_SERVICES, value: "UserDatabase,SupportTicketWorkflow"}
 - {name: HEALTH_SECONDS, value: {{ .Values.versions.registerSeconds | quote }}}
 - {name: POLICY_FILE, value: /etc/switchboard/policy.toml}
+{{- if not (include "switchboard.statusUrl" .) }}
+- {name: SWITCHED_OFF, value: check_service_status}
+{{- end }}
 - {name: WANTED_DEPLOYMENTS_FILE, value: /etc/switchboard-versions/deployments}
 {{- end }}
 

@@ -103,10 +103,11 @@ def build_catalogue(
     left_out: list[LeftOut] = []
     wanted: dict[str, list[Tool]] = defaultdict(list)
     for service, handler in tool_handlers(services):
+        name = name_of(service, handler, policy)
         try:
-            wanted[tool_name(handler)].append(build_tool(service, handler))
+            wanted[name].append(build_tool(service, handler, name))
         except NotOffered as error:
-            left_out.append(_left_out(tool_name(handler), f"{service.name}/{handler.name}", error))
+            left_out.append(_left_out(name, f"{service.name}/{handler.name}", error))
     tools: list[Tool] = []
     for name, candidates in sorted(wanted.items()):
         candidates.sort(key=lambda tool: _precedence(tool, owners.get(tool.name), ages))
@@ -140,9 +141,15 @@ def first_registered(deployments: Iterable[Deployment]) -> dict[str, datetime]:
 def odd_policies(services: Iterable[Service], policy: Policy, reserved: Collection[str]) -> set[str]:
     """Policies that nothing answers to, or that would loosen what a tool says about itself."""
     tools = tool_handlers(services)
-    known = {tool_name(handler) for _, handler in tools} | set(reserved)
+    known = {name_of(service, handler, policy) for service, handler in tools} | set(reserved)
     odd = {f"nobody offers a tool named {name!r}" for name in policy.tools.keys() - known}
+    handlers = {f"{service.name}/{name}" for service, handler in tools for name in (handler.name, "*")}
+    odd |= {f"no tool is {handler!r}, which has another name" for handler in policy.names.keys() - handlers}
     return odd | {reason for service, handler in tools for reason in _loosened(service, handler, policy)}
+
+
+def name_of(service: Service, handler: Handler, policy: Policy) -> str:
+    return policy.name_of(service.name, handler.name, tool_name(handler))
 
 
 def handler_of(tool: Tool) -> str:
@@ -174,9 +181,10 @@ def _precedence(tool: Tool, owner: str | None, ages: Ages) -> tuple[bool, float,
 
 
 def _loosened(service: Service, handler: Handler, policy: Policy) -> list[str]:
-    rules = policy.of(tool_name(handler))
+    name = name_of(service, handler, policy)
+    rules = policy.of(name)
     try:
-        tool = build_tool(service, handler)
+        tool = build_tool(service, handler, name)
         held_back = rules.applied(tool) != rules.wanted(tool)
     except NotOffered:
         return []

@@ -1,4 +1,4 @@
-"""The policy file: switches tools off, tightens them, pins their names to a service.
+"""The policy file: switches tools off, tightens them, renames them, pins their names to a service.
 
 It is merged over what tools say about themselves, and the tighter of the two holds, unless it says `override = true`.
 """
@@ -6,14 +6,18 @@ It is merged over what tools say about themselves, and the tighter of the two ho
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contracts import Tool
 from registry.tools import NotOffered
 from runtime.telemetry.logs import get_logger
 
 log = get_logger("registry")
+
+_HANDLER = r"^[^/]+/[^/]+$"
+_NAME = r"^[a-zA-Z0-9_-]*\*?[a-zA-Z0-9_-]*$"
 
 
 class PolicyError(Exception):
@@ -50,9 +54,26 @@ class ToolPolicy(BaseModel):
 
 
 class Policy(BaseModel):
+    """`names` has other names for tools: `Service/handler = "name"`, or `Service/* = "prefix_*"` for all of one."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tools: dict[str, ToolPolicy] = Field(default_factory=dict[str, ToolPolicy])
+    names: dict[Annotated[str, Field(pattern=_HANDLER)], Annotated[str, Field(pattern=_NAME)]] = Field(
+        default_factory=dict[str, str]
+    )
+
+    @model_validator(mode="after")
+    def _one_name_for_one_tool(self) -> Self:
+        for handler, name in self.names.items():
+            if handler.endswith("/*") != ("*" in name):
+                raise ValueError(f"names: {handler!r} = {name!r}: a `*` stands in both or in neither")
+        return self
+
+    def name_of(self, service: str, handler: str, own_name: str) -> str:
+        """The name that the model reads."""
+        whole_service = self.names.get(f"{service}/*", "*").replace("*", own_name)
+        return self.names.get(f"{service}/{handler}", whole_service)
 
     def of(self, tool: str) -> ToolPolicy:
         return self.tools.get(tool, ToolPolicy())
@@ -73,14 +94,20 @@ def _tighter(tool: Tool, wanted: Tool) -> Tool:
 
 
 class PolicyFile:
-    """The policy in force: read at start, where a fault ends the process, and again whenever the file changes."""
+    """The policy in force: read at start, where a fault ends the process, and again whenever the file changes.
 
-    def __init__(self, path: Path | None, local_tools: Collection[str] = ()) -> None:
+    `switched_off` are tools that are off whatever the file says.
+    """
+
+    def __init__(
+        self, path: Path | None, local_tools: Collection[str] = (), switched_off: Collection[str] = ()
+    ) -> None:
         self._path = path
         self._local_tools = local_tools
+        self._switched_off = switched_off
         self._text = ""
         self._fault: str | None = None
-        self.policy = Policy()
+        self.policy = self._without_switched_off(Policy())
         if path is not None:
             self._take_over(path, _text(path))
 
@@ -104,7 +131,11 @@ class PolicyFile:
         for name in self._local_tools:
             if policy.of(name) not in (ToolPolicy(), ToolPolicy(enabled=False)):
                 raise PolicyError(f"policy file {path}: tools.{name}: a local tool can only be switched off")
-        self.policy, self._text = policy, text
+        self.policy, self._text = self._without_switched_off(policy), text
+
+    def _without_switched_off(self, policy: Policy) -> Policy:
+        off = {name: policy.of(name).model_copy(update={"enabled": False}) for name in self._switched_off}
+        return policy.model_copy(update={"tools": policy.tools | off})
 
 
 def _text(path: Path) -> str:

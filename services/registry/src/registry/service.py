@@ -46,7 +46,7 @@ def serve(settings: RegistrySettings) -> None:
     configure_logs("registry", settings.log_level)
     serve_metrics(settings, "registry")
     try:
-        policy = PolicyFile(settings.policy_file, settings.reserved_tools)
+        policy = PolicyFile(settings.policy_file, settings.reserved_tools, settings.switched_off)
     except PolicyError as error:
         sys.exit(f"setting POLICY_FILE: {error}")
     asyncio.run(run(settings, policy))

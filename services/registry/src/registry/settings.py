@@ -75,7 +75,12 @@ class RegistrySettings(RestateAdminSettings, ServiceSettings):
         default=("check_service_status", "search_help_articles", "check_task"),
         description="Names of the router's local tools, which no handler may take; comma-separated",
     )
-    policy_file: Path | None = Field(default=None, description="TOML file that switches tools off or tightens them")
+    policy_file: Path | None = Field(
+        default=None, description="TOML file that switches tools off, tightens or renames them"
+    )
+    switched_off: Words = Field(
+        default=(), description="Tools that are off whatever the policy file says; comma-separated"
+    )
     metrics_poll_seconds: float = Field(
         default=15, gt=0, description="How often Restate is asked for what the metrics tell"
     )

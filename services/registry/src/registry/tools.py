@@ -36,12 +36,14 @@ def tool_name(handler: Handler) -> str:
     return handler.metadata.get("tool.name", handler.name)
 
 
-def build_tool(service: Service, handler: Handler) -> Tool:
-    """The tool that this handler describes; raises `NotOffered`."""
+def build_tool(service: Service, handler: Handler, name: str | None = None) -> Tool:
+    """The tool that this handler describes, by its own name or by another; raises `NotOffered`."""
+    if handler.public:
+        raise NotOffered("it is open at Restate's ingress, where anybody may call it as anybody: make it private there")
     said = _said(handler)
     if said.get("approval", "never") != "never":
         raise NotOffered(f"tool.approval = {said['approval']!r} is not enforced by this version")
-    name = tool_name(handler)
+    name = tool_name(handler) if name is None else name
     if not re.fullmatch(TOOL_NAME, name):
         raise NotOffered(f"the name does not match {TOOL_NAME}")
     description = handler.documentation or ""
