@@ -1,12 +1,11 @@
 """A question waits for a router that is away for longer than its caller token lives."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import jwt
 import pytest
 
-from tests.conftest import ALWAYS_REPLAY
 from tests.parts.board import Board, start_board, text
 from tests.parts.restate import RestateServer
 from tests.parts.service import Service
@@ -15,17 +14,8 @@ KEY = "a-secret-of-32-bytes-for-the-tests"
 
 
 @pytest.fixture(scope="module")
-async def restate(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RestateServer]:
-    """One of its own: its router goes away."""
-    server = RestateServer(tmp_path_factory.mktemp("restate"), always_replay=ALWAYS_REPLAY)
-    await server.start()
-    yield server
-    await server.kill()
-
-
-@pytest.fixture(scope="module")
-async def board(restate: RestateServer, service: Callable[..., Awaitable[Service]]) -> Board:
-    return await start_board(restate, service, CALLER_KEYS=KEY)
+async def board(own_restate: RestateServer, service: Callable[..., Awaitable[Service]]) -> Board:
+    return await start_board(own_restate, service, CALLER_KEYS=KEY)
 
 
 def token_good_for(seconds: float) -> str:

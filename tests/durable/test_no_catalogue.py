@@ -1,12 +1,11 @@
 """A router that has never heard of the registry: it says so in its own time, and pays for nothing."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from standalone.ports import free_port
-from tests.conftest import ALWAYS_REPLAY
 from tests.parts.board import Board, start_board, text
 from tests.parts.restate import RestateServer
 from tests.parts.service import Service
@@ -17,18 +16,9 @@ RUN_SECONDS = 3
 
 
 @pytest.fixture(scope="module")
-async def restate(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RestateServer]:
-    """One of its own: another router is registered here."""
-    server = RestateServer(tmp_path_factory.mktemp("restate"), always_replay=ALWAYS_REPLAY)
-    await server.start()
-    yield server
-    await server.kill()
-
-
-@pytest.fixture(scope="module")
-async def board(restate: RestateServer, service: Launch) -> Board:
+async def board(own_restate: RestateServer, service: Launch) -> Board:
     nowhere = f"http://127.0.0.1:{free_port()}/tools"
-    return await start_board(restate, service, CATALOGUE_URL=nowhere, MAX_SECONDS=str(RUN_SECONDS))
+    return await start_board(own_restate, service, CATALOGUE_URL=nowhere, MAX_SECONDS=str(RUN_SECONDS))
 
 
 async def test_a_run_without_a_catalogue_ends_in_its_time_and_asks_no_model(board: Board) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 
 from router.prompt import read_prompt
 from router.settings import PROMPT
-from tests.conftest import ALWAYS_REPLAY
 from tests.parts.board import Board, calls, start_board, text, until
 from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
@@ -25,17 +24,8 @@ CHANGED = ("MAX_TURNS", "PROMPT_FILE")
 
 
 @pytest.fixture(scope="module")
-async def restate(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RestateServer]:
-    """One of its own: another router is registered here."""
-    server = RestateServer(tmp_path_factory.mktemp("restate"), always_replay=ALWAYS_REPLAY)
-    await server.start()
-    yield server
-    await server.kill()
-
-
-@pytest.fixture(scope="module")
-async def board(restate: RestateServer, service: Launch) -> Board:
-    return await start_board(restate, service, OPENAI_TIMEOUT=str(DEADLINE_SECONDS), OPENAI_ATTEMPTS=str(ATTEMPTS))
+async def board(own_restate: RestateServer, service: Launch) -> Board:
+    return await start_board(own_restate, service, OPENAI_TIMEOUT=str(DEADLINE_SECONDS), OPENAI_ATTEMPTS=str(ATTEMPTS))
 
 
 @pytest.mark.parametrize("fault", ["drip", "hang"])

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from tests.conftest import ALWAYS_REPLAY
 from tests.parts.board import Board, calls, start_board, text
 from tests.parts.restate import RestateServer
 from tests.parts.service import Service
@@ -16,16 +15,7 @@ RUN_SECONDS = 4
 
 
 @pytest.fixture(scope="module")
-async def restate(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RestateServer]:
-    """One of its own: another router is registered here."""
-    server = RestateServer(tmp_path_factory.mktemp("restate"), always_replay=ALWAYS_REPLAY)
-    await server.start()
-    yield server
-    await server.kill()
-
-
-@pytest.fixture(scope="module")
-async def board(restate: RestateServer, service: Launch) -> AsyncIterator[Board]:
+async def board(own_restate: RestateServer, service: Launch) -> AsyncIterator[Board]:
     async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -33,7 +23,7 @@ async def board(restate: RestateServer, service: Launch) -> AsyncIterator[Board]
     status_page = await asyncio.start_server(never_answer, "127.0.0.1", 0)
     port = status_page.sockets[0].getsockname()[1]
     yield await start_board(
-        restate, service, STATUS_URL=f"http://127.0.0.1:{port}/summary.json", MAX_SECONDS=str(RUN_SECONDS)
+        own_restate, service, STATUS_URL=f"http://127.0.0.1:{port}/summary.json", MAX_SECONDS=str(RUN_SECONDS)
     )
     status_page.close()
 
