@@ -155,6 +155,20 @@ BUGS = [
         "tests/unit/test_registry_catalogue.py::test_a_tool_that_anybody_may_call_is_left_out",
     ),
     Bug(
+        "what find_tools returned is not offered",
+        "router/shelf.py",
+        "*_found(run), ",
+        "",
+        "tests/unit/test_shelf.py::test_what_was_found_is_offered_next",
+    ),
+    Bug(
+        "tools found that this caller may not use",
+        "router/shelf.py",
+        "if self.offers[name].allowed_to(caller)]",
+        "if name]",
+        "tests/unit/test_shelf.py::test_only_tools_of_this_caller_count_or_are_found",
+    ),
+    Bug(
         "settings read on replay",
         "router/agent.py",
         "await decide(run, agent)\n",

@@ -22,6 +22,7 @@ class Tool(BaseModel):
     `key` is None for services, else `caller.user_id`, `argument:<name>` or `run`.
     `workflow`: the handler is the main handler of a workflow, which keeps its result by its key.
     `concurrent`: this effect need not wait for the calls before it in one message, nor those after it for this one.
+    `pinned`: it is on offer in every turn, however many tools there are.
     A local tool has neither service nor handler.
     """
 
@@ -36,6 +37,7 @@ class Tool(BaseModel):
     mode: Mode = "call"
     readonly: bool = False
     concurrent: bool = False
+    pinned: bool = False
     timeout: float = Field(default=DEFAULT_TIMEOUT_SECONDS, gt=0)
     roles: list[str] = Field(default_factory=list[str])
     max_result_bytes: int = Field(default=DEFAULT_MAX_RESULT_BYTES, gt=0)

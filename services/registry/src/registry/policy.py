@@ -35,6 +35,7 @@ class ToolPolicy(BaseModel):
     max_result_bytes: int | None = Field(default=None, gt=0)
     roles: list[str] | None = Field(default=None, min_length=1)
     readonly: bool | None = None
+    pinned: bool | None = None
     override: bool = False
 
     def applied(self, tool: Tool) -> Tool:
@@ -49,7 +50,9 @@ class ToolPolicy(BaseModel):
 
     def wanted(self, tool: Tool) -> Tool:
         """What the policy asks for, looser or not."""
-        said = self.model_dump(include={"timeout", "max_result_bytes", "roles", "readonly"}, exclude_none=True)
+        said = self.model_dump(
+            include={"timeout", "max_result_bytes", "roles", "readonly", "pinned"}, exclude_none=True
+        )
         return tool.model_copy(update=said)
 
 
@@ -89,6 +92,7 @@ def _tighter(tool: Tool, wanted: Tool) -> Tool:
             "max_result_bytes": min(tool.max_result_bytes, wanted.max_result_bytes),
             "roles": [role for role in wanted.roles if role in tool.roles] if tool.roles else wanted.roles,
             "readonly": tool.readonly and wanted.readonly,
+            "pinned": wanted.pinned,
         }
     )
 

@@ -72,7 +72,7 @@ class RegistrySettings(RestateAdminSettings, ServiceSettings):
         description="Services that Restate must know before the first catalogue is on offer; comma-separated",
     )
     reserved_tools: Words = Field(
-        default=("check_service_status", "search_help_articles", "check_task"),
+        default=("check_service_status", "search_help_articles", "check_task", "find_tools"),
         description="Names of the router's local tools, which no handler may take; comma-separated",
     )
     policy_file: Path | None = Field(

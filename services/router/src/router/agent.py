@@ -111,7 +111,8 @@ async def _decide(run: Run, agent: Agent, begun: Begun, moment: Moment) -> Turn:
         return Turn(outcome="time_exhausted")
     chat = messages(agent.prompt.text, run.message, run.turns, run.results)
     try:
-        offers = await agent.offers.within(moment.seconds_until(must_end_at(begun)))
+        shelf = await agent.offers.within(moment.seconds_until(must_end_at(begun)))
+        offers = shelf.for_turn(run, begun.caller, agent.settings.max_offered)
         tools = for_model(offers, begun.caller)
         reply = await agent.model.answer(chat, tools, moment.seconds_until(must_end_at(begun)))
     except NoCatalogue:

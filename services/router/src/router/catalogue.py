@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
 import aiohttp
 from pydantic import ValidationError
 
-from contracts import Caller, Catalogue
+from contracts import Caller, Catalogue, Tool
 from router.offer import Offer
 from router.seen.metrics import catalogue_age, expect_tools
+from router.shelf import Shelf
 from runtime.telemetry.logs import get_logger
 
 FIRST_POLL_SECONDS = 0.1
@@ -26,12 +27,17 @@ class NoCatalogue(Exception):
 class Offers:
     """The last good catalogue with every schema compiled; the router's own tools win over a tool of the same name."""
 
-    def __init__(self, own: Mapping[str, Offer]) -> None:
-        self._own = dict(own)
-        self._all = dict(own)
+    def __init__(self, own: Iterable[Tool] = ()) -> None:
+        self._own: dict[str, Offer] = {}
+        self.add_own(own)
         self._ready = asyncio.Event()
         self._heard_at = time.monotonic()
         catalogue_age.set_function(lambda: time.monotonic() - self._heard_at)
+
+    def add_own(self, tools: Iterable[Tool]) -> None:
+        """Tools of the router's own, before the first catalogue."""
+        self._own |= {tool.name: Offer(tool) for tool in tools}
+        self._shelf = Shelf(self._own)
 
     def heard(self) -> None:
         """The registry has answered, be it that nothing has changed."""
@@ -39,18 +45,18 @@ class Offers:
 
     def replace(self, catalogue: Catalogue) -> None:
         offers = {tool.name: Offer(tool) for tool in catalogue.tools} | self._own
-        self._all = {name: offer for name, offer in offers.items() if name not in catalogue.switched_off}
-        expect_tools(self._all)
+        self._shelf = Shelf({name: offer for name, offer in offers.items() if name not in catalogue.switched_off})
+        expect_tools(self._shelf.offers)
         self._ready.set()
 
-    async def within(self, seconds: float) -> dict[str, Offer]:
-        """All tools by name, as soon as the first catalogue has come. Raises `NoCatalogue` if that is too late."""
+    async def within(self, seconds: float) -> Shelf:
+        """All tools, as soon as the first catalogue has come. Raises `NoCatalogue` if that is too late."""
         try:
             async with asyncio.timeout(seconds):
                 await self._ready.wait()
         except TimeoutError:
             raise NoCatalogue from None
-        return self._all
+        return self._shelf
 
 
 def for_model(offers: dict[str, Offer], caller: Caller) -> list[str]:

@@ -8,7 +8,6 @@ from router.begin import Callers
 from router.catalogue import Offers, polling
 from router.customers import Customers
 from router.model import Model
-from router.offer import Offer
 from router.prompt import read_prompt
 from router.seen.spans import RunSpans
 from router.settings import RouterSettings
@@ -27,14 +26,15 @@ async def run(settings: RouterSettings) -> None:
     if settings.trust_user_id:
         get_logger("router").warning("trust_user_id_is_on", extra={"advice": "any client may claim to be any user"})
     async with aiohttp.ClientSession() as session:
-        local = local_tools(ArticleIndex.of_folder(settings.articles_dir), StatusPage(session, settings.status_url))
-        own = {tool.name: Offer(tool) for tool in [CHECK_TASK, *(entry.tool for entry in local.values())]}
+        page, offers = StatusPage(session, settings.status_url), Offers()
+        local = local_tools(ArticleIndex.of_folder(settings.articles_dir), page, offers)
+        offers.add_own([CHECK_TASK, *(entry.tool for entry in local.values())])
         prompt = read_prompt(settings.prompt_file)
         agent = Agent(
             settings=settings,
             prompt=prompt,
             model=Model(settings),
-            offers=Offers(own),
+            offers=offers,
             local=local,
             callers=Callers(Customers(settings.customer_check), Acceptance(session, settings.catalogue_url)),
             spans=RunSpans(settings, prompt),

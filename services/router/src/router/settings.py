@@ -58,6 +58,9 @@ class RouterSettings(RestateServiceSettings):
     caller_issuer: str = Field(default="", description="Required `iss` of caller tokens; empty: not checked")
     caller_audience: str = Field(default="switchboard", description="Required `aud` of caller tokens")
 
+    max_offered: int = Field(
+        default=40, ge=8, le=128, description="Tools that one turn offers to the model; of more, the best"
+    )
     max_turns: int = Field(default=8, ge=1, description="Model turns in a run")
     max_calls: int = Field(default=16, ge=0, description="Tool calls in a run")
     max_tokens: int = Field(default=60_000, ge=1, description="Tokens in a run, as the model's server counts them")

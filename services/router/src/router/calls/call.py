@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from restate import TerminalError
 from restate.context import RestateDurableFuture
 
-from contracts import CallStatus, Tool
+from contracts import Caller, CallStatus, Tool
 from router.run import Run, must_end_at
 from router.transcript import as_data, as_error
 from router.turn import Fault, Plan, Result
@@ -23,10 +23,10 @@ MAX_ERROR_CHARACTERS = 2000
 
 @dataclass(frozen=True)
 class LocalTool:
-    """A tool of the router's own: a read, done inside `ctx.run`. `run` takes the checked JSON arguments."""
+    """A tool of the router's own: a read, done inside `ctx.run`. `run` takes the checked arguments and who asks."""
 
     tool: Tool
-    run: Callable[[bytes], Awaitable[BaseModel]]
+    run: Callable[[bytes, Caller], Awaitable[BaseModel]]
 
 
 LocalTools = Mapping[str, LocalTool]

@@ -17,7 +17,7 @@ class LocalCall(Call):
         timeout = self.plan.timeout
         try:
             async with asyncio.timeout(timeout):
-                result = await self.local[self.plan.tool].run(self.plan.body.encode())
+                result = await self.local[self.plan.tool].run(self.plan.body.encode(), self.run.facts.caller)
         except TimeoutError:
             raise TerminalError(f"no answer within {timeout:g} seconds", status_code=504) from None
         return result.model_dump_json().encode()

@@ -92,7 +92,7 @@ class ArticleIndex:
 
     def best(self, query: str, limit: int) -> list[tuple[str, str, str, str]]:
         """Slug, title, excerpt and body of the articles that match any word of `query`, best first."""
-        match = _match_expression(query)
+        match = match_expression(query)
         if not match:
             return []
         return self._db.execute(_SEARCH, (match, limit)).fetchall()
@@ -123,7 +123,7 @@ def _read(file: Path) -> Article:
     return Article(slug=file.stem, title=first[2:].strip()[:TITLE_CHARACTERS], body=rest.strip())
 
 
-def _match_expression(query: str) -> str:
+def match_expression(query: str) -> str:
     """Each word as a quoted FTS5 string, so that nothing a customer types is read as query syntax."""
     words = dict.fromkeys(_WORD.findall(query.casefold()))
     telling = [word for word in words if word not in _STOP_WORDS]

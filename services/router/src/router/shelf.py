@@ -1,0 +1,120 @@
+"""All tools there are, and which of them a turn offers to the model when there are more than it should read."""
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from contracts import Caller, Tool
+from router.offer import Offer
+from router.run import Run
+from router.tools.articles import match_expression
+from runtime.schemas import Schema, as_schema
+
+FIND_TOOLS = "find_tools"
+"""The name of the tool that finds others; it is on offer only where there are others to find."""
+
+QUERY_CHARACTERS = 4000
+RESULT_CHARACTERS = 500
+"""Of the conversation and of each tool's result: what tools are chosen by."""
+
+_SCHEMA = """
+CREATE VIRTUAL TABLE tools USING fts5(id UNINDEXED, name, description, parameters, tokenize = 'porter unicode61')
+"""
+_SEARCH = "SELECT id FROM tools WHERE tools MATCH ? ORDER BY bm25(tools, 0.0, 3.0, 2.0, 1.0), id"
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+class Shelf:
+    """The tools of one catalogue, the router's own among them; never changed."""
+
+    def __init__(self, offers: Mapping[str, Offer]) -> None:
+        self.offers = {name: offer for name, offer in offers.items() if name != FIND_TOOLS}
+        self._finder = {name: offer for name, offer in offers.items() if name == FIND_TOOLS}
+        self._db = sqlite3.connect(":memory:", check_same_thread=False)
+        with self._db:
+            self._db.execute(_SCHEMA)
+            rows = [_row(offer.tool) for offer in self.offers.values()]
+            self._db.executemany("INSERT INTO tools VALUES (?, ?, ?, ?)", rows)
+
+    def best(self, words: str, caller: Caller) -> list[str]:
+        """The names of the tools that match any of these words and that this caller may use, best first."""
+        match = match_expression(words)
+        found = self._db.execute(_SEARCH, (match,)).fetchall() if match else []
+        return [name for (name,) in found if self.offers[name].allowed_to(caller)]
+
+    def for_turn(self, run: Run, caller: Caller, most: int) -> dict[str, Offer]:
+        """What the next turn offers: everything, or the best of it with the tool that finds more.
+
+        It follows from the catalogue and from what the journal says about the run. Tools that this caller may not use
+        count for nothing; they are told apart from those that do not exist.
+        """
+        forbidden = {name: offer for name, offer in self.offers.items() if not offer.allowed_to(caller)}
+        if len(self.offers) - len(forbidden) <= most or not self._finder:
+            return self.offers
+        wanted = [*_used(run), *_found(run), *self._pinned(), *self.best(_conversation(run), caller)]
+        known = [name for name in dict.fromkeys(wanted) if name in self.offers and name not in forbidden]
+        return forbidden | self._finder | {name: self.offers[name] for name in known[: most - 1]}
+
+    def _pinned(self) -> list[str]:
+        """Those that the policy pins, and the router's own."""
+        tools = [self.offers[name].tool for name in sorted(self.offers)]
+        return [tool.name for tool in tools if tool.pinned or tool.service is None]
+
+
+def _row(tool: Tool) -> tuple[str, str, str, str]:
+    return tool.name, _apart(tool.name), tool.description, " ".join(_words(tool.parameters))
+
+
+def _apart(name: str) -> str:
+    return _HUMP.sub(" ", name)
+
+
+def _words(node: Schema) -> Iterator[str]:
+    """The names of properties at any level, what is said of them, and what they may be."""
+    for key, value in node.items():
+        if key == "properties":
+            yield from map(_apart, as_schema(value))
+        elif key == "description" and isinstance(value, str):
+            yield value
+        elif key == "enum" and isinstance(value, list):
+            yield from (word for word in cast(list[Any], value) if isinstance(word, str))
+        parts = cast(list[Any], value) if isinstance(value, list) else [value]
+        for part in parts:
+            yield from _words(as_schema(part))
+
+
+def _conversation(run: Run) -> str:
+    """The customer's words, and what was said and done since, the latest first."""
+    later = [_said(run, number) for number in reversed(range(len(run.turns)))]
+    return " ".join([run.message, *later])[:QUERY_CHARACTERS]
+
+
+def _said(run: Run, number: int) -> str:
+    turn = run.turns[number]
+    results = [result.content[:RESULT_CHARACTERS] for result in run.results[number]]
+    return " ".join([turn.text, *(plan.arguments for plan in turn.plans), *results])
+
+
+def _used(run: Run) -> list[str]:
+    """Tools that were called, the latest first."""
+    return [plan.tool for turn in reversed(run.turns) for plan in turn.plans if plan.fault != "unknown_tool"]
+
+
+def _found(run: Run) -> list[str]:
+    """Tools that `find_tools` has returned, by its journaled results, the latest first."""
+    results = [result for settled in reversed(run.results) for result in settled]
+    return [
+        name
+        for result in results
+        if result.tool == FIND_TOOLS and result.status == "ok"
+        for name in _names_in(result.content)
+    ]
+
+
+def _names_in(content: str) -> list[str]:
+    found = as_schema(as_schema(json.loads(content)).get("untrusted_data")).get("tools")
+    entries = cast(list[Any], found) if isinstance(found, list) else []
+    return [str(as_schema(entry).get("name")) for entry in entries]
