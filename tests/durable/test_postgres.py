@@ -127,6 +127,67 @@ async def test_a_server_that_has_become_read_only_is_asked_again_on_another_conn
     assert new_errors(before) == {"away": 1}
 
 
+RETRIED, CLOSED, REFUSED = "tried again", "tried again on another connection", "refused"
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"),
+    [
+        *[(state, CLOSED) for state in ("08000", "08003", "08006", "08P01")],
+        *[(state, CLOSED) for state in ("25006", "57P01", "57P02", "57P03", "57P04", "57P05")],
+        *[(state, CLOSED) for state in ("53000", "53100", "53200", "53300", "53400")],
+        *[(state, RETRIED) for state in ("28000", "28P01", "40001", "40P01", "40003", "55P03", "55006", "57014")],
+        *[(state, RETRIED) for state in ("58000", "58030")],
+        *[
+            (state, REFUSED)
+            for state in ("22021", "22P05", "23505", "23514", "25P02", "42501", "42P01", "P0001", "XX000")
+        ],
+    ],
+)
+async def test_what_a_server_says_decides_what_becomes_of_the_transaction_and_of_its_connections(
+    admin_url: str, state: str, verdict: str
+) -> None:
+    async with open_pool(url_of("app", admin_url), "users", size=2) as pool:
+        async with pool.acquire() as one, pool.acquire() as other:
+            before = {await each.fetchval("SELECT pg_backend_pid()") for each in (one, other)}
+        with pytest.raises((RetryableError, TerminalError)) as raised:
+            async with caller_transaction(pool, "anybody") as db:
+                await db.execute(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$")
+        async with pool.acquire() as one, pool.acquire() as other:
+            after = {await each.fetchval("SELECT pg_backend_pid()") for each in (one, other)}
+    assert isinstance(raised.value, TerminalError) == (verdict == REFUSED)
+    assert ("all connections closed" in str(raised.value)) == (verdict == CLOSED)
+    assert after.isdisjoint(before) == (verdict == CLOSED)
+    assert after == before or verdict == CLOSED
+
+
+async def test_what_fails_on_and_on_is_tried_slower_and_slower(admin_url: str) -> None:
+    pauses: list[float] = []
+    async with open_pool(url_of("app", admin_url), "users", size=1) as pool:
+        await empty_transaction(pool)  # it is over with former failures of this process
+        for _ in range(9):
+            with pytest.raises(RetryableError) as raised:
+                async with caller_transaction(pool, "anybody") as db:
+                    await db.execute("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$")
+            assert raised.value.retry_after is not None
+            pauses.append(raised.value.retry_after.total_seconds())
+    for pause, longest in zip(pauses, (0.5, 1, 2, 4, 8, 16, 32, 60, 60), strict=True):
+        assert 0.75 * longest <= pause <= longest
+    assert pauses != [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
+
+
+async def test_a_transaction_that_succeeds_begins_the_pauses_anew(admin_url: str) -> None:
+    async with open_pool(url_of("app", admin_url), "users", size=1) as pool:
+        await empty_transaction(pool)
+        for _ in range(4):
+            with pytest.raises(RetryableError) as raised:
+                async with caller_transaction(pool, "anybody") as db:
+                    await db.execute("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$")
+            assert raised.value.retry_after is not None
+            assert raised.value.retry_after.total_seconds() <= 0.5
+            await empty_transaction(pool)
+
+
 async def test_an_exhausted_pool_is_retried_and_not_waited_for(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.postgres.transactions.ACQUIRE_SECONDS", 0.1)
     before = errors()

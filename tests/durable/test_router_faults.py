@@ -19,7 +19,7 @@ Launch = Callable[..., Awaitable[Service]]
 
 DEADLINE_SECONDS = 1.0
 ATTEMPTS = 3
-CHANGED = ("MAX_TURNS", "PROMPT_FILE")
+CHANGED = ("MAX_TURNS", "PROMPT_FILE", "CUSTOMER_CHECK")
 """What a test changes for itself alone."""
 
 
@@ -83,6 +83,13 @@ async def test_each_call_is_told_the_prompt_that_made_the_model_ask_and_a_change
     assert (await board.conversation(message))["messages"][0]["content"] == "Answer in rhymes."
     lines = [json.loads(line) for line in board.router.log.read_text().splitlines() if "prompt_changed" in line]
     assert [(line["run"], line["turn"], line["former"], line["prompt"]) for line in lines] == [(run, 2, former, new)]
+    await restart_router(board)
+
+
+async def test_a_lookup_of_the_caller_that_nobody_waits_for_any_more_is_cancelled(board: Board) -> None:
+    await restart_router(board, CUSTOMER_CHECK="Examples/slow_to_know")
+    assert (await board.answer(await board.script(text("done"))))["outcome"] == "answered"
+    await board.restate.wait_idle(5)
     await restart_router(board)
 
 

@@ -282,6 +282,24 @@ async def test_it_tells_whether_a_customer_exists(
     assert (await call(restate, "UserDatabase/is_customer", user_id)).json() == {"known": known}
 
 
+async def test_a_lookup_that_is_cancelled_ends_while_the_database_is_away(
+    users: Service, restate: RestateServer, postgres: PostgresServer
+) -> None:
+    told = {"user_id": FINE}
+    sent = await restate.call("UserDatabase", "is_customer", told, headers={CALLER_HEADER: FINE}, send=True)
+    await restate.wait_idle()  # the connection is there
+    await postgres.stop("immediate")
+    try:
+        sent = await restate.call("UserDatabase", "is_customer", told, headers={CALLER_HEADER: FINE}, send=True)
+        invocation = sent.json()["invocationId"]
+        query = f"SELECT id FROM sys_invocation WHERE id = '{invocation}' AND "
+        await until(lambda: restate.query(query + "retry_count > 1"))
+        await request("PATCH", f"{restate.admin_url}/invocations/{invocation}/cancel")
+        await until(lambda: restate.query(query + "status = 'completed'"))
+    finally:
+        await postgres.start()
+
+
 async def test_a_query_in_flight_outlives_a_crash_of_the_database(
     users: Service, restate: RestateServer, postgres: PostgresServer, database: UsersDatabase
 ) -> None:

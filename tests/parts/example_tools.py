@@ -85,6 +85,14 @@ async def no_customer(ctx: restate.Context, bound: Bound) -> Known:
     return Known(known=False)
 
 
+@examples.handler(input_serde=RAW)
+@checked
+async def slow_to_know(ctx: restate.Context, bound: Bound) -> Known:
+    """Says nothing for an hour; no tool."""
+    await ctx.sleep(timedelta(hours=1))
+    return Known(known=True)
+
+
 @examples.handler(metadata=TOOL | {"tool.readonly": "true", "tool.timeout": "1"}, input_serde=RAW)
 @checked
 async def slow_read(ctx: restate.Context, wait: Wait) -> Echo:

@@ -77,6 +77,34 @@ BUGS = [
         DURABLE + "test_tickets.py::test_a_failing_receiver_gets_the_same_message_again",
     ),
     Bug(
+        "connections to a former primary that are kept",
+        "runtime/postgres/transactions.py",
+        "            connection.terminate()\n            await pool.expire_connections()\n",
+        "            pass\n",
+        DURABLE + "test_switchover.py::test_a_ticket_asked_for_during_a_switchover_is_made_once",
+    ),
+    Bug(
+        "a database that is asked twice a second, for ever",
+        "runtime/postgres/transactions.py",
+        "retry_after=spread(pause_after(failures))",
+        "retry_after=spread(pause_after(1))",
+        DURABLE + "test_postgres.py::test_what_fails_on_and_on_is_tried_slower_and_slower",
+    ),
+    Bug(
+        "a lookup that no cancellation reaches",
+        "users/handlers.py",
+        'return await ctx.run_typed("look the customer up", look)',
+        "return await look()",
+        DURABLE + "test_users.py::test_a_lookup_that_is_cancelled_ends_while_the_database_is_away",
+    ),
+    Bug(
+        "a lookup of the caller that is left behind",
+        "router/customers.py",
+        "        run.ctx.cancel_invocation(await call.invocation_id())\n",
+        "",
+        DURABLE + "test_router_faults.py::test_a_lookup_of_the_caller_that_nobody_waits_for_any_more_is_cancelled",
+    ),
+    Bug(
         "a refused notification that is not kept",
         "tickets/notifier.py",
         "await ctx.run_typed(KEEP, keep,",
@@ -84,12 +112,11 @@ BUGS = [
         DURABLE + "test_undelivered.py::test_what_is_refused_again_waits_for_another_command",
     ),
     Bug(
-        "what the staff want sent again noted before Restate has it",
+        "a resender that looks once",
         "tickets/resender.py",
-        "            await _hand_over(ctx, notification)\n        if wanted.notifications:\n"
-        "            await ctx.run_typed(NOTE, note, RunOptions(), ctx.request().id, wanted)\n",
-        "            await note(ctx.request().id, wanted)\n            await _hand_over(ctx, notification)\n",
-        DURABLE + "test_undelivered.py::test_a_crash_loses_no_refused_notification_and_doubles_none",
+        "        if wanted.left:\n",
+        "        if wanted.left and not before:\n",
+        DURABLE + "test_undelivered.py::test_what_is_refused_again_waits_for_another_command",
     ),
     Bug(
         "a late word of a former sending that is believed",

@@ -2,7 +2,7 @@
 
 import time
 
-from runtime.steps import Attempts, pause_after
+from runtime.steps import Attempts, pause_after, spread
 
 TURN = ("inv_1", "model turn 1")
 
@@ -48,3 +48,8 @@ def test_the_step_that_was_tried_longest_ago_makes_room() -> None:
 
 def test_pauses_grow_to_a_minute_and_no_further() -> None:
     assert [pause_after(attempt).total_seconds() for attempt in (1, 2, 3, 7, 8, 100_000)] == [0.5, 1, 2, 32, 60, 60]
+
+
+def test_pauses_are_spread_and_never_longer() -> None:
+    spreads = [spread(pause_after(100)).total_seconds() for _ in range(200)]
+    assert 45 <= min(spreads) < 50 < 58 < max(spreads) <= 60

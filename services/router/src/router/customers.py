@@ -42,6 +42,7 @@ async def is_customer(run: Run, customers: Customers) -> bool:
     call = run.ctx.generic_call(service, handler, asked, headers=run.headers())
     done, _ = await restate.wait_completed(call, run.ctx.sleep(ANSWER_WITHIN, "customer check timeout"))
     if call not in done:
+        run.ctx.cancel_invocation(await call.invocation_id())
         return True
     known = await _said(call)
     if known:

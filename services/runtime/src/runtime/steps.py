@@ -4,6 +4,7 @@ A step that fails ends the attempt and is begun anew after a replay, so the coun
 of it goes into the step's journaled result: a replay reads it there and never asks here.
 """
 
+import random
 import time
 from collections import OrderedDict
 from datetime import timedelta
@@ -20,6 +21,11 @@ LONGEST_PAUSE = timedelta(minutes=1)
 def pause_after(attempt: int) -> timedelta:
     """How long to wait before the next attempt: twice as long each time, to a minute."""
     return min(FIRST_PAUSE * 2 ** min(attempt - 1, 16), LONGEST_PAUSE)
+
+
+def spread(pause: timedelta) -> timedelta:
+    """Up to a quarter shorter, so that what failed together is not tried again together."""
+    return pause * random.uniform(0.75, 1)
 
 
 class Attempt(NamedTuple):

@@ -9,7 +9,9 @@ from runtime.serving import RETRY
 from tickets.model import GetTicket, ListMyTickets, MyTickets, TicketDetails
 from tickets.store import TicketStore
 
-_TOOL = {"mcp.type": "tool", "tool.bind": "user_id=caller.user_id", "tool.readonly": "true"}
+_ORPHANED = {"switchboard.deadline": "90"}
+"""A read that fails for longer than any caller waits is ended by the registry: nothing tells it of a cancellation."""
+_TOOL = {"mcp.type": "tool", "tool.bind": "user_id=caller.user_id", "tool.readonly": "true", **_ORPHANED}
 
 
 def ticket_tools(store: TicketStore) -> restate.Service:

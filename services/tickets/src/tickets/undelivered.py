@@ -93,7 +93,7 @@ async def until_done(attempts: Attempts, step: tuple[str, str], effect: Awaitabl
     number = attempts.begin(step).number
     try:
         result = await effect
-    except (RetryableError, TerminalError) as error:
+    except TerminalError as error:
         raise RetryableError(str(error), status_code=503, retry_after=pause_after(number)) from None
     attempts.forget(step)
     return result

@@ -8,13 +8,12 @@ from typing import get_args
 import restate
 from pydantic import BaseModel
 from restate import RunOptions, TerminalError
-from restate.exceptions import RetryableError
 
 from runtime.caller import caller_of, prompt_of
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.serving import RETRY_UNTIL_DONE
-from runtime.steps import Attempts, pause_after
+from runtime.steps import Attempts
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import is_live
 from runtime.telemetry.tracing import Span, Trace, spans_sent, trace_of
@@ -79,12 +78,8 @@ def ticket_workflow(store: TicketStore, notify: bool) -> restate.Workflow:
     async def insert(trace: Trace, caller: str, prompt: str, key: str, new: CreateSupportTicket) -> Inserted:
         step = (trace.invocation, INSERT)
         started_at, number = attempts.begin(step)
-        try:
-            with trace.around(INSERT):
-                outcome = await ticket_or_failure(store.insert(caller, key, new, prompt))
-        except RetryableError as error:
-            error.retry_after = pause_after(number)
-            raise
+        with trace.around(INSERT):
+            outcome = await ticket_or_failure(store.insert(caller, key, new, prompt))
         attempts.forget(step)
         return Inserted(started_at=started_at, ended_at=time.time(), attempts=number, notify=notify, outcome=outcome)
 

@@ -14,6 +14,8 @@ from users import store
 from users.account import Account, CustomerId, Export, Known, QueryUserDatabase
 from users.problems import find_problems
 
+ORPHANED = {"switchboard.deadline": "90"}
+"""A read that fails for longer than any caller waits is ended by the registry: nothing tells it of a cancellation."""
 BOUND_TOOL = {"mcp.type": "tool", "tool.bind": "user_id=caller.user_id"}
 
 
@@ -21,7 +23,9 @@ def user_database(pool: Pool) -> restate.Service:
     """`UserDatabase`: reads. They take no `ctx.run`, since the handler's answer is journaled by its caller."""
     service = restate.Service("UserDatabase", ingress_private=True, invocation_retry_policy=RETRY)
 
-    @service.handler(input_serde=RAW, metadata={**BOUND_TOOL, "tool.readonly": "true", "tool.timeout": "30"})
+    @service.handler(
+        input_serde=RAW, metadata={**BOUND_TOOL, "tool.readonly": "true", "tool.timeout": "30", **ORPHANED}
+    )
     @checked
     async def query_user_database(ctx: restate.Context, request: QueryUserDatabase) -> Account:
         """Look up the customer's own account data: profile and account status, current subscription plan with its
@@ -39,7 +43,11 @@ def user_database(pool: Pool) -> restate.Service:
     @checked
     async def is_customer(ctx: restate.Context, request: CustomerId) -> Known:
         """Whether there is such a customer; for the router, not for the model."""
-        return Known(known=await store.is_customer(pool, caller_of(ctx), request.user_id))
+
+        async def look() -> Known:
+            return Known(known=await store.is_customer(pool, caller_of(ctx), request.user_id))
+
+        return await ctx.run_typed("look the customer up", look)  # a step, since only what waits can be cancelled
 
     return service
 

@@ -1,28 +1,31 @@
 """Transactions that see one caller's rows alone, and what Restate should do about a database's errors.
 
 Row-level security does the separation: each transaction sets `app.user_id`, each policy compares with it, and unset
-or empty means nobody.
+or empty means nobody. Whatever failed for want of a database is tried slower and slower, to once a minute.
 """
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import timedelta
+from typing import Any
 
 import asyncpg
 from restate import TerminalError
 from restate.exceptions import RetryableError
+from restate.extensions import current_context
 
 from runtime.postgres.pool import Connection, Pool
+from runtime.steps import Attempts, pause_after, spread
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import SHARED
 from runtime.telemetry.tracing import untraced
 
 ACQUIRE_SECONDS = 2.0
-RETRY_AFTER = timedelta(milliseconds=500)
 
 _RETRYABLE_CLASSES = {"08", "28", "40", "53", "55", "57", "58"}
 _READ_ONLY = "25006"
 """What a primary says that has become a standby (read_only_sql_transaction): others will be told another server."""
+_LEAVING = ("08", "53", "57P", _READ_ONLY)
+"""Beginnings of the states of a server that is going, full, or no primary any more: no connection to it is kept."""
 
 log = get_logger("runtime.postgres")
 
@@ -31,6 +34,9 @@ _wait = SHARED.histogram("switchboard_postgres_pool_wait_seconds")
 _errors = SHARED.counter("switchboard_postgres_errors_total")
 for _kind in ("away", "busy", "refused"):
     _errors.labels(_kind)
+
+_failed = Attempts()
+"""How often each invocation failed for want of a database, since a transaction of its last succeeded here."""
 
 
 @asynccontextmanager
@@ -44,6 +50,7 @@ async def caller_transaction(pool: Pool, user_id: str) -> AsyncGenerator[Connect
             with untraced():
                 await connection.execute("SELECT set_config('app.user_id', $1, true)", user_id)
             yield connection
+    _failed.forget(_invocation())
 
 
 @asynccontextmanager
@@ -52,8 +59,10 @@ async def _connection(pool: Pool) -> AsyncGenerator[Connection]:
         connection = await _acquire(pool)
     try:
         yield connection
-    except asyncpg.ReadOnlySQLTransactionError:
-        connection.terminate()
+    except asyncpg.PostgresError as error:
+        if is_leaving(error):
+            connection.terminate()
+            await pool.expire_connections()
         raise
     finally:
         await pool.release(connection)
@@ -77,13 +86,20 @@ def sql_errors() -> Generator[None]:
         yield
     except asyncpg.PostgresError as error:
         state = error.sqlstate or ""
-        if state[:2] in _RETRYABLE_CLASSES or state == _READ_ONLY:
+        if is_leaving(error):
+            raise _away(f"SQLSTATE {state}, all connections closed") from None
+        if state[:2] in _RETRYABLE_CLASSES:
             raise _away(f"SQLSTATE {state}") from None
         _errors.labels("refused").inc()
         log.error("statement_refused", extra={"sqlstate": state, "error": type(error).__name__})
         raise TerminalError("the database refused the statement", status_code=500) from None
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
         raise _away(type(error).__name__) from None
+
+
+def is_leaving(error: asyncpg.PostgresError) -> bool:
+    """Whether the server must be asked no more: a new connection may reach another one."""
+    return (error.sqlstate or "").startswith(_LEAVING)
 
 
 def _away(reason: str) -> RetryableError:
@@ -93,4 +109,14 @@ def _away(reason: str) -> RetryableError:
 
 
 def _again(message: str) -> RetryableError:
-    return RetryableError(message, status_code=503, retry_after=RETRY_AFTER)
+    failures = _failed.begin(_invocation()).number
+    return RetryableError(message, status_code=503, retry_after=spread(pause_after(failures)))
+
+
+def _invocation() -> tuple[str, str]:
+    """Whose transaction this is; all that belong to none are counted as one."""
+    try:
+        context: Any = current_context()
+    except LookupError:
+        context = None
+    return ("" if context is None else context.request().id, "database")
