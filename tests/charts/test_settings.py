@@ -17,6 +17,7 @@ import tickets.settings
 import users.settings
 from runtime.settings import Settings
 from tests.charts.charts import SWITCHBOARD, ci_files, name_of, package_of, pods, rendered
+from tests.parts.signed import KEYS
 
 SETTINGS: dict[tuple[str, ...], tuple[type[Settings], ...]] = {
     ("router",): (router.settings.RouterSettings,),
@@ -64,7 +65,7 @@ def programs(file: Path) -> Iterator[tuple[str, tuple[str, ...], Container]]:
 def environment(container: Container) -> dict[str, str]:
     given = container.get("env", [])
     algorithm = next((each["value"] for each in given if each["name"] == "CALLER_ALGORITHM"), "HS256")
-    secrets = SECRETS | {"CALLER_KEYS": CALLER_KEYS[algorithm]}
+    secrets = SECRETS | KEYS | {"CALLER_KEYS": CALLER_KEYS[algorithm]}
     return {each["name"]: each.get("value", secrets.get(each["name"], "secret")) for each in given} | {
         each["name"]: FILES[each["name"]] for each in given if each["name"] in FILES
     }

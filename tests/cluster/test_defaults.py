@@ -16,7 +16,7 @@ from tests.cluster.parts.questions import TICKET
 from tests.parts.polling import eventually
 from tests.parts.restate import HttpReply, request
 
-SECRETS = {"switchboard-callers", "switchboard-database", "switchboard-restate-identity"}
+SECRETS = {"switchboard-call-key", "switchboard-callers", "switchboard-database", "switchboard-restate-identity"}
 
 NEW_CUSTOMER = """
 INSERT INTO users.customers (user_id, name, email, company, country, plan, status, customer_since)

@@ -15,6 +15,7 @@ from tests.parts.restate import request
 KEPT = {
     "persistentvolumeclaim/data-switchboard-postgres-0",
     "persistentvolumeclaim/data-switchboard-restate-0",
+    "secret/switchboard-call-key",
     "secret/switchboard-callers",
     "secret/switchboard-database",
     "secret/switchboard-restate-identity",

@@ -10,13 +10,13 @@ from typing import Any
 import asyncpg
 import pytest
 
-from runtime.caller import CALLER_HEADER
 from runtime.postgres import Pool, caller_transaction, migrate, open_pool, provision
 from tests.conftest import ONCE
 from tests.parts.otlp import ReceivedSpan, Receiver
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
+from tests.parts.signed import told_for
 from users import store
 from users.demo import demo_customers
 from users.store import MIGRATIONS
@@ -94,7 +94,7 @@ async def ask(restate: RestateServer, user_id: str, **arguments: Any) -> HttpRep
 
 async def call(restate: RestateServer, target: str, user_id: str, caller: str = "", **arguments: Any) -> HttpReply:
     service, handler = target.split("/")
-    told = {CALLER_HEADER: caller or user_id}
+    told = told_for(service, caller or user_id)
     return await restate.call(service, handler, {"user_id": user_id, **arguments}, headers=told)
 
 
@@ -286,11 +286,13 @@ async def test_a_lookup_that_is_cancelled_ends_while_the_database_is_away(
     users: Service, restate: RestateServer, postgres: PostgresServer
 ) -> None:
     told = {"user_id": FINE}
-    sent = await restate.call("UserDatabase", "is_customer", told, headers={CALLER_HEADER: FINE}, send=True)
+    sent = await restate.call("UserDatabase", "is_customer", told, headers=told_for("UserDatabase", FINE), send=True)
     await restate.wait_idle()  # the connection is there
     await postgres.stop("immediate")
     try:
-        sent = await restate.call("UserDatabase", "is_customer", told, headers={CALLER_HEADER: FINE}, send=True)
+        sent = await restate.call(
+            "UserDatabase", "is_customer", told, headers=told_for("UserDatabase", FINE), send=True
+        )
         invocation = sent.json()["invocationId"]
         query = f"SELECT id FROM sys_invocation WHERE id = '{invocation}' AND "
         await until(lambda: restate.query(query + "retry_count > 1"))
@@ -331,13 +333,10 @@ async def test_an_export_outlives_a_crash_of_the_service(users: Service, restate
 
 
 @pytest.mark.parametrize("target", ["UserDatabase/query_user_database", "AccountExport/export_account"])
-@pytest.mark.parametrize("caller", [FINE, ""])
 async def test_without_the_routers_binding_row_level_security_alone_keeps_callers_apart(
-    users: Service, restate: RestateServer, target: str, caller: str
+    users: Service, restate: RestateServer, target: str
 ) -> None:
-    service, handler = target.split("/")
-    told = {CALLER_HEADER: caller} if caller else {}
-    reply = await restate.call(service, handler, {"user_id": IN_TROUBLE}, headers=told)
+    reply = await call(restate, target, IN_TROUBLE, caller=FINE)
     assert (reply.status_code, reply.json()["metadata"]["code"]) == (404, "unknown_customer")
 
 
@@ -374,7 +373,7 @@ async def test_its_sql_hangs_below_the_call_and_carries_no_values(
         await request("PATCH", f"{restate.admin_url}/services/{name}", {"public": True})
     trace_id, call_span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
     for flags in ("01", "00"):
-        told = {CALLER_HEADER: IN_TROUBLE, "traceparent": f"00-{trace_id}-{call_span}-{flags}"}
+        told = told_for("UserDatabase", IN_TROUBLE) | {"traceparent": f"00-{trace_id}-{call_span}-{flags}"}
         body = {"user_id": IN_TROUBLE}
         assert (await restate.call("UserDatabase", "query_user_database", body, headers=told)).status_code == 200
 

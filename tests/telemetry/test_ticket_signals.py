@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from runtime.caller import CALLER_HEADER
 from runtime.postgres import migrate, provision
 from standalone.ports import free_port
 from tests.parts.dying_tickets import TOLD
@@ -21,6 +20,7 @@ from tests.parts.postgres import PostgresServer
 from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.scrape import Samples, scrape
 from tests.parts.service import Service
+from tests.parts.signed import told_for
 from tickets.store import MIGRATIONS
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -81,7 +81,8 @@ class TracedTickets:
 
     async def create(self, trace_id: str = "", key: str = "", **changes: str) -> HttpReply:
         new = {"user_id": "user_1", "subject": "Empty dashboard", "description": "A bug since this morning."} | changes
-        told = {CALLER_HEADER: new["user_id"]} | ({"traceparent": f"00-{trace_id}-{ABOVE}-01"} if trace_id else {})
+        told = told_for("SupportTicketWorkflow", new["user_id"])
+        told |= {"traceparent": f"00-{trace_id}-{ABOVE}-01"} if trace_id else {}
         return await self.restate.call("SupportTicketWorkflow", "run", new, key=key or uuid.uuid4().hex, headers=told)
 
     async def spans(self, trace_id: str, *names: str) -> dict[str, ReceivedSpan]:

@@ -1,5 +1,6 @@
 // A tool written in another language: any Restate handler with `mcp.type: tool` in its metadata is one.
-// Node 24 runs this file as it is: `PORT=9100 node tool.ts`.
+// Node 24 runs this file as it is: `PORT=9100 CALL_KEYS="$(openssl pkey -in .data/call_key.pem -pubout)" node tool.ts`.
+import { createPublicKey, verify } from "node:crypto";
 import http2 from "node:http2";
 import * as restate from "@restatedev/restate-sdk";
 
@@ -14,6 +15,20 @@ const refund = new restate.serde.JsonSerde<Refund>({
   },
   required: ["monthly_price", "days_used", "user_id"],
 });
+
+const callKey = createPublicKey(process.env.CALL_KEYS ?? "");
+
+// Of whom the router's token for this one call says that it is made for them.
+function callerOf(ctx: restate.Context): string {
+  const [header, body, signature] = (ctx.request().headers.get("x-switchboard-token") ?? "").split(".");
+  const signed = Buffer.from(`${header}.${body}`);
+  if (!signature || !verify(null, signed, callKey, Buffer.from(signature, "base64url"))) throw unsigned();
+  const claims = JSON.parse(Buffer.from(body, "base64url").toString());
+  if (claims.aud !== "Refunds" || claims.exp < Date.now() / 1000) throw unsigned();
+  return claims.sub;
+}
+
+const unsigned = () => new restate.TerminalError("the call is not signed by the router", { errorCode: 401 });
 
 const refunds = restate.service({
   name: "Refunds",
@@ -30,8 +45,8 @@ const refunds = restate.service({
           "tool.readonly": "true",
         },
       },
-      async (_ctx: restate.Context, { monthly_price, days_used, user_id }: Refund) => ({
-        user_id,
+      async (ctx: restate.Context, { monthly_price, days_used }: Refund) => ({
+        user_id: callerOf(ctx),
         refund: Math.round(monthly_price * (30 - days_used) * (100 / 30)) / 100,
       }),
     ),

@@ -13,6 +13,7 @@ from router.caller import prove
 from router.settings import RouterSettings
 from router.steps import Moment
 from runtime.errors import Refused
+from tests.parts.signed import PRIVATE
 
 SECRET = "a-secret-of-32-bytes-for-the-tests"
 
@@ -36,6 +37,7 @@ GARBAGE = "-----BEGIN PUBLIC KEY-----\nbm90IGEga2V5\n-----END PUBLIC KEY-----"
 def configured(monkeypatch: pytest.MonkeyPatch, keys: str, algorithm: str) -> RouterSettings:
     monkeypatch.setenv("CALLER_KEYS", keys)
     monkeypatch.setenv("CALLER_ALGORITHM", algorithm)
+    monkeypatch.setenv("CALL_KEY", PRIVATE)
     return RouterSettings.read()
 
 

@@ -4,6 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from runtime.settings import DatabaseUrl
+from tests.parts.signed import PUBLIC
 from users.settings import UserSettings
 
 
@@ -26,6 +27,7 @@ def test_a_url_of_a_database_is_taken(url: str) -> None:
 def test_a_url_that_its_password_breaks_is_one_line_without_it_that_says_where_to_put_it(
     monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:
+    monkeypatch.setenv("CALL_KEYS", PUBLIC)
     monkeypatch.setenv("DATABASE_URL", f"postgresql://users_app:{password}@postgres:5432/switchboard")
     with pytest.raises(SystemExit) as ended:
         UserSettings.read()

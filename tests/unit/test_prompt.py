@@ -7,6 +7,7 @@ import pytest
 
 from router.prompt import read_prompt
 from router.settings import PROMPT, RouterSettings
+from tests.parts.signed import PRIVATE
 
 
 def test_white_space_around_a_prompt_is_no_part_of_it(tmp_path: Path) -> None:
@@ -36,6 +37,7 @@ def test_a_file_that_holds_no_prompt_is_named_at_the_start(
     if content is not None:
         file.write_bytes(content)
     monkeypatch.setenv("TRUST_USER_ID", "true")
+    monkeypatch.setenv("CALL_KEY", PRIVATE)
     monkeypatch.setenv("PROMPT_FILE", str(file))
     with pytest.raises(SystemExit, match=f"^setting PROMPT_FILE: .*prompt.md {said}$"):
         RouterSettings.read()

@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
+from tests.parts.signed import PUBLIC
 from tickets.model import CreateSupportTicket
 from tickets.rules import SLA, USUAL_PRIORITY, Category, Priority, Urgency, categorize, prioritize
 from tickets.settings import TicketSettings
@@ -99,6 +100,7 @@ def test_a_wrong_ticket_is_refused(wrong: dict[str, str]) -> None:
 def test_a_webhook_without_a_proper_secret_ends_the_start_with_one_line(
     monkeypatch: pytest.MonkeyPatch, secret: str
 ) -> None:
+    monkeypatch.setenv("CALL_KEYS", PUBLIC)
     monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/x")
     monkeypatch.setenv("WEBHOOK_URL", "https://example.com/hook")
     monkeypatch.setenv("WEBHOOK_SECRET", secret)
@@ -111,6 +113,7 @@ def test_a_webhook_without_a_proper_secret_ends_the_start_with_one_line(
 
 
 def test_a_proper_webhook_secret_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALL_KEYS", PUBLIC)
     monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/x")
     monkeypatch.setenv("WEBHOOK_URL", "https://example.com/hook")
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)

@@ -118,6 +118,10 @@ http://{{ include "switchboard.fullname" . }}-demo-model:9085/api/v2/summary.jso
 {{ .Values.callers.existingSecret | default (printf "%s-callers" (include "switchboard.fullname" .)) }}
 {{- end }}
 
+{{- define "switchboard.callKeySecret" -}}
+{{ .Values.callKey.existingSecret | default (printf "%s-call-key" (include "switchboard.fullname" .)) }}
+{{- end }}
+
 {{- define "switchboard.webhookSecret" -}}
 {{ .Values.tickets.webhook.existingSecret | default (printf "%s-webhook" (include "switchboard.fullname" .)) }}
 {{- end }}

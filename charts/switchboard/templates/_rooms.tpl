@@ -84,13 +84,22 @@ name that stands there twice.
 {{- with .Values.callers.issuer }}
 - {name: CALLER_ISSUER, value: {{ . | quote }}}
 {{- end }}
+{{ include "switchboard.secretEnv" (dict "name" "CALL_KEY" "secret" (include "switchboard.callKeySecret" .) "key" "private.pem") }}
+{{- end }}
+
+{{/* By what a tool knows its caller: the public key alone. */}}
+{{- define "switchboard.env.callers" -}}
+{{ include "switchboard.secretEnv" (dict "name" "CALL_KEYS" "secret" (include "switchboard.callKeySecret" .) "key" "public.pem") }}
+- {name: ACCEPTED_URL, value: "http://{{ include "switchboard.fullname" . }}-registry:9084/accepted"}
 {{- end }}
 
 {{- define "switchboard.env.users" -}}
+{{ include "switchboard.env.callers" . }}
 {{ include "switchboard.databaseEnv" (dict "root" . "prefix" "" "role" "users-app") }}
 {{- end }}
 
 {{- define "switchboard.env.tickets" -}}
+{{ include "switchboard.env.callers" . }}
 {{ include "switchboard.databaseEnv" (dict "root" . "prefix" "" "role" "tickets-app") }}
 {{ include "switchboard.databaseEnv" (dict "root" . "prefix" "STAFF_" "role" "tickets-staff") }}
 {{- with .Values.tickets.webhook }}

@@ -54,6 +54,6 @@ class Caller(BaseModel):
 
 
 class Accepted(BaseModel):
-    """When Restate accepted a question, in seconds since the epoch."""
+    """When Restate accepted an invocation, in seconds since the epoch."""
 
     accepted_at: float

@@ -23,14 +23,14 @@ def app(served: ServedCatalogue, status: Status, admin: Admin) -> web.Applicatio
     async def show_status(_: web.Request) -> web.Response:
         return _json(status.model_dump_json().encode())
 
-    async def run(request: web.Request) -> web.Response:
-        """When a question was accepted, which only Restate knows."""
+    async def accepted(request: web.Request) -> web.Response:
+        """When an invocation was accepted, which only Restate knows."""
         try:
             accepted_at = await admin.accepted_at(request.match_info["id"])
         except AdminError as error:
             return web.json_response({"error": str(error)}, status=503)
         if accepted_at is None:
-            return web.json_response({"error": "there is no such run"}, status=404)
+            return web.json_response({"error": "there is no such invocation"}, status=404)
         return _json(Accepted(accepted_at=accepted_at).model_dump_json().encode())
 
     async def health(_: web.Request) -> web.Response:
@@ -45,7 +45,7 @@ def app(served: ServedCatalogue, status: Status, admin: Admin) -> web.Applicatio
         [
             web.get("/tools", tools),
             web.get("/status", show_status),
-            web.get(r"/runs/{id:inv_[A-Za-z0-9]+}", run),
+            web.get(r"/accepted/{id:inv_[A-Za-z0-9]+}", accepted),
             web.get("/health", health),
             web.get("/ready", ready),
         ]

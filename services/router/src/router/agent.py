@@ -24,6 +24,7 @@ from router.run import Run, answer, must_end_at
 from router.seen import Watch
 from router.seen.spans import RunSpans
 from router.settings import RouterSettings
+from router.signing import sign_plan
 from router.steps import Moment, Nothing, Patience, StepRecord, Steps
 from router.transcript import messages
 from router.turn import Begun, Turn
@@ -119,12 +120,12 @@ async def _decide(run: Run, agent: Agent, begun: Begun, moment: Moment) -> Turn:
         return Turn(outcome="tools_unavailable")
     except ModelFault as fault:
         return Turn(outcome=fault.outcome)
-    turn = _planned(run, reply, offers, begun, moment.seconds_until(must_end_at(begun)))
+    turn = _planned(run, agent, reply, offers, begun, moment.seconds_until(must_end_at(begun)))
     turn.prompt = agent.prompt.digest
     return turn
 
 
-def _planned(run: Run, reply: Reply, offers: dict[str, Offer], begun: Begun, seconds_left: float) -> Turn:
+def _planned(run: Run, agent: Agent, reply: Reply, offers: dict[str, Offer], begun: Begun, seconds_left: float) -> Turn:
     turn = Turn(
         text=reply.text,
         model=reply.model,
@@ -139,6 +140,8 @@ def _planned(run: Run, reply: Reply, offers: dict[str, Offer], begun: Begun, sec
         make_plan(f"call_{len(run.turns) + 1}_{index}", wanted, offers, begun.caller, seconds_left)
         for index, wanted in enumerate(reply.calls, start=1)
     ]
+    for plan in turn.plans:
+        sign_plan(agent.callers.signer, plan, run.id, begun, seconds_left)
     return turn
 
 

@@ -6,21 +6,24 @@ from functools import partial
 from restate import Context
 
 from contracts import Question
-from router.acceptance import Acceptance
 from router.caller import prove
 from router.customers import Customers
 from router.settings import RouterSettings
+from router.signing import sign_customer_check
 from router.steps import Moment
 from router.turn import Begun, Limits
+from runtime.acceptance import Acceptance
+from runtime.call_tokens import CallSigner
 from runtime.telemetry.tracing import first_traceparent, is_tracing
 
 
 @dataclass(frozen=True)
 class Callers:
-    """Whom to ask about a caller: whether it is a customer's, and when a question of theirs was accepted."""
+    """Whom to ask about a caller (is it a customer's, when was a question accepted), and what signs their calls."""
 
     customers: Customers
     acceptance: Acceptance
+    signer: CallSigner
 
 
 async def establish_facts(
@@ -36,7 +39,7 @@ async def establish_facts(
     Raises: `Refused` 401 when the caller is not proven.
     """
     caller = await prove(question, settings, moment, partial(callers.acceptance.of, ctx.request().id))
-    return Begun(
+    begun = Begun(
         caller=caller,
         limits=Limits(
             turns=settings.max_turns,
@@ -51,3 +54,5 @@ async def establish_facts(
         prompt=prompt,
         traceparent=first_traceparent(ctx) if is_tracing() else None,
     )
+    sign_customer_check(callers.signer, ctx.request().id, begun)
+    return begun

@@ -39,7 +39,7 @@ async def is_customer(run: Run, customers: Customers) -> bool:
     service, handler = run.facts.check_customer.split("/")
     user_id = run.facts.caller.user_id
     asked = json.dumps({"user_id": user_id}).encode()
-    call = run.ctx.generic_call(service, handler, asked, headers=run.headers())
+    call = run.ctx.generic_call(service, handler, asked, headers=run.headers(run.facts.check_token))
     done, _ = await restate.wait_completed(call, run.ctx.sleep(ANSWER_WITHIN, "customer check timeout"))
     if call not in done:
         run.ctx.cancel_invocation(await call.invocation_id())

@@ -8,7 +8,8 @@ from contracts import Answer, CallRecord, Outcome, Question, Usage
 from router.alarm import Alarm
 from router.steps import Steps
 from router.turn import Begun, Result, Turn
-from runtime.caller import CALL_HEADER, CALLER_HEADER, PROMPT_HEADER, RUN_HEADER
+from runtime.call_tokens import TOKEN_HEADER
+from runtime.caller import CALL_HEADER, PROMPT_HEADER, RUN_HEADER
 from runtime.telemetry.tracing import TRACEPARENT, Trace
 
 
@@ -50,9 +51,9 @@ class Run:
         """The digest of the system prompt that the model read last; empty in a run of older code."""
         return next((turn.prompt for turn in reversed(self.turns) if turn.prompt), self.facts.prompt)
 
-    def headers(self, call_id: str = "") -> dict[str, str]:
+    def headers(self, token: str, call_id: str = "") -> dict[str, str]:
         """What a call for this run is told beside its arguments."""
-        told = {CALLER_HEADER: self.facts.caller.user_id, RUN_HEADER: self.id}
+        told = {TOKEN_HEADER: token, RUN_HEADER: self.id}
         if call_id:
             told[CALL_HEADER] = call_id
             if self.prompt:

@@ -2,7 +2,6 @@
 
 import aiohttp
 
-from router.acceptance import Acceptance
 from router.agent import Agent, tool_router
 from router.begin import Callers
 from router.catalogue import Offers, polling
@@ -15,6 +14,8 @@ from router.tasks import CHECK_TASK, tasks
 from router.tools.articles import ArticleIndex
 from router.tools.local import local_tools
 from router.tools.status import StatusPage
+from runtime.acceptance import Acceptance
+from runtime.call_tokens import CallSigner
 from runtime.serving import run as run_service
 from runtime.serving import serve
 from runtime.telemetry.export import configure_tracing
@@ -36,12 +37,17 @@ async def run(settings: RouterSettings) -> None:
             model=Model(settings),
             offers=offers,
             local=local,
-            callers=Callers(Customers(settings.customer_check), Acceptance(session, settings.catalogue_url)),
+            callers=_callers(settings, session),
             spans=RunSpans(settings, prompt),
         )
         async with polling(agent.offers, session, settings.catalogue_url, settings.catalogue_seconds):
             await serve(settings, [tool_router(agent), tasks])
         await agent.model.close()
+
+
+def _callers(settings: RouterSettings, session: aiohttp.ClientSession) -> Callers:
+    acceptance = Acceptance(session, settings.catalogue_url.rpartition("/")[0] + "/accepted")
+    return Callers(Customers(settings.customer_check), acceptance, CallSigner(settings.call_key))
 
 
 def main() -> None:

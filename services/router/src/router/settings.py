@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 
 from router.keys import Algorithm, parse
 from router.prompt import read_prompt
+from runtime.call_tokens import SigningKey
 from runtime.settings import RestateServiceSettings, Words
 
 ARTICLES = Path(__file__).parent / "articles"
@@ -57,6 +58,8 @@ class RouterSettings(RestateServiceSettings):
     )
     caller_issuer: str = Field(default="", description="Required `iss` of caller tokens; empty: not checked")
     caller_audience: str = Field(default="switchboard", description="Required `aud` of caller tokens")
+
+    call_key: SigningKey
 
     max_offered: int = Field(
         default=40, ge=8, le=128, description="Tools that one turn offers to the model; of more, the best"

@@ -31,8 +31,8 @@ class WantedCall(BaseModel):
 class Plan(BaseModel):
     """What the router will do with one call: `error` is told to the model instead of a call, `fault` says its kind.
 
-    `body` is the final JSON for the tool. `task_id` names the call if it outlives its turn. `timeout` is in seconds,
-    from its start on.
+    `body` is the final JSON for the tool, and `token` tells it for whom it is called. `task_id` names the call if it
+    outlives its turn. `timeout` is in seconds, from its start on.
     """
 
     call_id: str
@@ -50,6 +50,7 @@ class Plan(BaseModel):
     timeout: float = 0
     max_result_bytes: int = 0
     task_id: str = ""
+    token: str = ""
 
 
 class Limits(BaseModel):
@@ -66,13 +67,15 @@ class Begun(BaseModel):
     """What is settled before anything else, once: the caller, the budgets, the time, the names of model and prompt.
 
     `traceparent` is the trace context of the attempt that settled it; empty when there was none, None without tracing.
-    `check_customer` is the handler that has to know the caller first; empty when nobody has to be asked.
+    `check_customer` is the handler that has to know the caller first, empty when nobody has to be asked, and
+    `check_token` what it is told.
     """
 
     caller: Caller
     limits: Limits
     started_at: float
     check_customer: str = ""
+    check_token: str = ""
     model: str = ""
     prompt: str = ""
     traceparent: str | None = None

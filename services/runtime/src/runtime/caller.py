@@ -1,24 +1,17 @@
-"""The caller of a tool, told beside its arguments.
+"""What a call is told beside its arguments, for logs alone: the run and the call that it belongs to, and the prompt.
 
-The router sends the proven caller with every call in a header of its own, and transactions see that caller's rows
-alone: a `user_id` that got into the arguments on any other way finds nothing.
+For whom it is made, a token says: `runtime.call_tokens`.
 """
 
 import re
 from typing import Any
 
-CALLER_HEADER = "x-switchboard-caller"
 RUN_HEADER = "x-switchboard-run"
-"""The id of the run that a call belongs to; for logs alone."""
+"""The id of the run that a call belongs to."""
 CALL_HEADER = "x-switchboard-call"
-"""The id of the call itself, as the model knows it; for logs alone."""
+"""The id of the call itself, as the model knows it."""
 PROMPT_HEADER = "x-switchboard-prompt"
 """The digest of the system prompt with which the model chose this call."""
-
-
-def caller_of(ctx: Any) -> str:
-    """The user id of the proven caller of this invocation; empty, which row-level security takes for nobody."""
-    return ctx.request().headers.get(CALLER_HEADER, "")
 
 
 ROUTE = ("ToolRouter", "route")

@@ -68,11 +68,11 @@ def read_passwords(data_dir: Path) -> dict[str, str]:
     wanted = [SUPERUSER, *(f"{schema}_{kind}" for schema, kinds in ROLES.items() for kind in kinds)]
     if missing := [role for role in wanted if role not in passwords]:
         passwords |= {role: secrets.token_urlsafe(24) for role in missing}
-        _write_private(path, json.dumps(passwords, indent=2))
+        write_private(path, json.dumps(passwords, indent=2))
     return passwords
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Complete or not at all, and never readable by others in between."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from standalone.call_key import read_call_key
 from standalone.database import Database
 from standalone.process import Program
 from standalone.prometheus import Prometheus
@@ -20,13 +21,13 @@ END_ORDER = (("prometheus", "registry", "router", "tickets", "users"), ("demo_mo
 
 
 def users(settings: StandaloneSettings, database: Database) -> Program:
-    return _service(settings, "users", {"DATABASE_URL": database.url("users", "app")})
+    return _service(settings, "users", _callers(settings) | {"DATABASE_URL": database.url("users", "app")})
 
 
 def tickets(settings: StandaloneSettings, database: Database) -> Program:
     secret = settings.webhook_secret
     env = {"WEBHOOK_SECRET": secret.get_secret_value()} if secret else {}
-    return _service(settings, "tickets", env | {"DATABASE_URL": database.url("tickets", "app")})
+    return _service(settings, "tickets", env | _callers(settings) | {"DATABASE_URL": database.url("tickets", "app")})
 
 
 def router(settings: StandaloneSettings) -> Program:
@@ -35,6 +36,7 @@ def router(settings: StandaloneSettings) -> Program:
         "STATUS_URL": f"http://127.0.0.1:{settings.status_port}/api/v2/summary.json",
         "TRUST_USER_ID": "true",
         "CUSTOMER_CHECK": "UserDatabase/is_customer",
+        "CALL_KEY": read_call_key(settings.data_dir)[0],
     }
     return _service(settings, "router", env | _model(settings))
 
@@ -64,6 +66,12 @@ def prometheus(settings: StandaloneSettings) -> Prometheus:
 def demo_model(settings: StandaloneSettings) -> Program:
     ledger = settings.data_dir.resolve() / "demo_model.jsonl"
     return _program(settings, "demo_model", {"LEDGER_FILE": str(ledger)})
+
+
+def _callers(settings: StandaloneSettings) -> dict[str, str]:
+    """By what a tool knows its caller."""
+    accepted = f"http://127.0.0.1:{settings.registry_port}/accepted"
+    return {"CALL_KEYS": read_call_key(settings.data_dir)[1], "ACCEPTED_URL": accepted}
 
 
 def _model(settings: StandaloneSettings) -> dict[str, str]:

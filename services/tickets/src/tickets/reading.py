@@ -2,7 +2,7 @@
 
 import restate
 
-from runtime.caller import caller_of
+from runtime.call_tokens import ProvenCallers
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.serving import RETRY
@@ -14,7 +14,7 @@ _ORPHANED = {"switchboard.deadline": "90"}
 _TOOL = {"mcp.type": "tool", "tool.bind": "user_id=caller.user_id", "tool.readonly": "true", **_ORPHANED}
 
 
-def ticket_tools(store: TicketStore) -> restate.Service:
+def ticket_tools(store: TicketStore, callers: ProvenCallers) -> restate.Service:
     service = restate.Service(
         "Tickets",
         description="Reads the tickets of one customer",
@@ -26,13 +26,13 @@ def ticket_tools(store: TicketStore) -> restate.Service:
     @checked
     async def list_my_tickets(ctx: restate.Context, which: ListMyTickets) -> MyTickets:  # pyright: ignore[reportUnusedFunction]
         """List the customer's support tickets and how they stand, the newest first."""
-        return MyTickets(tickets=await store.of_caller(caller_of(ctx), which.limit))
+        return MyTickets(tickets=await store.of_caller(await callers.of(ctx), which.limit))
 
     @service.handler(input_serde=RAW, metadata=_TOOL)
     @checked
     async def get_ticket(ctx: restate.Context, which: GetTicket) -> TicketDetails:  # pyright: ignore[reportUnusedFunction]
         """Look up one of the customer's support tickets by its id: its text, status, priority and due time."""
-        ticket = await store.get(caller_of(ctx), which.ticket_id)
+        ticket = await store.get(await callers.of(ctx), which.ticket_id)
         if ticket is None:
             raise Refused(404, "no_such_ticket", "no such ticket", field="ticket_id")
         return ticket

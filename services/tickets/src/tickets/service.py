@@ -5,6 +5,8 @@ from contextlib import nullcontext
 import aiohttp
 import typer
 
+from runtime.acceptance import Acceptance
+from runtime.call_tokens import ProvenCallers
 from runtime.postgres import migrate, open_pool, provision, run_command
 from runtime.serving import run as run_service
 from runtime.serving import serve
@@ -62,11 +64,12 @@ async def _serve(settings: TicketSettings) -> None:
     url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
     async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
         store, undelivered = TicketStore(pool), Undelivered(pool)
+        callers = ProvenCallers(settings.call_keys, Acceptance(http, settings.accepted_url).of)
         post = _post(settings, http)
         async with counting(pool, settings.count_seconds) if settings.metrics_port else nullcontext():
-            workflow = ticket_workflow(store, notify=post is not None)
+            workflow = ticket_workflow(store, callers, notify=post is not None)
             delivering = [notifier(post, undelivered), resender(undelivered)]
-            await serve(settings, [workflow, ticket_tools(store), *delivering])
+            await serve(settings, [workflow, ticket_tools(store, callers), *delivering])
 
 
 def _post(settings: TicketSettings, http: aiohttp.ClientSession) -> Post | None:

@@ -5,12 +5,13 @@ import binascii
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 
-from runtime.settings import DatabaseUrl, RestateServiceSettings, Settings
+from runtime.call_tokens import ToolSettings
+from runtime.settings import DatabaseUrl, Settings
 
 _SECRET_BYTES = range(24, 65)
 
 
-class TicketSettings(RestateServiceSettings):
+class TicketSettings(ToolSettings):
     port: int = Field(default=9083, ge=1, le=65535, description="Port to listen on")
     database_url: DatabaseUrl = Field(description="PostgreSQL, as the login role `tickets_app`")
     database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")

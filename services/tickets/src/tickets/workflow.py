@@ -9,7 +9,8 @@ import restate
 from pydantic import BaseModel
 from restate import RunOptions, TerminalError
 
-from runtime.caller import caller_of, prompt_of
+from runtime.call_tokens import ProvenCallers
+from runtime.caller import prompt_of
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.serving import RETRY_UNTIL_DONE
@@ -66,7 +67,7 @@ class Inserted(BaseModel):
     outcome: Ticket | Failure
 
 
-def ticket_workflow(store: TicketStore, notify: bool) -> restate.Workflow:
+def ticket_workflow(store: TicketStore, callers: ProvenCallers, notify: bool) -> restate.Workflow:
     workflow = restate.Workflow(
         "SupportTicketWorkflow",
         description="Creates one support ticket for each key",
@@ -75,11 +76,14 @@ def ticket_workflow(store: TicketStore, notify: bool) -> restate.Workflow:
     )
     attempts = Attempts()
 
-    async def insert(trace: Trace, caller: str, prompt: str, key: str, new: CreateSupportTicket) -> Inserted:
+    async def made(ctx: restate.WorkflowContext, new: CreateSupportTicket) -> Ticket:
+        return await store.insert(await callers.of(ctx), ctx.key(), new, prompt_of(ctx))
+
+    async def insert(ctx: restate.WorkflowContext, trace: Trace, new: CreateSupportTicket) -> Inserted:
         step = (trace.invocation, INSERT)
         started_at, number = attempts.begin(step)
         with trace.around(INSERT):
-            outcome = await ticket_or_failure(store.insert(caller, key, new, prompt))
+            outcome = await ticket_or_failure(made(ctx, new))
         attempts.forget(step)
         return Inserted(started_at=started_at, ended_at=time.time(), attempts=number, notify=notify, outcome=outcome)
 
@@ -103,8 +107,7 @@ def ticket_workflow(store: TicketStore, notify: bool) -> restate.Workflow:
         if not ctx.key():
             raise Refused(422, "key_missing", "a ticket workflow needs a key of its own")
         trace = trace_of(ctx)
-        told = caller_of(ctx), prompt_of(ctx), ctx.key()
-        inserted = await ctx.run_typed(INSERT, insert, RunOptions(), trace, *told, new)
+        inserted = await ctx.run_typed(INSERT, insert, RunOptions(), ctx, trace, new)
         tell(trace, inserted)
         await spans_sent()
         ticket = inserted.outcome

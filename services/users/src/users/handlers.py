@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import restate
 
-from runtime.caller import caller_of
+from runtime.call_tokens import ProvenCallers
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.postgres import Pool
@@ -19,7 +19,7 @@ ORPHANED = {"switchboard.deadline": "90"}
 BOUND_TOOL = {"mcp.type": "tool", "tool.bind": "user_id=caller.user_id"}
 
 
-def user_database(pool: Pool) -> restate.Service:
+def user_database(pool: Pool, callers: ProvenCallers) -> restate.Service:
     """`UserDatabase`: reads. They take no `ctx.run`, since the handler's answer is journaled by its caller."""
     service = restate.Service("UserDatabase", ingress_private=True, invocation_retry_policy=RETRY)
 
@@ -33,7 +33,7 @@ def user_database(pool: Pool) -> restate.Service:
         their API calls. Use it to find out why API calls are failing, what is wrong with an account, or what a plan
         includes. It also lists the problems that it sees.
         """
-        account = await store.read_account(pool, caller_of(ctx), request.user_id)
+        account = await store.read_account(pool, await callers.of(ctx), request.user_id)
         if account is None:
             raise unknown_customer()
         account.problems = find_problems(account)
@@ -45,14 +45,14 @@ def user_database(pool: Pool) -> restate.Service:
         """Whether there is such a customer; for the router, not for the model."""
 
         async def look() -> Known:
-            return Known(known=await store.is_customer(pool, caller_of(ctx), request.user_id))
+            return Known(known=await store.is_customer(pool, await callers.of(ctx), request.user_id))
 
         return await ctx.run_typed("look the customer up", look)  # a step, since only what waits can be cancelled
 
     return service
 
 
-def account_export(pool: Pool, seconds: float) -> restate.Service:
+def account_export(pool: Pool, callers: ProvenCallers, seconds: float) -> restate.Service:
     """`AccountExport`: work that takes its time, so it is started (`send`) and asked about later."""
     service = restate.Service("AccountExport", ingress_private=True, invocation_retry_policy=RETRY)
 
@@ -69,7 +69,7 @@ def account_export(pool: Pool, seconds: float) -> restate.Service:
         export_id = str(ctx.uuid())
 
         async def export() -> Export | None:
-            content = await store.read_everything(pool, caller_of(ctx), request.user_id)
+            content = await store.read_everything(pool, await callers.of(ctx), request.user_id)
             return None if content is None else summary(export_id, content)
 
         exported = await ctx.run_typed("read everything", export)

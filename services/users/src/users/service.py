@@ -3,6 +3,10 @@
 import sys
 from datetime import UTC, datetime
 
+import aiohttp
+
+from runtime.acceptance import Acceptance
+from runtime.call_tokens import ProvenCallers
 from runtime.postgres import migrate, open_pool, provision, run_command
 from runtime.serving import run as run_service
 from runtime.serving import serve
@@ -35,8 +39,9 @@ async def serve_users(settings: UserSettings) -> None:
     serve_metrics(settings, "users")
     configure_tracing(settings, "users")
     url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
-    async with open_pool(url, store.SCHEMA, password=password) as pool:
-        await serve(settings, [user_database(pool), account_export(pool, settings.export_seconds)])
+    async with open_pool(url, store.SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
+        callers = ProvenCallers(settings.call_keys, Acceptance(http, settings.accepted_url).of)
+        await serve(settings, [user_database(pool, callers), account_export(pool, callers, settings.export_seconds)])
 
 
 def make_schema(settings: AdminSettings) -> None:

@@ -2,10 +2,11 @@
 
 from pydantic import Field, SecretStr
 
-from runtime.settings import DatabaseUrl, RestateServiceSettings, Settings
+from runtime.call_tokens import ToolSettings
+from runtime.settings import DatabaseUrl, Settings
 
 
-class UserSettings(RestateServiceSettings):
+class UserSettings(ToolSettings):
     """What serving needs."""
 
     port: int = Field(default=9082, ge=1, le=65535, description="Port to listen on")

@@ -121,7 +121,7 @@ class RemoteCall(Call):
 
     @property
     def headers(self) -> dict[str, str]:
-        return self.run.headers(self.plan.call_id)
+        return self.run.headers(self.plan.token, self.plan.call_id)
 
 
 def _fault(status: int) -> Fault:
