@@ -33,7 +33,9 @@ async def machine(tmp_path: Path) -> AsyncIterator[Standalone]:
 
 @pytest.fixture(scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Standalone]:
-    machine = Standalone(tmp_path_factory.mktemp("running") / "data", **REPLAY)
+    """With a proxy that nothing on this machine may ask for what is on this machine."""
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    machine = Standalone(tmp_path_factory.mktemp("running") / "data", HTTP_PROXY=nowhere, http_proxy=nowhere, **REPLAY)
     await machine.start()
     yield machine
     await machine.clean_up()

@@ -12,7 +12,7 @@ from yarl import URL
 from standalone import services
 from standalone.database import Database, administrator, read_passwords
 from standalone.model import advice
-from standalone.process import StartError
+from standalone.process import StartError, inherited
 from standalone.prometheus import configuration
 from standalone.restate import Ports, binary, environment
 from standalone.revision import revision_of
@@ -156,3 +156,27 @@ def test_a_refused_model_request_names_the_setting_that_the_router_logged(tmp_pa
     log.write_text('{"event": "serving"}\n{"event": "model_refused", "status": 404, "mend": "OPENAI_MODEL"}\n')
 
     assert advice(tmp_path).startswith("setting OPENAI_MODEL: ")
+
+
+def test_the_user_chooses_the_status_page_and_who_knows_customers(tmp_path: Path) -> None:
+    url, check = "https://status.example/summary.json", "Crm/is_customer"
+    program = services.router(StandaloneSettings(data_dir=tmp_path, status_url=url, customer_check=check))
+    assert (program.env["STATUS_URL"], program.env["CUSTOMER_CHECK"]) == (url, check)
+
+
+@pytest.mark.parametrize(
+    ("environment", "direct"),
+    [
+        ({}, "127.0.0.1,localhost,::1"),
+        ({"NO_PROXY": "corp.example"}, "corp.example,127.0.0.1,localhost,::1"),
+        ({"NO_PROXY": "a", "no_proxy": "b"}, "b,127.0.0.1,localhost,::1"),
+    ],
+)
+def test_parts_reach_one_another_without_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], direct: str
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert {inherited()["NO_PROXY"], inherited()["no_proxy"]} == {direct}

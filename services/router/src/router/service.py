@@ -26,8 +26,8 @@ from runtime.telemetry.metrics import serve_metrics
 async def run(settings: RouterSettings) -> None:
     if settings.trust_user_id:
         get_logger("router").warning("trust_user_id_is_on", extra={"advice": "any client may claim to be any user"})
-    async with aiohttp.ClientSession() as session:
-        page, offers = StatusPage(session, settings.status_url), Offers()
+    async with aiohttp.ClientSession() as session, aiohttp.ClientSession(trust_env=True) as outside:
+        page, offers = StatusPage(outside, settings.status_url), Offers()
         local = local_tools(ArticleIndex.of_folder(settings.articles_dir), page, offers)
         offers.add_own([CHECK_TASK, *(entry.tool for entry in local.values())])
         prompt = read_prompt(settings.prompt_file)

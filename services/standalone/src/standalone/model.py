@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import aiohttp
+from yarl import URL
 
 from router.settings import RouterSettings
-from standalone.process import StartError
+from standalone.process import LOOPBACK, StartError
 from standalone.settings import StandaloneSettings
 
 LOOK_SECONDS = 10
@@ -20,7 +21,7 @@ async def check_model(settings: StandaloneSettings) -> None:
     timeout = aiohttp.ClientTimeout(total=LOOK_SECONDS)
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=True) as http,
+            aiohttp.ClientSession(timeout=timeout, trust_env=URL(base_url).host not in LOOPBACK) as http,
             http.get(f"{base_url}/models", headers=headers) as reply,
         ):
             status = reply.status

@@ -42,9 +42,17 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
 
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
 def inherited() -> dict[str, str]:
-    """What children get of the user's environment: PATH, proxies, certificates, and settings of their own."""
-    return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}  # noqa: TID251
+    """What children get of the user's environment: PATH, proxies, certificates, and settings of their own.
+
+    They reach one another without a proxy, whichever is set.
+    """
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}  # noqa: TID251
+    direct = ",".join(filter(None, [kept.get("no_proxy") or kept.get("NO_PROXY"), *LOOPBACK]))
+    return kept | {"NO_PROXY": direct, "no_proxy": direct}
 
 
 class Process:

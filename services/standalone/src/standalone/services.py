@@ -33,9 +33,9 @@ def tickets(settings: StandaloneSettings, database: Database) -> Program:
 def router(settings: StandaloneSettings) -> Program:
     env = {
         "CATALOGUE_URL": f"http://127.0.0.1:{settings.registry_port}/tools",
-        "STATUS_URL": f"http://127.0.0.1:{settings.status_port}/api/v2/summary.json",
+        "STATUS_URL": settings.status_url or f"http://127.0.0.1:{settings.status_port}/api/v2/summary.json",
         "TRUST_USER_ID": "true",
-        "CUSTOMER_CHECK": "UserDatabase/is_customer",
+        "CUSTOMER_CHECK": settings.customer_check,
         "CALL_KEY": read_call_key(settings.data_dir)[0],
     }
     return _service(settings, "router", env | _model(settings))

@@ -70,6 +70,10 @@ class StandaloneSettings(AskSettings):
     openai_base_url: str | None = Field(default=None, description="A real model's endpoint; none: the stand-in")
     webhook_secret: SecretStr | None = Field(default=None, description="Signs the webhooks of `WEBHOOK_URL`")
 
+    status_url: str | None = Field(default=None, description="Your status page's `summary.json`; none: the example")
+    customer_check: str = Field(
+        default="UserDatabase/is_customer", description="Handler that says whether a `user_id` is a customer"
+    )
     user_id: USER_ID = Field(default="user_12345", description="Who asks the first question")
     question: str = Field(default=DEFAULT_QUESTION, min_length=1, description="The first question")
 

@@ -62,7 +62,7 @@ async def _serve(settings: TicketSettings) -> None:
     serve_metrics(settings, "tickets")
     configure_tracing(settings, "tickets")
     url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
-    async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
+    async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession(trust_env=True) as http:
         store, undelivered = TicketStore(pool), Undelivered(pool)
         callers = ProvenCallers(settings.call_keys, Acceptance(http, settings.accepted_url).of)
         post = _post(settings, http)

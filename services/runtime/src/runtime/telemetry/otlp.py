@@ -130,7 +130,7 @@ class Collector(SpanProcessor):
     async def _post(self, batch: list[ReadableSpan]) -> tuple[str, bool]:
         """What went wrong, if something did, and whether the same may be sent again."""
         if self._http is None:
-            self._http = aiohttp.ClientSession(timeout=REQUEST_TIMEOUT, headers=self._headers)
+            self._http = aiohttp.ClientSession(timeout=REQUEST_TIMEOUT, headers=self._headers, trust_env=True)
         try:
             body = encode_spans(batch).SerializeToString()
             async with self._http.post(self._url, data=body, allow_redirects=False) as reply:
