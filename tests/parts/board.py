@@ -82,9 +82,9 @@ class Board:
 
 
 async def start_board(
-    restate: RestateServer, launch: Callable[..., Awaitable[Service]], **router_settings: str
+    restate: RestateServer, launch: Callable[..., Awaitable[Service]], *, router: str = "router", **router_settings: str
 ) -> Board:
-    """Starts all parts on free ports and waits until the example tools are on offer."""
+    """Starts all parts on free ports and waits until the example tools are on offer; `router` is its module."""
     model = await launch("demo_model")
     registry = await launch("registry", RESTATE_ADMIN_URL=restate.admin_url, CATALOGUE_POLL_SECONDS="0.3")
     settings = {
@@ -94,12 +94,12 @@ async def start_board(
         "TRUST_USER_ID": "true",
     } | router_settings
     tools = await launch("tests.parts.example_tools")
-    router = await launch("router", **settings)
-    for service in (tools, router):
+    routing = await launch(router, **settings)
+    for service in (tools, routing):
         await restate.register(service.url, force=True)  # an earlier test may have used the port
     await until(lambda: _offered(registry, "run_job"))
     await asyncio.sleep(0.4)  # one poll of the router's
-    return Board(restate, model, registry, router, tools, launch)
+    return Board(restate, model, registry, routing, tools, launch)
 
 
 async def _offered(registry: Service, name: str) -> bool:

@@ -11,7 +11,8 @@ from restate.serde import BytesSerde
 from runtime.caller import prompt_of
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
-from runtime.serving import RETRY, serve
+from runtime.retries import RETRY
+from runtime.serving import serve
 from runtime.settings import RestateServiceSettings
 
 TOOL = {"mcp.type": "tool"}

@@ -11,7 +11,8 @@ from restate import TerminalError
 
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
-from runtime.serving import RETRY, serve
+from runtime.retries import RETRY
+from runtime.serving import serve
 from runtime.settings import RestateServiceSettings
 from runtime.telemetry.export import configure_tracing
 from runtime.telemetry.logs import configure_logs

@@ -72,6 +72,7 @@ class Stage:
         self.ports = {room: free_port() for room in ROOMS}
         """Of the metrics, by job."""
         self.services: dict[str, Service] = {}
+        self._modules: dict[str, str] = {}
         self.began = 0.0
         """When everything was up and had been scraped."""
         self._launch = launch
@@ -184,6 +185,15 @@ class Stage:
         service = self.services[name]
         await service.stop()
         service.program = replace(service.program, env={**service.program.env, **env})
+        await service.start()
+
+    async def run_as(self, name: str, module: str, **env: str) -> None:
+        """Ends a service and starts another module in its place; `run_as(name, name)` undoes it."""
+        service = self.services[name]
+        await service.stop()
+        command = [module if part in (name, self._modules.get(name)) else part for part in service.program.command]
+        self._modules[name] = module
+        service.program = replace(service.program, command=command, env={**service.program.env, **env})
         await service.start()
 
     async def launch(self, module: str, **env: str) -> Service:

@@ -443,7 +443,7 @@ def test_a_line_names_its_run_its_call_and_its_trace_in_every_room(world: Canary
 
 def test_what_broke_down_names_its_run_and_its_call(world: CanaryWorld) -> None:
     broken = [line for line in world.lines() if "ValueError" in line.get("exception", [])]
-    assert len(broken) == 4
+    assert len(broken) == 2  # however often each was tried
     assert all(line["run"] != line["invocation"] and line["call"] for line in broken)
 
 

@@ -17,7 +17,9 @@ Outcome = Literal[
     "model_unavailable",
     "model_misconfigured",
     "tools_unavailable",
+    "failed",
 ]
+"""`failed`: a defect of ours; the people who run the service are told."""
 
 
 class CallRecord(BaseModel):

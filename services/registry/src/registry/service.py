@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from aiohttp import web
 
@@ -20,7 +21,8 @@ from registry.settings import PruneSettings, RegisterSettings, RegistrySettings,
 from registry.status import Status
 from registry.stuck import StuckRuns
 from registry.web import app
-from runtime.telemetry.logs import configure_logs, get_logger
+from runtime.defects import expect, tell
+from runtime.telemetry.logs import configure_logs, get_logger, place_of
 from runtime.telemetry.metrics import serve_metrics, watch_loop
 
 SHUTDOWN_SECONDS = 0.5
@@ -79,7 +81,9 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
                 group.create_task(repeat("stuck runs", stuck.end, settings.stuck_poll_seconds)),
                 group.create_task(watch_loop()),
                 *(
-                    group.create_task(registrar.keep_registered(name, settings.health_seconds))
+                    group.create_task(
+                        repeat("registration", partial(registrar.keep_registered, name, settings.health_seconds), 1)
+                    )
                     for name in settings.deployments
                 ),
             ]
@@ -94,8 +98,13 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
 async def repeat(
     what: str, step: Callable[[], Awaitable[None]], seconds: float, wake: asyncio.Event | None = None
 ) -> None:
-    """Do it again and again, at once when woken. That Restate is away is logged once, and so is its return."""
+    """Do it again and again, at once when woken. That Restate is away is logged once, and so is its return.
+
+    A defect in one loop ends neither it nor the others: much of what they do would be missed.
+    """
     fault: str | None = None
+    defect = ""
+    expect("registry", what)
     wake = wake or asyncio.Event()
     while True:
         wake.clear()
@@ -108,6 +117,9 @@ async def repeat(
             if str(error) != fault:
                 log.warning("restate_does_not_answer", extra={"loop": what, "reason": str(error)})
             fault = str(error)
+        except Exception as error:  # noqa: BLE001 - told, and then the loop goes on
+            tell("registry", what, error, first=place_of(error) != defect)
+            defect = place_of(error)
         with suppress(TimeoutError):
             await asyncio.wait_for(wake.wait(), seconds)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 import restate
-from restate import Context
+from restate import Context, TerminalError
 
 from contracts import Answer, Question
 from router.begin import Callers, establish_facts
@@ -29,8 +29,10 @@ from router.steps import Moment, Nothing, Patience, StepRecord, Steps
 from router.transcript import messages
 from router.turn import Begun, Turn
 from runtime.checked import RAW, checked
+from runtime.defects import is_defect
 from runtime.errors import Refused
-from runtime.serving import ABORT_TIMEOUT, RETENTION, RETRY
+from runtime.retries import RETRY
+from runtime.serving import ABORT_TIMEOUT, RETENTION
 from runtime.steps import Attempts
 
 TURN_SECONDS = 75
@@ -100,7 +102,7 @@ async def decide(run: Run, agent: Agent) -> Turn:
     """One durable model turn: what the model said and, for each call, what will be done."""
     settings = agent.settings
     within = timedelta(seconds=max(TURN_SECONDS - settings.openai_timeout, 1))
-    patience = Patience(settings.openai_attempts, within, _give_up)
+    patience = Patience(settings.openai_attempts, within, _given_up)
     name = f"model turn {len(run.turns) + 1}"
     turn = await run.steps.step(name, "turn", partial(_decide, run, agent), StepRecord[Turn], patience)
     run.turns.append(turn)
@@ -145,8 +147,8 @@ def _planned(run: Run, agent: Agent, reply: Reply, offers: dict[str, Offer], beg
     return turn
 
 
-async def _give_up(_begun: Begun, _moment: Moment) -> Turn:
-    return Turn(outcome="model_unavailable")
+def _given_up(why: TerminalError) -> Turn:
+    return Turn(outcome="failed" if is_defect(why) else "model_unavailable")
 
 
 async def _nothing(_begun: Begun, _moment: Moment) -> Nothing:

@@ -108,6 +108,7 @@ _UNFINISHED = {
     "model_unavailable": "I cannot answer right now. Please try again in a few minutes.",
     "tools_unavailable": "I cannot answer right now. Please try again in a few minutes.",
     "model_misconfigured": "I cannot answer right now. The people who run this service have been told.",
+    "failed": "I cannot answer right now. The people who run this service have been told.",
 }
 
 

@@ -60,11 +60,11 @@ Action = Callable[[Begun, Moment], Awaitable[Value]]
 
 @dataclass(frozen=True)
 class Patience(Generic[Value]):
-    """How often a step is tried, within which time, and what is done when every attempt has failed."""
+    """How often a step is tried, within which time, and its value when every attempt has failed."""
 
     attempts: int
     within: timedelta
-    otherwise: Action[Value]
+    otherwise: Callable[[TerminalError], Value]
 
 
 class Watcher(Protocol):
@@ -115,7 +115,7 @@ class Steps:
                 self._attempts.forget(key)
                 raise
             giving_up = (f"{name} given up", self._give_up, journaled(journal_as))
-            done = await self._ctx.run_typed(*giving_up, key, patience.otherwise, journal_as)
+            done = await self._ctx.run_typed(*giving_up, key, patience.otherwise(error), journal_as)
         self._attempts.forget(key)
         self.begun = self.begun or done.begun
         self.ended_at = done.ended_at
@@ -141,12 +141,16 @@ class Steps:
         return await self._done(action, attempt, journal_as)
 
     async def _give_up(
-        self, key: tuple[str, str], action: Action[Value], journal_as: type[StepRecord[Value]]
+        self, key: tuple[str, str], value: Value, journal_as: type[StepRecord[Value]]
     ) -> StepRecord[Value]:
         """The attempts were perhaps another process's: then all that is known is that they began after the calls."""
         began = self.ended_at + max(self._seen.values(), default=0) if self.ended_at else time.time()
         attempt = self._attempts.of(key) or Attempt(began, 1)
-        return await self._done(action, attempt, journal_as)
+
+        async def otherwise(_begun: Begun, _moment: Moment) -> Value:
+            return value
+
+        return await self._done(otherwise, attempt, journal_as)
 
     async def _done(
         self, action: Action[Value], attempt: Attempt, journal_as: type[StepRecord[Value]]

@@ -12,7 +12,8 @@ from contracts import Tool
 from runtime.bounded import Unreadable, read
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
-from runtime.serving import ABORT_TIMEOUT, RETRY
+from runtime.retries import RETRY, RETRY_UNTIL_DONE
+from runtime.serving import ABORT_TIMEOUT
 
 MAX_TASKS = 50
 LOOK_FOR = timedelta(milliseconds=500)
@@ -61,7 +62,7 @@ tasks = restate.VirtualObject(
 )
 
 
-@tasks.handler(input_serde=RAW)
+@tasks.handler(input_serde=RAW, metadata={"switchboard.deadline": "none"}, invocation_retry_policy=RETRY_UNTIL_DONE)
 @checked
 async def remember(ctx: ObjectContext, task: Task) -> Remembered:
     """Note a task of this caller; the oldest are forgotten."""

@@ -3,7 +3,8 @@
 TerminalError                 Restate ends the invocation
 └── Refused                   the client (or the model, when a tool refuses) must send something else
 RetryableError                Restate tries again after a delay
-anything else                 Restate tries again under the handler's retry policy
+TryAgain, OSError             Restate tries again under the retry policy of the step or the handler
+anything else                 somebody mends our code: see `defects`
 """
 
 from restate import TerminalError
@@ -20,3 +21,7 @@ class Refused(TerminalError):
         metadata = {"code": code} if field is None else {"code": code, "field": field}
         super().__init__(message, status_code=status, metadata=metadata)
         self.code = code
+
+
+class TryAgain(Exception):
+    """Another attempt may do better. Restate keeps the words: they are short, and hold nothing from outside."""

@@ -22,32 +22,14 @@ import uvloop
 from h2.settings import SettingCodes
 from hypercorn.config import Config
 from hypercorn.protocol.h2 import H2Protocol
-from restate import InvocationRetryPolicy
 from restate.server import install_shutdown_hook
 
+from runtime.defects import guard_handlers
 from runtime.endpoint import AsgiApp, RestateService, endpoint
 from runtime.settings import RestateServiceSettings
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import watch_loop
 from runtime.telemetry.tracing import end_tracing
-
-RETRY = InvocationRetryPolicy(
-    initial_interval=timedelta(milliseconds=100),
-    exponentiation_factor=2,
-    max_interval=timedelta(seconds=5),
-    max_attempts=1000,
-    on_max_attempts="pause",
-)
-"""For every handler: patient, since attempts also count while a service is away; `registry` ends what stays stuck."""
-
-RETRY_UNTIL_DONE = InvocationRetryPolicy(
-    initial_interval=timedelta(milliseconds=100),
-    exponentiation_factor=2,
-    max_interval=timedelta(minutes=1),
-    max_attempts=1_000_000,
-    on_max_attempts="pause",
-)
-"""For effects that nobody waits for: slower and slower, to one try a minute, and for years rather than minutes."""
 
 ABORT_TIMEOUT = timedelta(minutes=10)
 RETENTION = timedelta(days=1)
@@ -68,6 +50,8 @@ def run(service: Coroutine[Any, Any, None]) -> None:
 
 async def serve(settings: RestateServiceSettings, services: Sequence[RestateService]) -> None:
     """Answer Restate until SIGTERM or SIGINT, then let running attempts go on for `drain_seconds`."""
+    for service in services:
+        guard_handlers(service)
     _freeze_what_is_loaded()
     watching = asyncio.create_task(watch_loop())
     try:

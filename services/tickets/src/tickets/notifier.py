@@ -17,7 +17,8 @@ from standardwebhooks import Webhook
 
 from runtime.caller import passed_on
 from runtime.checked import RAW, checked
-from runtime.serving import RETRY_UNTIL_DONE
+from runtime.errors import TryAgain
+from runtime.retries import RETRY_UNTIL_DONE
 from runtime.steps import Attempts
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import is_live
@@ -41,7 +42,7 @@ for _outcome in ("delivered", "refused", "failed"):
     _attempts.labels(_outcome)
 
 
-class NotDelivered(Exception):
+class NotDelivered(TryAgain):
     """An attempt failed in a way that another one may mend; the text never holds the URL, which may hold a token."""
 
 

@@ -5,7 +5,7 @@ import restate
 from runtime.call_tokens import ProvenCallers
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
-from runtime.serving import RETRY
+from runtime.retries import RETRY
 from tickets.model import GetTicket, ListMyTickets, MyTickets, TicketDetails
 from tickets.store import TicketStore
 

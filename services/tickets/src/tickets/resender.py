@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from restate import RunOptions
 
 from runtime.checked import RAW, checked
-from runtime.serving import RETRY_UNTIL_DONE
+from runtime.retries import RETRY_UNTIL_DONE
 from runtime.steps import Attempts
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.tracing import untraced

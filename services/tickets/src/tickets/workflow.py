@@ -13,7 +13,7 @@ from runtime.call_tokens import ProvenCallers
 from runtime.caller import prompt_of
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
-from runtime.serving import RETRY_UNTIL_DONE
+from runtime.retries import RETRY_UNTIL_DONE
 from runtime.steps import Attempts
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import is_live

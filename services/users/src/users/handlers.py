@@ -9,7 +9,7 @@ from runtime.call_tokens import ProvenCallers
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.postgres import Pool
-from runtime.serving import RETRY
+from runtime.retries import RETRY, RETRY_UNTIL_DONE
 from users import store
 from users.account import Account, CustomerId, Export, Known, QueryUserDatabase
 from users.problems import find_problems
@@ -54,7 +54,7 @@ def user_database(pool: Pool, callers: ProvenCallers) -> restate.Service:
 
 def account_export(pool: Pool, callers: ProvenCallers, seconds: float) -> restate.Service:
     """`AccountExport`: work that takes its time, so it is started (`send`) and asked about later."""
-    service = restate.Service("AccountExport", ingress_private=True, invocation_retry_policy=RETRY)
+    service = restate.Service("AccountExport", ingress_private=True, invocation_retry_policy=RETRY_UNTIL_DONE)
 
     @service.handler(
         input_serde=RAW,

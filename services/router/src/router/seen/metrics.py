@@ -26,7 +26,7 @@ _tokens = TABLE.histogram("gen_ai_client_token_usage")
 _model_seconds = TABLE.histogram("gen_ai_client_operation_duration_seconds")
 catalogue_age = TABLE.gauge("switchboard_catalogue_age_seconds")
 
-for _outcome in (*get_args(Outcome), "cancelled", "failed"):
+for _outcome in (*get_args(Outcome), "cancelled"):
     _runs.labels(_outcome)
 
 

@@ -12,6 +12,7 @@ from router.seen.metrics import count_broken_off, count_calls, count_model_retry
 from router.seen.spans import RunSpans
 from router.steps import StepKind, StepRecord
 from router.turn import Result, Turn
+from runtime.defects import Guard
 from runtime.errors import Refused
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.tracing import spans_sent
@@ -35,7 +36,8 @@ class Watch:
         nothing: it comes again."""
         self._run = run
         try:
-            yield
+            with Guard(run.ctx).told_shortly():
+                yield
         except TerminalError as error:
             if run.has_begun:
                 await self._broken_off(error)

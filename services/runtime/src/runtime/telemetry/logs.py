@@ -9,11 +9,13 @@ import copy
 import logging
 import re
 import sys
+import sysconfig
 import threading
 import time
 import warnings
 from pathlib import Path
-from types import TracebackType
+from traceback import walk_tb
+from types import FrameType, TracebackType
 from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
@@ -22,10 +24,13 @@ from restate.extensions import current_context
 from restate.server_context import ServerInvocationContext, restate_context_is_replaying
 
 from runtime.caller import call_of, run_of
+from runtime.telemetry.signals import ROOMS
 from runtime.telemetry.tracing import TRACEPARENT, Trace
 
 LIBRARY_LINE = "library_line"
 FRAMES = 20
+OURS = (*ROOMS, "contracts", "runtime")
+_STDLIB = sysconfig.get_path("stdlib")
 
 _LIBRARIES = {
     "restate": logging.ERROR,
@@ -125,10 +130,10 @@ def _is_literal(text: str) -> bool:
 
 
 def _exception(error: BaseException | None) -> dict[str, Any]:
-    return {} if error is None else {"exception": _classes(error), "stack": _frames(error.__traceback__)}
+    return {} if error is None else {"exception": classes_of(error), "stack": _frames(error.__traceback__)}
 
 
-def _classes(error: BaseException) -> list[str]:
+def classes_of(error: BaseException) -> list[str]:
     """The class of an error, then those of its causes. Restate's own error wraps what a step raised in a text."""
     classes: list[str] = []
     cause: BaseException | None = error
@@ -137,6 +142,20 @@ def _classes(error: BaseException) -> list[str]:
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     wrapped = _CLASS.match(str(error)) if type(error).__name__ == "VMException" else None
     return [*classes, wrapped[1]] if wrapped else classes
+
+
+def place_of(error: BaseException) -> str:
+    """The innermost file and line of ours in which it was raised, or else the innermost of all."""
+    places = [(f"{_short(frame.f_code.co_filename)}:{line}", frame) for frame, line in walk_tb(error.__traceback__)]
+    ours = [place for place, frame in places if _is_ours(frame)]
+    return (ours or [place for place, _ in places] or ["unknown"])[-1]
+
+
+def _is_ours(frame: FrameType) -> bool:
+    """Of one of our packages, or of a program that nobody installed."""
+    path = frame.f_code.co_filename
+    installed = "site-packages" in path or path.startswith((_STDLIB, "<"))
+    return not installed or frame.f_globals.get("__name__", "").partition(".")[0] in OURS
 
 
 def _frames(trace: TracebackType | None) -> list[str]:

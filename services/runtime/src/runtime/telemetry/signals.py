@@ -87,6 +87,14 @@ METRICS = (
         SERVICES,
         f"Requests that a handler refused, by the code that the client reads. {LIVE}",
     ),
+    Signal(
+        "switchboard_defects_total",
+        "counter",
+        "attempts",
+        ("service", "handler"),
+        (*SERVICES, "registry"),
+        "Attempts that failed by a defect of our own code, which no retry can mend; of `registry`, by its loop.",
+    ),
     # PostgreSQL, as its clients see it
     Signal(
         "switchboard_postgres_pool_connections",
@@ -156,6 +164,21 @@ LOG_EVENTS = (
         " that an attempt failed.",
     ),
     # what Restate calls
+    LogEvent(
+        "defect",
+        ("error",),
+        ("exception", "place"),
+        (*SERVICES, "registry"),
+        "An invocation failed by a defect of our own code: its class and its place. Said once for an invocation; after"
+        " three attempts it is ended, or, if it may not be given up, tried again each minute.",
+    ),
+    LogEvent(
+        "attempt_failed",
+        ("warning",),
+        ("exception", "place"),
+        SERVICES,
+        "The network or the disk failed an attempt; it is tried again.",
+    ),
     LogEvent(
         "spans_not_taken",
         ("warning",),
