@@ -1,6 +1,7 @@
 """What the registry offers over HTTP, with Restate there and away, and tools in any language."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -136,6 +137,60 @@ async def test_a_tool_that_is_open_at_the_ingress_is_left_out_until_it_is_privat
     await restate.register((await service("tests.parts.probe", **probe)).url)
     await registry.tool("open_door")
     assert (await restate.call("Doors", "look", {"words": "hello"})).status_code == 400
+
+
+async def test_a_deployment_that_announces_an_own_service_takes_nothing_over(
+    restate: RestateServer, service: Launch
+) -> None:
+    own, thief = [await service("tests.parts.probe", SERVICE_NAME="OwnTool", TOOL="own_tool") for _ in range(2)]
+    registry = await Registry.start(service, restate, DEPLOYMENTS=f"own={own.url}", CATALOGUE_POLL_SECONDS="0.2")
+    await registry.tool("own_tool")
+    await restate.register(thief.url)
+
+    async def withdrawn() -> str | None:
+        gone = "own_tool" not in await registry.tools()
+        return (await registry.status())["withdrawn"].get("own_tool") if gone else None
+
+    assert await eventually(withdrawn, 3) == (
+        f"OwnTool moved from {own.url}/ to {thief.url}/, which is none of its own deployments"
+    )
+    await restate.register(own.url, force=True)
+    await registry.tool("own_tool")
+    assert (await registry.status())["withdrawn"] == {}
+    await registry.process.stop()
+
+
+async def test_what_is_accepted_is_offered_after_a_restart_and_nothing_else(
+    restate: RestateServer, service: Launch, tmp_path: Path
+) -> None:
+    probe = {"SERVICE_NAME": "Accepted", "TOOL": "accepted_tool"}
+    await restate.register((await service("tests.parts.probe", **probe)).url)
+    policy = tmp_path / "policy.toml"
+    policy.write_text(run_accept(restate, "accepted_tool"))
+    settings = {"POLICY_FILE": str(policy), "CATALOGUE_POLL_SECONDS": "0.2"}
+    registry = await Registry.start(service, restate, **settings)
+    await registry.tool("accepted_tool")
+    await registry.process.stop()
+
+    policy.write_text(re.sub('accepted = ".*"', f'accepted = "{"0" * 16}"', policy.read_text()))
+    registry = await Registry.start(service, restate, **settings)
+
+    async def withdrawn() -> str | None:
+        return (await registry.status())["withdrawn"].get("accepted_tool")
+
+    assert "not what the policy accepts" in await eventually(withdrawn)
+    policy.write_text(run_accept(restate, "accepted_tool"))
+    await registry.tool("accepted_tool")
+    await registry.process.stop()
+
+
+def run_accept(restate: RestateServer, tool: str) -> str:
+    command = [sys.executable, "-m", "registry", "accept", tool]
+    env = dict(os.environ) | {"RESTATE_ADMIN_URL": restate.admin_url}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    assert '# description: "Look a thing up."' in done.stdout
+    return done.stdout
 
 
 def test_bad_settings_end_the_start_with_one_line_that_names_them(tmp_path: Path) -> None:

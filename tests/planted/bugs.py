@@ -196,6 +196,27 @@ BUGS = [
         "tests/unit/test_shelf.py::test_only_tools_of_this_caller_count_or_are_found",
     ),
     Bug(
+        "own services taken over by whoever announces them",
+        "registry/pins.py",
+        "if name in homes and family(uri) not in families",
+        "if name in homes and uri is None",
+        "tests/unit/test_registry_pins.py::test_a_deployment_that_announces_an_own_service_and_another_takes_nothing_over",
+    ),
+    Bug(
+        "what was accepted not compared",
+        "registry/catalogue.py",
+        "if rules.accepted not in (None, digest(tool)):",
+        "if rules.accepted is digest:",
+        "tests/unit/test_registry_pins.py::test_a_tool_that_says_something_else_than_was_accepted_is_withdrawn",
+    ),
+    Bug(
+        "the name of a withdrawn tool given to another",
+        "registry/catalogue.py",
+        'return owner if owner and owner.partition("/")[0] in homes.moved else None',
+        "return None",
+        "tests/unit/test_registry_pins.py::test_nobody_gets_the_name_of_a_tool_that_is_withdrawn",
+    ),
+    Bug(
         "settings read on replay",
         "router/agent.py",
         "await decide(run, agent)\n",

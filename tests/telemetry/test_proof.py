@@ -166,6 +166,15 @@ async def test_a_registration_that_restate_refuses(stage: Stage) -> None:
     await stage.prometheus.wait_for("min(switchboard_deployment_registered) == 1")
 
 
+async def test_a_service_that_moved(stage: Stage) -> None:
+    users = dict(pair.split("=", 1) for pair in stage.deployments().split(","))["users"]
+    thief = await stage.launch("tests.parts.probe", SERVICE_NAME="UserDatabase", TOOL="query_user_database")
+    await stage.restate.register(thief.url)
+    await stage.until_fires(Rule("ToolWithdrawn", "warning"))
+    await stage.restate.register(users, force=True)
+    await stage.prometheus.wait_for('switchboard_tools{state="withdrawn"} == 0')
+
+
 async def test_a_pool_without_a_free_connection(stage: Stage) -> None:
     message = await stage.scripted_calls(ACCOUNT)
     asked = [asyncio.create_task(stage.ask(message)) for _ in range(16)]

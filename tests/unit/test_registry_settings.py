@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from registry.settings import (
+    AcceptSettings,
     PruneSettings,
     RegisterSettings,
     RegistrySettings,
@@ -48,6 +49,7 @@ def test_deployments_that_cannot_be_read_are_told_in_one_line() -> None:
         ("`register`", RegisterSettings),
         ("`prune`", PruneSettings),
         ("`remove`", RemoveSettings),
+        ("`accept`", AcceptSettings),
     ],
 )
 def test_the_readme_lists_every_setting_with_its_default(heading: str, settings: type[Settings]) -> None:

@@ -101,7 +101,10 @@ async def test_a_pinned_tool_is_always_offered() -> None:
 
 
 async def test_what_was_found_is_offered_next() -> None:
-    found = called(FIND_TOOLS, {"tools": [{"name": "filler_007"}, {"name": "reset_anything"}, {"name": "no_such"}]})
+    long = {"name": "no_tool", "description": "x" * 1000}  # what comes after it is beyond what tools are chosen by
+    found = called(
+        FIND_TOOLS, {"tools": [long, {"name": "filler_007"}, {"name": "reset_anything"}, {"name": "no_such"}]}
+    )
     names = await offered(run_of("hello", found), *EVERYTHING)
     assert "filler_007" in names
     assert {"reset_anything", "no_such"}.isdisjoint(names)

@@ -44,11 +44,12 @@ class Tool(BaseModel):
 
 
 class LeftOut(BaseModel):
-    """A handler that wants to be a tool and is not offered, and why."""
+    """A handler that wants to be a tool and is not offered, and why. `withdrawn`: it is not what was accepted."""
 
     tool: str
     handler: str
     reason: str
+    withdrawn: bool = False
 
 
 class Catalogue(BaseModel):

@@ -3,12 +3,13 @@
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
 from contracts import Catalogue, LeftOut, Tool
 from registry.admin import Admin, Deployment, Handler, Service
-from registry.policy import Policy, PolicyFile
+from registry.pins import NOWHERE, Homes, Withdrawn, difference, digest, family
+from registry.policy import Policy, PolicyFile, ToolPolicy
 from registry.tools import NotOffered, build_tool, is_tool, tool_name
 from runtime.telemetry.logs import get_logger
 
@@ -48,12 +49,20 @@ class ServedCatalogue:
     """What `GET /tools` answers. While Restate is away the last good catalogue stays on offer."""
 
     def __init__(
-        self, admin: Admin, policy: PolicyFile, reserved: Collection[str], awaited: Awaited | None = None
+        self,
+        admin: Admin,
+        policy: PolicyFile,
+        reserved: Collection[str],
+        awaited: Awaited | None = None,
+        wanted: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._admin = admin
         self._policy = policy
         self._reserved = reserved
         self._awaited = awaited or Awaited()
+        self._wanted = wanted
+        self._own_urls: set[str] = set()
+        self._former: dict[str, Tool] = {}
         self._odd_policies: set[str] = set()
         self.catalogue: Catalogue | None = None
         self.body = b""
@@ -69,10 +78,19 @@ class ServedCatalogue:
         services = await self._admin.services()
         if self.catalogue is None and self._awaited.must_wait(services):
             return
-        ages = first_registered(await self._admin.deployments())
+        deployments = await self._admin.deployments()
         self._policy.refresh()
-        owners = {tool.name: handler_of(tool) for tool in self.catalogue.tools} if self.catalogue else {}
-        catalogue = build_catalogue(services, ages, self._policy.policy, self._reserved, owners)
+        self._own_urls = set(self._wanted().values()) or self._own_urls
+        catalogue = build_catalogue(
+            services,
+            first_registered(deployments),
+            self._policy.policy,
+            self._reserved,
+            owners={name: handler_of(tool) for name, tool in self._former.items()},
+            homes=Homes.of(services, deployments, self._own_urls),
+            former=self._former,
+        )
+        self._former |= {tool.name: tool for tool in catalogue.tools}
         self._take_over(catalogue)
         self._warn_of_odd_policies(services)
 
@@ -98,8 +116,15 @@ def build_catalogue(
     policy: Policy,
     reserved: Collection[str],
     owners: Mapping[str, str],
+    homes: Homes | None = None,
+    former: Mapping[str, Tool] | None = None,
 ) -> Catalogue:
-    """The tools of these services. `owners` are the handlers that hold a name already; they keep it."""
+    """The tools of these services.
+
+    `owners` are the handlers that hold a name already; they keep it, even while their service is away from its home.
+    `former` are the tools as they were last on offer, to say what has changed.
+    """
+    homes, former = homes or Homes(), former or {}
     left_out: list[LeftOut] = []
     wanted: dict[str, list[Tool]] = defaultdict(list)
     for service, handler in tool_handlers(services):
@@ -111,13 +136,18 @@ def build_catalogue(
     tools: list[Tool] = []
     for name, candidates in sorted(wanted.items()):
         candidates.sort(key=lambda tool: _precedence(tool, owners.get(tool.name), ages))
-        taken_by = "a local tool" if name in reserved else None
+        taken_by = "a local tool" if name in reserved else _away(owners.get(name), homes)
         for tool in candidates:
             try:
-                tools.append(_offered(tool, taken_by, policy))
+                tools.append(_offered(tool, taken_by, policy, homes, former.get(name)))
                 taken_by = handler_of(tool)
             except NotOffered as error:
                 left_out.append(_left_out(name, handler_of(tool), error))
+                taken_by = handler_of(tool) if isinstance(error, Withdrawn) else taken_by
+    told = {entry.handler.partition("/")[0] for entry in left_out if entry.withdrawn}
+    for service, reason in homes.moved.items():
+        if service not in told:  # it offers nothing now, but what it offered is gone
+            left_out.append(_left_out(service, f"{service}/*", Withdrawn(reason)))
     tools, too_many = _within_bounds(tools, owners, ages)
     left_out += too_many
     left_out.sort(key=lambda entry: (entry.tool, entry.handler))
@@ -156,13 +186,32 @@ def handler_of(tool: Tool) -> str:
     return f"{tool.service}/{tool.handler}"
 
 
-def _offered(tool: Tool, taken_by: str | None, policy: Policy) -> Tool:
+def _away(owner: str | None, homes: Homes) -> str | None:
+    """Whoever owns a name, if its service is away from its home."""
+    return owner if owner and owner.partition("/")[0] in homes.moved else None
+
+
+def _offered(tool: Tool, taken_by: str | None, policy: Policy, homes: Homes, former: Tool | None) -> Tool:
+    if reason := homes.moved.get(tool.service or ""):
+        raise Withdrawn(reason)
     rules = policy.of(tool.name)
     if rules.service not in (None, tool.service):
         raise NotOffered(f"the policy pins this name to the service {rules.service!r}")
-    if taken_by is not None:
+    if taken_by not in (None, handler_of(tool)):
         raise NotOffered(f"the name belongs to {taken_by}")
+    _refuse_what_was_not_accepted(tool, rules, homes, former)
     return rules.applied(tool)
+
+
+def _refuse_what_was_not_accepted(tool: Tool, rules: ToolPolicy, homes: Homes, former: Tool | None) -> None:
+    service = tool.service or ""
+    uri = homes.uris.get(service, "")
+    if rules.deployment is not None and family(uri) != family(rules.deployment):
+        raise Withdrawn(f"{service} moved to {uri or NOWHERE}; the policy pins it to {rules.deployment}")
+    if rules.accepted not in (None, digest(tool)):
+        changed = difference(former, tool) if former and digest(former) == rules.accepted else ""
+        about = f": {changed}" if changed else ""
+        raise Withdrawn(f"it is not what the policy accepts ({rules.accepted}), but {digest(tool)}{about}")
 
 
 def _within_bounds(tools: list[Tool], owners: Mapping[str, str], ages: Ages) -> tuple[list[Tool], list[LeftOut]]:
@@ -192,7 +241,8 @@ def _loosened(service: Service, handler: Handler, policy: Policy) -> list[str]:
 
 
 def _left_out(name: str, handler: str, error: NotOffered) -> LeftOut:
-    return LeftOut(tool=_cut(name, 100), handler=handler, reason=_cut(str(error), MAX_SAID))
+    withdrawn = isinstance(error, Withdrawn)
+    return LeftOut(tool=_cut(name, 100), handler=handler, reason=_cut(str(error), MAX_SAID), withdrawn=withdrawn)
 
 
 def _cut(text: str, characters: int) -> str:
@@ -207,4 +257,8 @@ def _log_change(former: Catalogue, catalogue: Catalogue) -> None:
     )
     for entry in catalogue.left_out:
         if entry not in former.left_out:
-            log.warning("tool_left_out", extra={"tool": entry.tool, "handler": entry.handler, "reason": entry.reason})
+            about = {"tool": entry.tool, "handler": entry.handler, "reason": entry.reason}
+            if entry.withdrawn:
+                log.warning("tool_withdrawn", extra=about)
+            else:
+                log.warning("tool_left_out", extra=about)

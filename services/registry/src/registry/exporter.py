@@ -110,7 +110,12 @@ class Exporter:
 
     def tell_tools(self, catalogue: Catalogue) -> None:
         """They stay on offer while Restate is away."""
-        told = {("offered",): len(catalogue.tools), ("left_out",): len(catalogue.left_out)}
+        withdrawn = sum(each.withdrawn for each in catalogue.left_out)
+        told = {
+            ("offered",): len(catalogue.tools),
+            ("left_out",): len(catalogue.left_out) - withdrawn,
+            ("withdrawn",): withdrawn,
+        }
         self._tools.tell({"switchboard_tools": told})
 
     async def _look(self) -> Moment:

@@ -31,6 +31,8 @@ class ToolPolicy(BaseModel):
 
     enabled: bool = True
     service: str | None = Field(default=None, min_length=1)
+    deployment: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
+    accepted: str | None = Field(default=None, pattern=r"^[0-9a-f]{16}$")
     timeout: float | None = Field(default=None, gt=0)
     max_result_bytes: int | None = Field(default=None, gt=0)
     roles: list[str] | None = Field(default=None, min_length=1)

@@ -75,10 +75,10 @@ def versions(
     for each in objects:
         host = f"{each.name}.{namespace}"
         found.setdefault(host, Version(host)).objects.append(each)
-    families = {_family(host) for host in wanted} - {None}
+    families = {family_of_host(host) for host in wanted} - {None}
     for each in deployments:
         host = host_of(each.uri)
-        if host in found or host in wanted or _family(host) in families:
+        if host in found or host in wanted or family_of_host(host) in families:
             found.setdefault(host, Version(host)).deployments.append(each)
     return sorted(found.values(), key=lambda version: version.host)
 
@@ -115,7 +115,7 @@ def host_of(url: str) -> str:
     return _CLUSTER_DOMAIN.sub(r"\1", host)
 
 
-def _family(host: str) -> tuple[str, ...] | None:
+def family_of_host(host: str) -> tuple[str, ...] | None:
     """What the versions of one room have in common: their names but for the hash."""
     parts = _VERSIONED.fullmatch(host)
     return parts.groups() if parts else None

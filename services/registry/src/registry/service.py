@@ -9,6 +9,7 @@ from functools import partial
 
 from aiohttp import web
 
+from registry.accept import accept
 from registry.admin import Admin, AdminError
 from registry.catalogue import Awaited, ServedCatalogue
 from registry.commands import run_once
@@ -17,7 +18,7 @@ from registry.policy import PolicyError, PolicyFile
 from registry.prune import prune, remove
 from registry.registration.all_or_none import register_all
 from registry.registration.registrar import Registrar
-from registry.settings import PruneSettings, RegisterSettings, RegistrySettings, RemoveSettings
+from registry.settings import AcceptSettings, PruneSettings, RegisterSettings, RegistrySettings, RemoveSettings
 from registry.status import Status
 from registry.stuck import StuckRuns
 from registry.web import app
@@ -40,8 +41,10 @@ def main() -> None:
             run_once("prune", prune, PruneSettings.read())
         case ["remove"]:
             run_once("remove", remove, RemoveSettings.read())
+        case ["accept", *names] if names:
+            run_once("accept", partial(accept, names=names), AcceptSettings.read())
         case _:
-            sys.exit("usage: python -m registry [register | prune | remove]")
+            sys.exit("usage: python -m registry [register | prune | remove | accept <tool>...]")
 
 
 def serve(settings: RegistrySettings) -> None:
@@ -59,11 +62,11 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
     stop = _stop_on_signals()
     status = Status()
     async with Admin(settings.restate_admin_url) as admin:
-        served = ServedCatalogue(
-            admin, policy, settings.reserved_tools, Awaited(settings.await_services, settings.health_seconds)
-        )
+        wanted = Wanted(settings.deployments, settings.wanted_deployments_file)
+        awaited = Awaited(settings.await_services, settings.health_seconds)
+        served = ServedCatalogue(admin, policy, settings.reserved_tools, awaited, wanted.urls)
         stuck = StuckRuns(admin, status, settings.paused_grace_seconds, settings.run_deadline_seconds)
-        exporter = Exporter(admin, Wanted(settings.deployments, settings.wanted_deployments_file))
+        exporter = Exporter(admin, wanted)
         registrar = Registrar(admin, settings.deployments, status, settings.end_former)
 
         async def refresh() -> None:
@@ -72,6 +75,7 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
                 await served.refresh()
             if served.catalogue:
                 status.tools = len(served.catalogue.tools)
+                status.withdrawn = {each.tool: each.reason for each in served.catalogue.left_out if each.withdrawn}
                 exporter.tell_tools(served.catalogue)
 
         runner = await _serve(settings, app(served, status, admin))

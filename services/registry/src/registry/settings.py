@@ -111,6 +111,12 @@ class RegisterSettings(RestateAdminSettings, CommandSettings):
     )
 
 
+class AcceptSettings(RestateAdminSettings, CommandSettings):
+    """`python -m registry accept`"""
+
+    policy_file: Path | None = Field(default=None, description="The policy in force: names, and which service is meant")
+
+
 class RemoveSettings(CommandSettings):
     """`python -m registry remove`"""
 

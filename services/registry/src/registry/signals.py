@@ -82,7 +82,7 @@ METRICS = (
         "tools",
         ("state",),
         ("registry",),
-        "Tools `offered` to the agent, and tools `left_out` (the log says which and why).",
+        "Tools `offered` to the agent, `left_out`, and `withdrawn` because they changed (the log says which and why).",
     ),
 )
 
@@ -153,6 +153,13 @@ LOG_EVENTS = (
         ("tool", "handler", "reason"),
         ("registry",),
         "A handler cannot be a tool, and why.",
+    ),
+    LogEvent(
+        "tool_withdrawn",
+        ("warning",),
+        ("tool", "handler", "reason"),
+        ("registry",),
+        "A tool is not where, or not what, was accepted; what differs.",
     ),
     LogEvent("services_awaited", ("info",), ("missing",), ("registry",), "The first catalogue waits for these."),
     LogEvent(

@@ -16,6 +16,7 @@ class Status(BaseModel):
     ended_former: int = 0
     ended_stuck: dict[str, dict[str, int]] = Field(default_factory=dict[str, dict[str, int]])
     tools: int = 0
+    withdrawn: dict[str, str] = Field(default_factory=dict[str, str])
 
     def count_stuck(self, service: str, reason: str) -> None:
         by_reason = self.ended_stuck.setdefault(service, {})
