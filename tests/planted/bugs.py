@@ -217,6 +217,13 @@ BUGS = [
         "tests/unit/test_registry_pins.py::test_nobody_gets_the_name_of_a_tool_that_is_withdrawn",
     ),
     Bug(
+        "effects without a number",
+        "router/plan.py",
+        "made[plan.tool] += plan.kind in EFFECTS",
+        "made[plan.tool] += 0",
+        "tests/unit/test_plan.py::test_a_run_makes_only_so_many_effects_of_one_tool",
+    ),
+    Bug(
         "settings read on replay",
         "router/agent.py",
         "await decide(run, agent)\n",

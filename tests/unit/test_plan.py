@@ -7,8 +7,8 @@ import pytest
 
 from contracts import Caller, Tool
 from router.offer import Offer
-from router.plan import make_plan
-from router.turn import WantedCall
+from router.plan import make_plan, make_plans
+from router.turn import Turn, WantedCall
 
 CALLER = Caller(user_id="user_1", roles=["staff"])
 
@@ -76,3 +76,39 @@ def test_roles_decide_who_may_use_a_tool(roles: list[str], denied: bool) -> None
 def test_only_calls_with_an_effect_can_become_tasks() -> None:
     assert plan('{"text": "a"}', readonly=True).task_id == ""
     assert plan('{"text": "a"}').task_id.startswith("task_")
+
+
+# Effects are bounded by tool and run
+
+
+def faults(number: int, before: int = 0, **fields: Any) -> list[str | None]:
+    """The faults of so many calls in one message, after a turn with some others."""
+    wanted = [WantedCall(name="say", arguments='{"text": "a"}')] * max(number, before)
+    turns = [Turn(plans=make_plans([], wanted[:before], offer(**fields), CALLER, 100))] if before else []
+    plans = make_plans(turns, wanted[:number], offer(**fields), CALLER, 100)
+    assert [plan.call_id for plan in plans] == [f"call_{len(turns) + 1}_{index + 1}" for index in range(number)]
+    assert all(plan.error and not plan.body and not plan.task_id for plan in plans if plan.fault)
+    return [plan.fault for plan in plans]
+
+
+@pytest.mark.parametrize(
+    ("calls", "before", "fields", "made"),
+    [
+        (7, 0, {}, 5),
+        (7, 3, {}, 2),
+        (7, 5, {}, 0),
+        (7, 7, {}, 0),
+        (7, 1, {"max_per_run": 2}, 1),
+        (7, 0, {"mode": "send", "max_per_run": 3}, 3),
+        (7, 7, {"readonly": True, "max_per_run": 1}, 7),
+        (7, 7, {"roles": ["admin"], "max_per_run": 1}, 0),
+    ],
+)
+def test_a_run_makes_only_so_many_effects_of_one_tool(calls: int, before: int, fields: Any, made: int) -> None:
+    assert faults(calls, before, **fields) == [None] * made + ["forbidden"] * (calls - made)
+
+
+def test_a_call_that_is_refused_is_no_effect() -> None:
+    wanted = [WantedCall(name="say", arguments=text) for text in ["{}", '{"text": "a"}', "[]", '{"text": "b"}']]
+    plans = make_plans([], wanted, offer(max_per_run=2), CALLER, 100)
+    assert [plan.fault for plan in plans] == ["bad_arguments", None, "bad_arguments", None]

@@ -78,11 +78,12 @@ def test_every_key_of_the_contract_is_taken_over() -> None:
         approval="never",
         roles="staff, admin",
         max_result_bytes="100",
+        max_per_run="2",
     )
     assert offered.name == "find_user"
     assert offered.bind == {"user_id": "caller.user_id"}
     assert (offered.mode, offered.readonly, offered.timeout) == ("send", True, 2.5)
-    assert (offered.roles, offered.max_result_bytes) == (["admin", "staff"], 100)
+    assert (offered.roles, offered.max_result_bytes, offered.max_per_run) == (["admin", "staff"], 100, 2)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +113,8 @@ def test_every_key_of_the_contract_is_taken_over() -> None:
         ("roles", ""),
         ("roles", "staff,,admin"),
         ("roles", "a role"),
+        ("max_per_run", "0"),
+        ("max_per_run", "1.5"),
         ("max_result_bytes", "0"),
         ("max_result_bytes", "32KiB"),
         ("max_result_bytes", "1.5"),

@@ -12,6 +12,7 @@ Mode = Literal["call", "send"]
 TOOL_NAME = r"^[a-zA-Z0-9_-]{1,64}$"
 DEFAULT_TIMEOUT_SECONDS = 60.0
 DEFAULT_MAX_RESULT_BYTES = 32768
+DEFAULT_MAX_PER_RUN = 5
 
 
 class Tool(BaseModel):
@@ -22,6 +23,7 @@ class Tool(BaseModel):
     `key` is None for services, else `caller.user_id`, `argument:<name>` or `run`.
     `workflow`: the handler is the main handler of a workflow, which keeps its result by its key.
     `concurrent`: this effect need not wait for the calls before it in one message, nor those after it for this one.
+    `max_per_run`: so many effects of it one run may make.
     `pinned`: it is on offer in every turn, however many tools there are.
     A local tool has neither service nor handler.
     """
@@ -38,6 +40,7 @@ class Tool(BaseModel):
     readonly: bool = False
     concurrent: bool = False
     pinned: bool = False
+    max_per_run: int = Field(default=DEFAULT_MAX_PER_RUN, gt=0)
     timeout: float = Field(default=DEFAULT_TIMEOUT_SECONDS, gt=0)
     roles: list[str] = Field(default_factory=list[str])
     max_result_bytes: int = Field(default=DEFAULT_MAX_RESULT_BYTES, gt=0)

@@ -35,6 +35,7 @@ class ToolPolicy(BaseModel):
     accepted: str | None = Field(default=None, pattern=r"^[0-9a-f]{16}$")
     timeout: float | None = Field(default=None, gt=0)
     max_result_bytes: int | None = Field(default=None, gt=0)
+    max_per_run: int | None = Field(default=None, gt=0)
     roles: list[str] | None = Field(default=None, min_length=1)
     readonly: bool | None = None
     pinned: bool | None = None
@@ -53,7 +54,7 @@ class ToolPolicy(BaseModel):
     def wanted(self, tool: Tool) -> Tool:
         """What the policy asks for, looser or not."""
         said = self.model_dump(
-            include={"timeout", "max_result_bytes", "roles", "readonly", "pinned"}, exclude_none=True
+            include={"timeout", "max_result_bytes", "max_per_run", "roles", "readonly", "pinned"}, exclude_none=True
         )
         return tool.model_copy(update=said)
 
@@ -92,6 +93,7 @@ def _tighter(tool: Tool, wanted: Tool) -> Tool:
         update={
             "timeout": min(tool.timeout, wanted.timeout),
             "max_result_bytes": min(tool.max_result_bytes, wanted.max_result_bytes),
+            "max_per_run": min(tool.max_per_run, wanted.max_per_run),
             "roles": [role for role in wanted.roles if role in tool.roles] if tool.roles else wanted.roles,
             "readonly": tool.readonly and wanted.readonly,
             "pinned": wanted.pinned,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from contracts import Mode, Tool
-from contracts.tool import DEFAULT_MAX_RESULT_BYTES, DEFAULT_TIMEOUT_SECONDS, TOOL_NAME
+from contracts.tool import DEFAULT_MAX_PER_RUN, DEFAULT_MAX_RESULT_BYTES, DEFAULT_TIMEOUT_SECONDS, TOOL_NAME
 from registry.admin import Handler, Service
 from registry.bounds import UnusableSchema
 from registry.schema import closed, required_strings
@@ -16,9 +16,22 @@ from runtime.schemas import Schema
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ROLE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+_TIMES = re.compile(r"[0-9]{1,3}")
 _BYTES = re.compile(r"[0-9]{1,9}")
 
-_KEYS = {"name", "bind", "key", "mode", "readonly", "concurrent", "timeout", "approval", "roles", "max_result_bytes"}
+_KEYS = {
+    "name",
+    "bind",
+    "key",
+    "mode",
+    "readonly",
+    "concurrent",
+    "timeout",
+    "approval",
+    "roles",
+    "max_result_bytes",
+    "max_per_run",
+}
 
 
 MAX_DESCRIPTION_BYTES = 4096
@@ -65,6 +78,7 @@ def build_tool(service: Service, handler: Handler, name: str | None = None) -> T
         concurrent=_flag("concurrent", said),
         timeout=_positive(said.get("timeout"), "timeout", _SECONDS, DEFAULT_TIMEOUT_SECONDS),
         roles=_roles(said.get("roles")),
+        max_per_run=int(_positive(said.get("max_per_run"), "max_per_run", _TIMES, DEFAULT_MAX_PER_RUN)),
         max_result_bytes=int(
             _positive(said.get("max_result_bytes"), "max_result_bytes", _BYTES, DEFAULT_MAX_RESULT_BYTES)
         ),

@@ -18,7 +18,7 @@ from router.catalogue import NoCatalogue, Offers, for_model
 from router.customers import is_customer
 from router.model import Model, ModelFault, Reply
 from router.offer import Offer
-from router.plan import make_plan
+from router.plan import make_plans
 from router.prompt import Prompt
 from router.run import Run, answer, must_end_at
 from router.seen import Watch
@@ -138,10 +138,7 @@ def _planned(run: Run, agent: Agent, reply: Reply, offers: dict[str, Offer], beg
     if run.usage.calls + len(reply.calls) > begun.limits.calls:
         turn.outcome = "calls_exhausted"
         return turn
-    turn.plans = [
-        make_plan(f"call_{len(run.turns) + 1}_{index}", wanted, offers, begun.caller, seconds_left)
-        for index, wanted in enumerate(reply.calls, start=1)
-    ]
+    turn.plans = make_plans(run.turns, reply.calls, offers, begun.caller, seconds_left)
     for plan in turn.plans:
         sign_plan(agent.callers.signer, plan, run.id, begun, seconds_left)
     return turn

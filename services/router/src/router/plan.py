@@ -6,14 +6,32 @@ catalogue, a policy or a setting never changes a run that is being replayed.
 
 import json
 import uuid
+from collections import Counter
 from typing import Any, cast
 
 from contracts import Caller, Tool
 from router.offer import Offer, Unfit
-from router.turn import CallKind, Plan, WantedCall
+from router.turn import CallKind, Plan, Turn, WantedCall
 from runtime.bounded import MAX_DEPTH, is_too_deep
 
 TASK_ID_LENGTH = 16
+EFFECTS: tuple[CallKind, ...] = ("effect", "started")
+
+
+def make_plans(
+    turns: list[Turn], calls: list[WantedCall], offers: dict[str, Offer], caller: Caller, seconds_left: float
+) -> list[Plan]:
+    """Decide the calls of the turn after these, in order; a run makes only so many effects of one tool."""
+    made = Counter(plan.tool for turn in turns for plan in turn.plans if plan.kind in EFFECTS)
+    plans: list[Plan] = []
+    for index, wanted in enumerate(calls, start=1):
+        plan = make_plan(f"call_{len(turns) + 1}_{index}", wanted, offers, caller, seconds_left)
+        if plan.kind in EFFECTS and made[plan.tool] >= (most := offers[plan.tool].tool.max_per_run):
+            why = f"this was already done {most} times for this question, which is as often as it may be"
+            plan = Plan(call_id=plan.call_id, tool=plan.tool, arguments=plan.arguments, fault="forbidden", error=why)
+        made[plan.tool] += plan.kind in EFFECTS
+        plans.append(plan)
+    return plans
 
 
 def make_plan(call_id: str, wanted: WantedCall, offers: dict[str, Offer], caller: Caller, seconds_left: float) -> Plan:
@@ -50,7 +68,7 @@ def _fill(plan: Plan, tool: Tool, arguments: dict[str, Any], caller: Caller, sec
     plan.key = _key(tool.key, arguments, caller)
     plan.timeout = min(tool.timeout, max(seconds_left, 1))
     plan.max_result_bytes = tool.max_result_bytes
-    if plan.kind in ("effect", "started"):
+    if plan.kind in EFFECTS:
         plan.concurrent = tool.concurrent
         plan.task_id = f"task_{uuid.uuid4().hex[:TASK_ID_LENGTH]}"
 
