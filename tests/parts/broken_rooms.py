@@ -165,6 +165,13 @@ class BrokenStore:
         DEFECTS["TypeError"]()
 
 
+class Anybody:
+    """Believes every call."""
+
+    async def of(self, _: Any) -> str:
+        return "user_1"
+
+
 async def read_account(*_: Any) -> Any:
     DEFECTS["RecursionError"]()
 
@@ -200,7 +207,12 @@ async def main() -> None:
     users: Any = import_module("users.store")
     users.read_account = read_account
     nothing: Any = None
-    rooms = [user_database(nothing), ticket_tools(store), ticket_workflow(store, notify=False)]
+    anybody: Any = Anybody()
+    rooms = [
+        user_database(nothing, anybody),
+        ticket_tools(store, anybody),
+        ticket_workflow(store, anybody, notify=False),
+    ]
     await serve(settings, [broken("Broken", RETRY), broken("Kept", RETRY_UNTIL_DONE), *rooms])
 
 
