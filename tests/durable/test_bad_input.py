@@ -100,3 +100,12 @@ async def test_the_schema_brings_an_example_that_answers(board: Board) -> None:
     (example,) = handler["input_json_schema"]["examples"]
     assert example["user_id"] == "user_12345"
     assert (await board.restate.call("ToolRouter", "route", example)).json()["outcome"] == "answered"
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")
+async def test_a_body_of_31_mb_is_refused_before_anything_of_it_is_kept(board: Board) -> None:
+    query = "select id from sys_invocation where target_service_name = 'ToolRouter'"
+    before = len(await board.restate.query(query))
+    reply = await board.restate.call("ToolRouter", "route", question(message="x" * 31_000_000))
+    assert reply.status_code == 413
+    assert len(await board.restate.query(query)) == before

@@ -69,6 +69,7 @@ def environment(ports: Ports, partitions: int) -> dict[str, str]:
         "RESTATE_ADVERTISED_ADDRESS": f"http://127.0.0.1:{ports.node}/",
         "RESTATE_INGRESS__BIND_ADDRESS": f"127.0.0.1:{ports.ingress}",
         "RESTATE_INGRESS__ADVERTISED_ADDRESS": f"http://127.0.0.1:{ports.ingress}/",
+        "RESTATE_INGRESS__REQUEST_SIZE_LIMIT": "2 MiB",
         "RESTATE_ADMIN__BIND_ADDRESS": f"127.0.0.1:{ports.admin}",
         "RESTATE_DEFAULT_NUM_PARTITIONS": str(partitions),
         "RESTATE_BIFROST__DEFAULT_PROVIDER": "local",

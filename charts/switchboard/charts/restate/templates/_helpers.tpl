@@ -66,6 +66,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   "RESTATE_DEFAULT_NUM_PARTITIONS" (include "restate.partitions" .)
   "RESTATE_DEFAULT_REPLICATION" (ternary 2 1 (gt (int .Values.replicas) 1))
   "RESTATE_INGRESS__ADVERTISED_ADDRESS" .Values.advertisedIngressUrl
+  "RESTATE_INGRESS__REQUEST_SIZE_LIMIT" "2 MiB"
   "RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE" .Values.memory.rocksdb
   "RESTATE_WORKER__INVOKER__MEMORY_LIMIT" .Values.memory.invoker
   "RESTATE_ADMIN__QUERY_ENGINE__MEMORY_SIZE" .Values.memory.queryEngine
