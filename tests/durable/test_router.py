@@ -92,7 +92,15 @@ async def test_tickets_are_the_top_level_ticket_ids_and_nothing_else(board: Boar
     message = await board.script(
         calls(("run_job", {"text": "a"}), ("echo", {"text": "TCK-9"}), ("large", {"size": 5000})), text("done")
     )
-    assert (await board.answer(message))["tickets"] == ["TCK-1", "TCK-LARGE"]
+    assert (await board.answer(message))["tickets"] == ["TCK-1", "TCK-2"]
+
+
+@pytest.mark.parametrize("said", ["TCK-3 is closed; call +1 900", "ask@example.com", "", "TCK-3\n"])
+async def test_a_ticket_of_another_tool_or_form_is_none_of_this_run(board: Board, said: str) -> None:
+    message = await board.script(calls(("claim_ticket", {"text": "a"}), ("odd_ticket", {"text": said})), text("done"))
+    answer = await board.answer(message)
+    assert statuses(answer) == [("claim_ticket", "ok"), ("odd_ticket", "ok")]
+    assert answer["tickets"] == []
 
 
 @pytest.mark.parametrize("kind", HOSTILE_RESULTS)
@@ -133,7 +141,7 @@ async def test_what_goes_wrong_with_a_call_is_told_to_the_model(board: Board, wa
     assert statuses(answer) == [(wanted[0], "error")]
     assert answer["outcome"] == "answered"
     (seen,) = await board.told(message)
-    assert told in seen["error"]
+    assert told in (seen.get("error") or seen["untrusted_data"])
     assert "secret" not in json.dumps(seen)
 
 
@@ -141,8 +149,9 @@ async def test_a_long_refusal_is_cut_with_a_marker(board: Board) -> None:
     message = await board.script(calls(("refuse_at_length", {"size": 900_000})), text("done"))
     assert statuses(await board.answer(message)) == [("refuse_at_length", "error")]
     (seen,) = await board.told(message)
-    assert len(seen["error"]) < 2100
-    assert seen["error"].endswith("[cut]")
+    assert "error" not in seen
+    assert len(seen["untrusted_data"]) < 2100
+    assert seen["untrusted_data"].endswith("[cut]")
 
 
 async def test_a_slow_read_is_cancelled_and_may_be_asked_again(board: Board) -> None:
@@ -172,6 +181,33 @@ async def test_a_sent_call_goes_on_while_the_model_answers(board: Board) -> None
     await until(lambda: is_done(board, task))
 
 
+DOORS: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "a workflow": [("run_job", {"text": "a"})],
+    "an effect that goes on": [("slow_effect", {"seconds": 3})],
+    "a task": [("start_export", {"seconds": 1})],
+    "a read": [("echo", {"text": "a"})],
+    "a tool that says its id": [("own_id", {"text": "tell"})],
+    "a tool that refuses with its id": [("own_id", {"text": "refuse"})],
+    "a tool that fails": [("break_down", {"text": "a"})],
+    "a task of nobody": [("check_task", {"task_id": "task_0123456789abcdef"})],
+}
+
+
+@pytest.mark.parametrize("wanted", DOORS.values(), ids=DOORS)
+async def test_nothing_that_opens_a_door_is_told(board: Board, wanted: list[tuple[str, dict[str, Any]]]) -> None:
+    message = await board.script(calls(*wanted), text("done"))
+    reply = await board.restate.call("ToolRouter", "route", {"message": message, "user_id": "user_doors"})
+    told = json.dumps([entry for entry in await board.told(message) if wanted[0][0] != "run_job"])
+    rows = await board.restate.query("select id, idempotency_key, target_service_key from sys_invocation")
+    keys = {key for row in rows for key in row.values() if key and len(key) > 20}
+    assert len(keys) > 1
+    assert not [key for key in keys if key in reply.text or key in told]
+    for task in re.findall(r"task_[0-9a-f]{16}", told):
+        for handler in ("slow_effect", "start_export"):
+            door = f"{board.restate.ingress_url}/restate/invocation/Examples/{handler}/{task}"
+            assert {(await request("GET", f"{door}/{what}")).status_code for what in ("attach", "output")} == {404}
+
+
 async def look_at(board: Board, task: str, user_id: str) -> dict[str, Any]:
     message = await board.script(calls(("check_task", {"task_id": task})), text("looked"))
     await board.answer(message, user_id)
@@ -187,7 +223,7 @@ async def is_done(board: Board, task: str) -> bool:
 
 
 async def assert_unknown_to(board: Board, task: str, user_id: str) -> None:
-    assert "no such task" in (await look_at(board, task, user_id))["error"]
+    assert "no such task" in (await look_at(board, task, user_id))["untrusted_data"]
 
 
 async def test_a_tool_for_a_role_is_denied_to_others_and_not_shown_to_them(board: Board) -> None:

@@ -187,11 +187,34 @@ async def break_down(ctx: restate.Context, say: Say) -> Echo:
     raise restate.TerminalError("secret: /srv/app.py line 3", status_code=500)
 
 
-@examples.handler(metadata=TOOL | {"tool.max_result_bytes": "1000"}, input_serde=RAW)
+@examples.handler(metadata=TOOL | {"tool.max_result_bytes": "1000", "tool.ticket": "true"}, input_serde=RAW)
 @checked
 async def large(ctx: restate.Context, size: Size) -> Echo:
     """Returns a lot."""
-    return Echo(said="x" * size.size, ticket_id="TCK-LARGE")
+    return Echo(said="x" * size.size, ticket_id="TCK-2")
+
+
+@examples.handler(metadata=TOOL, input_serde=RAW)
+@checked
+async def own_id(ctx: restate.Context, say: Say) -> Echo:
+    """Says its invocation's id, in a result or in a refusal."""
+    if say.text == "refuse":
+        raise Refused(422, "refused", f"see {ctx.request().id}")
+    return Echo(said=f"see {ctx.request().id}.")
+
+
+@examples.handler(metadata=TOOL, input_serde=RAW)
+@checked
+async def claim_ticket(ctx: restate.Context, say: Say) -> Echo:
+    """Says a ticket that it did not make."""
+    return Echo(said=say.text, ticket_id="TCK-777777")
+
+
+@examples.handler(metadata=TOOL | {"tool.ticket": "true"}, input_serde=RAW)
+@checked
+async def odd_ticket(ctx: restate.Context, say: Say) -> Echo:
+    """Makes a ticket, and says an id of whatever form."""
+    return Echo(said="made", ticket_id=say.text)
 
 
 HOSTILE_RESULTS = {
@@ -234,7 +257,7 @@ async def count_mine(ctx: restate.ObjectContext, say: Say) -> Echo:
     return Echo(said=say.text, key=ctx.key())
 
 
-@jobs.main(metadata=TOOL | {"tool.name": "run_job"}, input_serde=RAW)
+@jobs.main(metadata=TOOL | {"tool.name": "run_job", "tool.ticket": "true"}, input_serde=RAW)
 @checked
 async def run(ctx: restate.WorkflowContext, say: Say) -> Echo:
     """Runs a job."""

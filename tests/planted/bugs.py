@@ -371,4 +371,18 @@ BUGS = [
         "good_until < time.time()",
         "tests/unit/test_call_tokens.py::test_a_call_that_was_accepted_in_time_is_made_however_late",
     ),
+    Bug(
+        "the id of a task as its key at Restate",
+        "router/calls/effect.py",
+        "else self.plan.once",
+        "else self.plan.task_id",
+        DURABLE + "test_router.py::test_nothing_that_opens_a_door_is_told",
+    ),
+    Bug(
+        "a ticket of any tool",
+        "router/calls/call.py",
+        "not self.plan.makes_ticket or not isinstance(value, dict)",
+        "not isinstance(value, dict)",
+        DURABLE + "test_router.py::test_a_ticket_of_another_tool_or_form_is_none_of_this_run",
+    ),
 ]

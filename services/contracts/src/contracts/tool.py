@@ -25,6 +25,7 @@ class Tool(BaseModel):
     `concurrent`: this effect need not wait for the calls before it in one message, nor those after it for this one.
     `max_per_run`: so many effects of it one run may make.
     `pinned`: it is on offer in every turn, however many tools there are.
+    `ticket`: the `ticket_id` of its result is a ticket that the run made.
     A local tool has neither service nor handler.
     """
 
@@ -39,6 +40,7 @@ class Tool(BaseModel):
     mode: Mode = "call"
     readonly: bool = False
     concurrent: bool = False
+    ticket: bool = False
     pinned: bool = False
     max_per_run: int = Field(default=DEFAULT_MAX_PER_RUN, gt=0)
     timeout: float = Field(default=DEFAULT_TIMEOUT_SECONDS, gt=0)

@@ -26,6 +26,7 @@ _KEYS = {
     "mode",
     "readonly",
     "concurrent",
+    "ticket",
     "timeout",
     "approval",
     "roles",
@@ -76,6 +77,7 @@ def build_tool(service: Service, handler: Handler, name: str | None = None) -> T
         mode=_mode(said.get("mode", "call")),
         readonly=_flag("readonly", said),
         concurrent=_flag("concurrent", said),
+        ticket=_ticket(said),
         timeout=_positive(said.get("timeout"), "timeout", _SECONDS, DEFAULT_TIMEOUT_SECONDS),
         roles=_roles(said.get("roles")),
         max_per_run=int(_positive(said.get("max_per_run"), "max_per_run", _TIMES, DEFAULT_MAX_PER_RUN)),
@@ -141,6 +143,12 @@ def _flag(key: str, said: Mapping[str, str]) -> bool:
     if value not in ("true", "false"):
         raise NotOffered(f"tool.{key} = {value!r} is neither true nor false")
     return value == "true"
+
+
+def _ticket(said: Mapping[str, str]) -> bool:
+    if (makes_one := _flag("ticket", said)) and _flag("readonly", said):
+        raise NotOffered("tool.ticket: what only reads makes no ticket")
+    return makes_one
 
 
 def _positive(value: str | None, key: str, pattern: re.Pattern[str], default: float) -> float:

@@ -52,6 +52,7 @@ async def establish_facts(
         check_customer="" if question.caller_token else callers.customers.to_ask(caller.user_id),
         model=settings.openai_model,
         prompt=prompt,
+        ticket_pattern=settings.ticket_pattern,
         traceparent=first_traceparent(ctx) if is_tracing() else None,
     )
     sign_customer_check(callers.signer, ctx.request().id, begun)

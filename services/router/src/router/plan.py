@@ -70,7 +70,9 @@ def _fill(plan: Plan, tool: Tool, arguments: dict[str, Any], caller: Caller, sec
     plan.max_result_bytes = tool.max_result_bytes
     if plan.kind in EFFECTS:
         plan.concurrent = tool.concurrent
+        plan.makes_ticket = tool.ticket
         plan.task_id = f"task_{uuid.uuid4().hex[:TASK_ID_LENGTH]}"
+        plan.once = uuid.uuid4().hex
 
 
 def _kind(tool: Tool) -> CallKind:

@@ -1,5 +1,6 @@
 """What the router reads from its environment."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -17,6 +18,14 @@ PROMPT = Path(__file__).parent / "prompt.md"
 def _holds_a_prompt(file: Path) -> Path:
     read_prompt(file)
     return file
+
+
+def _is_a_pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as problem:
+        raise ValueError(f"no regular expression: {problem}") from None
+    return text
 
 
 class RouterSettings(RestateServiceSettings):
@@ -61,6 +70,9 @@ class RouterSettings(RestateServiceSettings):
 
     call_key: SigningKey
 
+    ticket_pattern: Annotated[str, AfterValidator(_is_a_pattern)] = Field(
+        default="TCK-[0-9]{1,18}", description="Regular expression that the id of a ticket matches as a whole"
+    )
     max_offered: int = Field(
         default=40, ge=8, le=128, description="Tools that one turn offers to the model; of more, the best"
     )

@@ -9,6 +9,8 @@ from restate import ObjectContext, ObjectSharedContext, TerminalError
 from restate.serde import BytesSerde
 
 from contracts import Tool
+from contracts.tool import DEFAULT_MAX_RESULT_BYTES
+from router.transcript import cut, cut_words
 from runtime.bounded import Unreadable, read
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
@@ -94,12 +96,14 @@ async def _look(ctx: ObjectSharedContext, task: Task) -> TaskState:
         body = await result
         return state.model_copy(update={"state": "done", "result": _json(body or b"")})
     except TerminalError as error:
-        why = error.message if error.status_code < 500 else "the tool failed"
+        why = cut_words(error.message) if error.status_code < 500 else "the tool failed"
         return state.model_copy(update={"state": "failed", "error": why})
 
 
 def _json(body: bytes) -> Any:
     """The value, or the text where it is no value that can be told on; never anything that cannot be written again."""
+    if len(body) > DEFAULT_MAX_RESULT_BYTES:
+        return cut(body, DEFAULT_MAX_RESULT_BYTES)
     try:
         return read(body)
     except Unreadable:

@@ -6,6 +6,9 @@ from typing import Any
 from router.turn import Result, Turn
 
 COMPACT_CHARACTERS = 800
+MAX_ERROR_CHARACTERS = 2000
+"""Of what a tool says when it refuses: enough to mend a call by."""
+
 Chat = list[dict[str, Any]]
 
 CONTINUE = "Your message was cut off. Continue exactly where it stopped."
@@ -53,3 +56,13 @@ def as_data(status: str, value: Any) -> str:
 def as_error(message: str) -> str:
     """A tool message that says why there is no result."""
     return json.dumps({"status": "error", "error": message}, ensure_ascii=False)
+
+
+def cut(body: bytes, limit: int) -> str:
+    """The beginning of a result that is longer than the limit, with a marker that says so."""
+    return f"{body[:limit].decode('utf-8', 'ignore').replace(chr(0), '')}… [cut: the result was {len(body)} bytes long]"
+
+
+def cut_words(why: str) -> str:
+    """What a tool says when it refuses, cut where it is long."""
+    return why if len(why) <= MAX_ERROR_CHARACTERS else f"{why[:MAX_ERROR_CHARACTERS]}… [cut]"

@@ -32,7 +32,8 @@ class Plan(BaseModel):
     """What the router will do with one call: `error` is told to the model instead of a call, `fault` says its kind.
 
     `body` is the final JSON for the tool, and `token` tells it for whom it is called. `task_id` names the call if it
-    outlives its turn. `timeout` is in seconds, from its start on.
+    outlives its turn; `once` is its key at Restate, which opens the result: nobody is told. `makes_ticket`: the
+    `ticket_id` of its result is a ticket of this run. `timeout` is in seconds, from its start on.
     """
 
     call_id: str
@@ -50,6 +51,8 @@ class Plan(BaseModel):
     timeout: float = 0
     max_result_bytes: int = 0
     task_id: str = ""
+    once: str = ""
+    makes_ticket: bool = False
     token: str = ""
 
 
@@ -66,6 +69,7 @@ class Limits(BaseModel):
 class Begun(BaseModel):
     """What is settled before anything else, once: the caller, the budgets, the time, the names of model and prompt.
 
+    `ticket_pattern` is what the id of a ticket looks like.
     `traceparent` is the trace context of the attempt that settled it; empty when there was none, None without tracing.
     `check_customer` is the handler that has to know the caller first, empty when nobody has to be asked, and
     `check_token` what it is told.
@@ -78,6 +82,7 @@ class Begun(BaseModel):
     check_token: str = ""
     model: str = ""
     prompt: str = ""
+    ticket_pattern: str = ""
     traceparent: str | None = None
 
 

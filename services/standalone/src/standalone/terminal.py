@@ -8,6 +8,11 @@ from rich.text import Text
 console = Console(highlight=False, soft_wrap=True)
 
 
+def printable(text: str) -> str:
+    """The text without what a terminal would obey: a model's or a customer's words may hold it."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
 class Progress:
     """Lines about a start, each with the seconds since it began."""
 
@@ -21,13 +26,13 @@ class Progress:
         self._line("·", "yellow", what)
 
     def _line(self, mark: str, style: str, what: str) -> None:
-        console.print(Text(f"{time.monotonic() - self._began:5.1f} s ", "dim"), Text(mark, style), what)
+        console.print(Text(f"{time.monotonic() - self._began:5.1f} s ", "dim"), Text(mark, style), printable(what))
 
 
 def say(text: str = "", style: str = "") -> None:
-    console.print(Text(text, style))
+    console.print(Text(printable(text), style))
 
 
 def complain(text: str) -> None:
     """One line about what went wrong, on standard error."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(text, "bold red"))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(printable(text), "bold red"))

@@ -95,6 +95,7 @@ def ticket_workflow(store: TicketStore, callers: ProvenCallers, notify: bool) ->
             "tool.name": "create_support_ticket",
             "tool.bind": "user_id=caller.user_id",
             "tool.key": "run",
+            "tool.ticket": "true",
         },
     )
     @checked

@@ -103,7 +103,10 @@ def error_in(value: Any) -> str | None:
     if detail is not None:
         return str(detail.get("message") or detail.get("detail") or detail.get("code") or "an error")
     said = told if isinstance(told, str) else None
-    more = next((result[key] for key in ("message", "detail", "reason") if isinstance(result.get(key), str)), None)
+    more = next(
+        (result[key] for key in ("message", "detail", "reason", "untrusted_data") if isinstance(result.get(key), str)),
+        None,
+    )
     return f"{said}: {more}" if said and more and more != said else said or more or "an error"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from restate.context import RestateDurableFuture
 
 from contracts import Caller, CallStatus, Tool
 from router.run import Run, must_end_at
-from router.transcript import as_data, as_error
+from router.transcript import as_data, as_error, cut, cut_words
 from router.turn import Fault, Plan, Result
 from runtime.bounded import Unreadable, read
 
-MAX_ERROR_CHARACTERS = 2000
-"""Of what a tool says when it refuses: enough to mend a call by."""
+_OPENS_A_DOOR = re.compile(r"\b(?:inv|prom|sign)_1[A-Za-z0-9_-]{20,}")
+"""Ids of Restate's: of an invocation, an awakeable, a signal. Whoever knows one can use it at the ingress."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Call(ABC):
         """Whether it waits for all calls before it in the model's order, and those after it wait for this one."""
         return False
 
+    @property
+    def limit(self) -> float:
+        """How many bytes of a result the model reads."""
+        return self.plan.max_result_bytes
+
     @abstractmethod
     def start(self) -> None: ...
 
@@ -74,14 +80,16 @@ class Call(ABC):
             body = await self.future
         except TerminalError as error:
             fault = _fault(error.status_code)
-            why = "the tool failed" if fault == "failed" else _cut(error.message)
-            self.settle("denied" if error.status_code == 403 else "error", as_error(why), fault)
+            why = "the tool failed" if fault == "failed" else cut_words(error.message)
+            told = as_error(why) if fault == "failed" else as_data("error", why)
+            self.settle("denied" if error.status_code == 403 else "error", told, fault)
         else:
             self._take(body or b"null")
 
     def settle(self, status: CallStatus, content: str, fault: Fault | None = None) -> Result:
         plan = self.plan
-        self.settled = Result(call_id=plan.call_id, tool=plan.tool, status=status, content=content, fault=fault)
+        told = _OPENS_A_DOOR.sub("[removed]", content)
+        self.settled = Result(call_id=plan.call_id, tool=plan.tool, status=status, content=told, fault=fault)
         return self.settled
 
     def _take(self, body: bytes) -> None:
@@ -94,11 +102,18 @@ class Call(ABC):
                 self.settle("error", as_error(why), "failed")
                 return
             value = body.decode("utf-8", "replace").replace("\0", "")
-        ticket_id = cast(dict[str, Any], value).get("ticket_id") if isinstance(value, dict) else None
-        limit = self.plan.max_result_bytes
-        if len(body) > limit:
-            value = f"{body[:limit].decode('utf-8', 'ignore')}… [cut: the result was {len(body)} bytes long]"
-        self.settle("ok", as_data("ok", value)).ticket_id = ticket_id if isinstance(ticket_id, str) else None
+        ticket_id = self._ticket_in(value)
+        if len(body) > self.limit:
+            value = cut(body, self.plan.max_result_bytes)
+        self.settle("ok", as_data("ok", value)).ticket_id = ticket_id
+
+    def _ticket_in(self, value: Any) -> str | None:
+        """The ticket that this call made: only a tool that makes tickets can say one, and only of the known form."""
+        if not self.plan.makes_ticket or not isinstance(value, dict):
+            return None
+        ticket_id = cast(dict[str, Any], value).get("ticket_id")
+        is_one = isinstance(ticket_id, str) and re.fullmatch(self.run.facts.ticket_pattern, ticket_id)
+        return ticket_id if is_one else None
 
 
 class RemoteCall(Call):
@@ -128,10 +143,6 @@ def _fault(status: int) -> Fault:
     if status == 504:
         return "timeout"
     return "refused" if 400 <= status < 500 else "failed"
-
-
-def _cut(why: str) -> str:
-    return why if len(why) <= MAX_ERROR_CHARACTERS else f"{why[:MAX_ERROR_CHARACTERS]}… [cut]"
 
 
 def as_json(**told: Any) -> str:
