@@ -302,6 +302,13 @@ BUGS = [
         (*SWEEP, "ToolRouter/route, ended"),
     ),
     Bug(
+        "a call of another's tool made by the run itself",
+        "router/plan.py",
+        "plan.apart = tool.service is not None and tool.service not in STEADY",
+        "plan.apart = False",
+        DURABLE + "test_vanished_tool.py::test_a_call_of_a_vanished_tool_fails_alone[vanishing_read]",
+    ),
+    Bug(
         "a defect that is tried on and on",
         "runtime/defects.py",
         "        if number < ATTEMPTS:\n",

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any, cast
 
 from contracts import Caller, Tool
+from router.apart import STEADY
 from router.offer import Offer, Unfit
 from router.turn import CallKind, Plan, Turn, WantedCall
 from runtime.bounded import MAX_DEPTH, is_too_deep
@@ -65,6 +66,7 @@ def _fill(plan: Plan, tool: Tool, arguments: dict[str, Any], caller: Caller, sec
     plan.kind = _kind(tool)
     plan.body = json.dumps(arguments | bound, ensure_ascii=False)
     plan.service, plan.handler, plan.workflow = tool.service or "", tool.handler or "", tool.workflow
+    plan.apart = tool.service is not None and tool.service not in STEADY
     plan.key = _key(tool.key, arguments, caller)
     plan.timeout = min(tool.timeout, max(seconds_left, 1))
     plan.max_result_bytes = tool.max_result_bytes

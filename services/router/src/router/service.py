@@ -3,6 +3,7 @@
 import aiohttp
 
 from router.agent import Agent, tool_router
+from router.apart import calls_apart
 from router.begin import Callers
 from router.catalogue import Offers, polling
 from router.customers import Customers
@@ -41,7 +42,7 @@ async def run(settings: RouterSettings) -> None:
             spans=RunSpans(settings, prompt),
         )
         async with polling(agent.offers, session, settings.catalogue_url, settings.catalogue_seconds):
-            await serve(settings, [tool_router(agent), tasks])
+            await serve(settings, [tool_router(agent), tasks, calls_apart])
         await agent.model.close()
 
 

@@ -195,6 +195,13 @@ LOG_EVENTS = (
     ),
     LogEvent("call_settled", ("info",), ("call", "tool", "status"), ("router",), "How one tool call ended."),
     LogEvent(
+        "tool_gone",
+        ("warning",),
+        ("handler",),
+        ("router",),
+        "Restate does not find the handler of a tool that was on offer; the call was not made.",
+    ),
+    LogEvent(
         "prompt_changed",
         ("warning",),
         ("turn", "former", "prompt"),

@@ -31,9 +31,10 @@ class WantedCall(BaseModel):
 class Plan(BaseModel):
     """What the router will do with one call: `error` is told to the model instead of a call, `fault` says its kind.
 
-    `body` is the final JSON for the tool, and `token` tells it for whom it is called. `task_id` names the call if it
-    outlives its turn; `once` is its key at Restate, which opens the result: nobody is told. `makes_ticket`: the
-    `ticket_id` of its result is a ticket of this run. `timeout` is in seconds, from its start on.
+    `body` is the final JSON for the tool, and `token` tells it for whom it is called. `apart`: an invocation of its own
+    makes the call. `task_id` names the call if it outlives its turn; `once` is its key at Restate, which opens the
+    result: nobody is told. `makes_ticket`: the `ticket_id` of its result is a ticket of this run. `timeout` is in
+    seconds, from its start on.
     """
 
     call_id: str
@@ -46,6 +47,7 @@ class Plan(BaseModel):
     handler: str = ""
     key: str | None = None
     workflow: bool = False
+    apart: bool = False
     concurrent: bool = False
     body: str = ""
     timeout: float = 0

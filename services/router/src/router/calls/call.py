@@ -13,6 +13,7 @@ from restate import TerminalError
 from restate.context import RestateDurableFuture
 
 from contracts import Caller, CallStatus, Tool
+from router.apart import Target
 from router.run import Run, must_end_at
 from router.transcript import as_data, as_error, cut, cut_words
 from router.turn import Fault, Plan, Result
@@ -132,7 +133,11 @@ class RemoteCall(Call):
     @property
     def target(self) -> tuple[str, str, bytes, str | None]:
         plan = self.plan
-        return plan.service, plan.handler, plan.body.encode(), plan.key
+        if not plan.apart:
+            return plan.service, plan.handler, plan.body.encode(), plan.key
+        target = Target(service=plan.service, handler=plan.handler, key=plan.key, body=plan.body)
+        handler = "read" if plan.kind == "read" else "make"
+        return "RouterCalls", handler, target.model_dump_json(exclude_none=True).encode(), None
 
     @property
     def headers(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ class SentCall(RemoteCall):
         return not self.plan.concurrent
 
     def start(self) -> None:
-        once = None if self.plan.workflow else self.plan.once
+        once = None if self.plan.workflow and not self.plan.apart else self.plan.once
         self._sent: SendHandle = self.run.ctx.generic_send(*self.target, headers=self.headers, idempotency_key=once)
 
     def _remember(self, invocation_id: str) -> None:
