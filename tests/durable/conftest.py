@@ -13,7 +13,13 @@ from tests.parts.service import Service
 @pytest.fixture(scope="session")
 async def board(restate: RestateServer, service: Callable[..., Awaitable[Service]]) -> Board:
     return await start_board(
-        restate, service, CALLER_KEYS="a-secret-of-32-bytes-for-the-tests", MAX_TURNS="5", MAX_CALLS="6", MAX_ERRORS="4"
+        restate,
+        service,
+        CALLER_KEYS="a-secret-of-32-bytes-for-the-tests",
+        MAX_TURNS="5",
+        MAX_CALLS="6",
+        MAX_ERRORS="4",
+        OPENAI_ATTEMPTS="3",
     )
 
 

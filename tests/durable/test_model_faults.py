@@ -100,7 +100,7 @@ async def test_a_model_that_will_not_answer_ends_the_run_politely(board: Board, 
     assert "sorry" in answer["text"].lower()
 
 
-@pytest.mark.parametrize("fault", ["args_not_json", "args_object", "args_wrong_schema", "unknown_tool", "name_null"])
+@pytest.mark.parametrize("fault", ["args_not_json", "args_wrong_schema", "unknown_tool", "name_null"])
 async def test_a_call_that_cannot_be_made_goes_back_to_the_model(board: Board, fault: str) -> None:
     message = await board.script(calls(("echo", {"text": "a"})), text("mended"))
     await board.fault(fault, message, turn=0)

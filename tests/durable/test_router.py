@@ -31,7 +31,7 @@ async def test_a_question_is_answered_from_a_tool(board: Board) -> None:
 
 
 async def test_calls_of_one_turn_run_at_the_same_time(board: Board) -> None:
-    waits = [("slow_effect", {"seconds": 0.8})] * 4
+    waits = [("slow_effect", {"seconds": 0.8 + number / 100}) for number in range(4)]
     answer = await board.answer(await board.script(calls(*waits), text("done")))
     assert statuses(answer) == [("slow_effect", "ok")] * 4
     assert sum(call["ms"] for call in answer["calls"]) > 2 * max(call["ms"] for call in answer["calls"])

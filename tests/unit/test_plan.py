@@ -83,7 +83,8 @@ def test_only_calls_with_an_effect_can_become_tasks() -> None:
 
 def faults(number: int, before: int = 0, **fields: Any) -> list[str | None]:
     """The faults of so many calls in one message, after a turn with some others."""
-    wanted = [WantedCall(name="say", arguments='{"text": "a"}')] * max(number, before)
+    texts = [json.dumps({"text": f"a{place}"}) for place in range(max(number, before))]
+    wanted = [WantedCall(name="say", arguments=text) for text in texts]
     turns = [Turn(plans=make_plans([], wanted[:before], offer(**fields), CALLER, 100))] if before else []
     plans = make_plans(turns, wanted[:number], offer(**fields), CALLER, 100)
     assert [plan.call_id for plan in plans] == [f"call_{len(turns) + 1}_{index + 1}" for index in range(number)]

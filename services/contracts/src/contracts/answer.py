@@ -46,10 +46,11 @@ class Usage(BaseModel):
 
 
 class Answer(BaseModel):
-    """What `ToolRouter.route` returns for every question it accepted."""
+    """What `ToolRouter.route` returns for every question it accepted. `model` spoke last, as its endpoint names it."""
 
     text: str
     outcome: Outcome
     calls: list[CallRecord] = Field(default_factory=list[CallRecord])
     tickets: list[str] = Field(default_factory=list[str])
     usage: Usage = Field(default_factory=Usage)
+    model: str = ""

@@ -14,19 +14,16 @@ from contracts import Answer, Question
 from router.begin import Callers, establish_facts
 from router.calls import settle
 from router.calls.call import LocalTools
-from router.catalogue import NoCatalogue, Offers, for_model
+from router.catalogue import Offers
 from router.customers import is_customer
-from router.model import Model, ModelFault, Reply
-from router.offer import Offer
-from router.plan import make_plans
+from router.decision import Means, next_turn, seconds_left
+from router.model import Model
 from router.prompt import Prompt
-from router.run import Run, answer, must_end_at
+from router.run import Run, answer
 from router.seen import Watch
 from router.seen.spans import RunSpans
 from router.settings import RouterSettings
-from router.signing import sign_plan
 from router.steps import Moment, Nothing, Patience, StepRecord, Steps
-from router.transcript import messages
 from router.turn import Begun, Turn
 from runtime.checked import RAW, checked
 from runtime.defects import is_defect
@@ -34,8 +31,6 @@ from runtime.errors import Refused
 from runtime.retries import RETRY
 from runtime.serving import ABORT_TIMEOUT, RETENTION
 from runtime.steps import Attempts
-
-TURN_SECONDS = 75
 
 
 @dataclass(frozen=True)
@@ -100,47 +95,11 @@ async def who_asks(run: Run, agent: Agent) -> None:
 
 async def decide(run: Run, agent: Agent) -> Turn:
     """One durable model turn: what the model said and, for each call, what will be done."""
-    settings = agent.settings
-    within = timedelta(seconds=max(TURN_SECONDS - settings.openai_timeout, 1))
-    patience = Patience(settings.openai_attempts, within, _given_up)
-    name = f"model turn {len(run.turns) + 1}"
-    turn = await run.steps.step(name, "turn", partial(_decide, run, agent), StepRecord[Turn], patience)
+    patience = Patience(agent.settings.openai_attempts, timedelta(seconds=seconds_left(run, agent.settings)), _given_up)
+    signer, most = agent.callers.signer, agent.settings.max_offered
+    action = partial(next_turn, run, Means(agent.model, agent.offers, agent.prompt, signer, most))
+    turn = await run.steps.step(f"model turn {len(run.turns) + 1}", "turn", action, StepRecord[Turn], patience)
     run.turns.append(turn)
-    return turn
-
-
-async def _decide(run: Run, agent: Agent, begun: Begun, moment: Moment) -> Turn:
-    if moment.seconds_until(must_end_at(begun)) <= 0:
-        return Turn(outcome="time_exhausted")
-    chat = messages(agent.prompt.text, run.message, run.turns, run.results)
-    try:
-        shelf = await agent.offers.within(moment.seconds_until(must_end_at(begun)))
-        offers = shelf.for_turn(run, begun.caller, agent.settings.max_offered)
-        tools = for_model(offers, begun.caller)
-        reply = await agent.model.answer(chat, tools, moment.seconds_until(must_end_at(begun)))
-    except NoCatalogue:
-        return Turn(outcome="tools_unavailable")
-    except ModelFault as fault:
-        return Turn(outcome=fault.outcome)
-    turn = _planned(run, agent, reply, offers, begun, moment.seconds_until(must_end_at(begun)))
-    turn.prompt = agent.prompt.digest
-    return turn
-
-
-def _planned(run: Run, agent: Agent, reply: Reply, offers: dict[str, Offer], begun: Begun, seconds_left: float) -> Turn:
-    turn = Turn(
-        text=reply.text,
-        model=reply.model,
-        prompt_tokens=reply.prompt_tokens,
-        completion_tokens=reply.completion_tokens,
-        cut=reply.cut and not run.was_cut,
-    )
-    if run.usage.calls + len(reply.calls) > begun.limits.calls:
-        turn.outcome = "calls_exhausted"
-        return turn
-    turn.plans = make_plans(run.turns, reply.calls, offers, begun.caller, seconds_left)
-    for plan in turn.plans:
-        sign_plan(agent.callers.signer, plan, run.id, begun, seconds_left)
     return turn
 
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 import jsonschema_rs
 
 from contracts import Caller, Tool
+from router.slim import slim
 from router.work import MAX_COPIED, MAX_EXPLAINED, MAX_WORK, work
 from runtime.schemas import Schema, applied_here, as_schema
 
@@ -27,7 +28,7 @@ class Offer:
     def __init__(self, tool: Tool) -> None:
         self.tool = tool
         self._validator = _compiled(tool.parameters)
-        function = {"name": tool.name, "description": tool.description, "parameters": shown(tool.parameters)}
+        function = {"name": tool.name, "description": tool.description, "parameters": sent(tool.parameters)}
         self.for_model = json.dumps({"type": "function", "function": function})
         """In OpenAI's form, as JSON: written once, since it goes out with every turn."""
 
@@ -54,6 +55,15 @@ class Offer:
 
     def _errors(self, arguments: dict[str, Any]) -> list[jsonschema_rs.ValidationError]:
         return list(self._validator.iter_errors(arguments))
+
+
+def sent(parameters: Schema) -> Schema:
+    """The schema as it goes over the wire. The tool's own description says what the top of the schema does."""
+    told = shown(parameters)
+    top = slim(told)
+    if told is parameters:
+        top.pop("description", None)
+    return top
 
 
 def shown(parameters: Schema) -> Schema:

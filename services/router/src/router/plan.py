@@ -5,28 +5,37 @@ catalogue, a policy or a setting never changes a run that is being replayed.
 """
 
 import json
+import re
 import uuid
 from collections import Counter
 from typing import Any, cast
 
 from contracts import Caller, Tool
 from router.apart import STEADY
-from router.offer import Offer, Unfit
+from router.offer import COMPLAINT_CHARACTERS, Offer, Unfit
+from router.repair import Unreadable, read_arguments, repair
 from router.turn import CallKind, Plan, Turn, WantedCall
-from runtime.bounded import MAX_DEPTH, is_too_deep
 
 TASK_ID_LENGTH = 16
 EFFECTS: tuple[CallKind, ...] = ("effect", "started")
+
+_NAME_IN = re.compile(r"^\W*(?:functions?[.:])?(?P<name>[a-zA-Z0-9_-]+)")
 
 
 def make_plans(
     turns: list[Turn], calls: list[WantedCall], offers: dict[str, Offer], caller: Caller, seconds_left: float
 ) -> list[Plan]:
-    """Decide the calls of the turn after these, in order; a run makes only so many effects of one tool."""
+    """Decide the calls of the turn after these, in order; a run makes only so many effects of one tool.
+
+    An effect that stands in the same message already has no plan of its own: it is made once.
+    """
     made = Counter(plan.tool for turn in turns for plan in turn.plans if plan.kind in EFFECTS)
     plans: list[Plan] = []
-    for index, wanted in enumerate(calls, start=1):
-        plan = make_plan(f"call_{len(turns) + 1}_{index}", wanted, offers, caller, seconds_left)
+    for wanted in calls:
+        call_id = f"call_{len(turns) + 1}_{len(plans) + 1}"
+        plan = make_plan(call_id, wanted, offers, caller, seconds_left)
+        if plan.kind in EFFECTS and any((plan.tool, plan.body) == (each.tool, each.body) for each in plans):
+            continue
         if plan.kind in EFFECTS and made[plan.tool] >= (most := offers[plan.tool].tool.max_per_run):
             why = f"this was already done {most} times for this question, which is as often as it may be"
             plan = Plan(call_id=plan.call_id, tool=plan.tool, arguments=plan.arguments, fault="forbidden", error=why)
@@ -37,23 +46,45 @@ def make_plans(
 
 def make_plan(call_id: str, wanted: WantedCall, offers: dict[str, Offer], caller: Caller, seconds_left: float) -> Plan:
     """Decide one call. Never raises: what cannot be done becomes an error for the model."""
-    arguments = _object(wanted.arguments)
-    plan = Plan(call_id=call_id, tool=wanted.name, arguments="{}" if arguments is None else wanted.arguments or "{}")
-    offer = offers.get(wanted.name)
+    offer = offers.get(wanted.name) or offers.get(_bare_name(wanted.name))
+    plan = Plan(call_id=call_id, tool=offer.tool.name if offer else wanted.name, arguments=wanted.arguments or "{}")
+    plan.own_id, plan.foreign = wanted.id, wanted.foreign
+    try:
+        arguments, plan.repaired = read_arguments(wanted.arguments)
+    except Unreadable as problem:
+        arguments, plan.arguments = None, "{}"
+        wrote = scrub(wanted.arguments[:COMPLAINT_CHARACTERS])
+        plan.fault, plan.error = "bad_arguments", f"{problem}; you wrote: {wrote}"
     if offer is None:
         plan.fault, plan.error = "unknown_tool", _no_such_tool(offers, caller)
-    elif wanted.problem is not None:
-        plan.fault, plan.error = "bad_arguments", wanted.problem
     elif not offer.allowed_to(caller):
         plan.fault, plan.error = "forbidden", "this caller may not use this tool"
-    elif arguments is None:
-        plan.fault, plan.error = "bad_arguments", f"the arguments are not a JSON object of at most {MAX_DEPTH} levels"
-    else:
-        try:
-            _fill(plan, offer.tool, offer.fitting(arguments), caller, seconds_left)
-        except Unfit as complaint:
-            plan.fault, plan.error = "bad_arguments", str(complaint)
+    elif arguments is not None:
+        _check(plan, offer, cast(dict[str, Any], scrub(arguments)), caller, seconds_left)
     return plan
+
+
+def _check(plan: Plan, offer: Offer, arguments: dict[str, Any], caller: Caller, seconds_left: float) -> None:
+    """Fill the plan, if need be with repaired arguments; what is wrong even then is told as the model wrote it."""
+    try:
+        fitting = offer.fitting(arguments)
+    except Unfit as complaint:
+        plan.fault, plan.error = "bad_arguments", str(complaint)
+        mended, repaired = repair(arguments, offer.tool.parameters)
+        if not repaired:
+            return
+        try:
+            fitting = offer.fitting(mended)
+        except Unfit:
+            return
+        plan.fault, plan.error, plan.repaired = None, None, [*plan.repaired, *repaired]
+    _fill(plan, offer.tool, fitting, caller, seconds_left)
+
+
+def _bare_name(name: str) -> str:
+    """Without what models put around a name: a prefix, or the rest of a tag."""
+    found = _NAME_IN.search(name)
+    return found["name"] if found else name
 
 
 def _no_such_tool(offers: dict[str, Offer], caller: Caller) -> str:
@@ -83,18 +114,6 @@ def _kind(tool: Tool) -> CallKind:
     if tool.mode == "send":
         return "started"
     return "read" if tool.readonly else "effect"
-
-
-def _object(text: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(text or "{}", parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return None
-    return scrub(cast(dict[str, Any], value)) if isinstance(value, dict) and not is_too_deep(value) else None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 def scrub(value: Any) -> Any:

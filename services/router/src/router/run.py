@@ -7,7 +7,7 @@ from restate import Context
 from contracts import Answer, CallRecord, Outcome, Question, Usage
 from router.alarm import Alarm
 from router.steps import Steps
-from router.turn import Begun, Result, Turn
+from router.turn import Again, Begun, Result, Turn
 from runtime.call_tokens import TOKEN_HEADER
 from runtime.caller import CALL_HEADER, PROMPT_HEADER, RUN_HEADER
 from runtime.telemetry.tracing import TRACEPARENT, Trace
@@ -89,9 +89,24 @@ class Run:
         return sum(result.status in ("error", "denied") for results in self.results for result in results)
 
     @property
-    def was_cut(self) -> bool:
-        """Whether the latest message stopped at the model's length limit; it is asked to go on once."""
-        return bool(self.turns) and self.turns[-1].cut
+    def asked_again(self) -> list[Again]:
+        """Why the model was asked once more, for each of the latest turns that ended in that, newest last."""
+        reasons: list[Again] = [turn.again for turn in self.turns]
+        since = max((place for place, reason in enumerate(reasons, start=1) if not reason), default=0)
+        return reasons[since:]
+
+    @property
+    def silent(self) -> int:
+        """How many of the latest turns had nothing to say."""
+        return sum(reason != "cut" for reason in self.asked_again)
+
+    @property
+    def may_call(self) -> bool:
+        """Whether the next turn may call tools: not when it is the last that a budget allows, so that it answers."""
+        if not self.has_begun:
+            return True
+        limits, usage = self.facts.limits, self.usage
+        return self.silent < 2 and usage.turns + 1 < limits.turns and usage.calls < limits.calls
 
 
 def must_end_at(begun: Begun) -> float:
@@ -117,13 +132,24 @@ def answer(run: Run, ended: Outcome | None) -> Answer:
     outcome = ended or run.turns[-1].outcome or "answered"
     tickets = list(dict.fromkeys(result.ticket_id for results in run.results for result in results if result.ticket_id))
     text = _said(run) if outcome == "answered" else _unfinished(outcome, tickets)
-    return Answer(text=text, outcome=outcome, calls=_records(run), tickets=tickets, usage=run.usage)
+    return Answer(
+        text=text, outcome=outcome, calls=_records(run), tickets=tickets, usage=run.usage, model=_speaker(run)
+    )
 
 
 def _said(run: Run) -> str:
-    """The last message, with the part before it that was cut off."""
-    before = run.turns[-2].text if len(run.turns) > 1 and run.turns[-2].cut else ""
-    return before + run.turns[-1].text
+    """The last message, with the parts before it that were cut off; if it has no words, the latest that had some."""
+    parts = [run.turns[-1].text]
+    for turn in reversed(run.turns[:-1]):
+        if not turn.again:
+            break
+        if turn.again == "cut":
+            parts.insert(0, turn.text)
+    return "".join(parts) or next((turn.text for turn in reversed(run.turns) if turn.text), "")
+
+
+def _speaker(run: Run) -> str:
+    return next((turn.model or turn.endpoint for turn in reversed(run.turns) if turn.model or turn.endpoint), "")
 
 
 def _unfinished(outcome: Outcome, tickets: list[str]) -> str:

@@ -2,17 +2,44 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from router.keys import Algorithm, parse
+from router.presets import PRESETS, PresetName
 from router.prompt import read_prompt
 from runtime.call_tokens import SigningKey
 from runtime.settings import RestateServiceSettings, Words
 
 ARTICLES = Path(__file__).parent / "articles"
 PROMPT = Path(__file__).parent / "prompt.md"
+
+
+_WITHIN = (
+    ("openai_connect_timeout", "openai_first_byte_timeout"),
+    ("openai_connect_timeout", "openai_timeout"),
+    ("openai_first_byte_timeout", "openai_timeout"),
+    ("openai_timeout", "max_seconds"),
+)
+"""Settings of which the first must not be longer than the second."""
+
+
+class ModelTimeouts(NamedTuple):
+    """Until a connection stands, until the first byte of a reply, and all in all."""
+
+    connect: float
+    first_byte: float
+    total: float
 
 
 def _holds_a_prompt(file: Path) -> Path:
@@ -28,17 +55,57 @@ def _is_a_pattern(text: str) -> str:
     return text
 
 
+class Fallback(BaseModel):
+    """Another endpoint; what is not set is as it is for the first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_url: str = Field(pattern=r"^https?://\S+$")
+    model: str = Field(min_length=1)
+    api_key: SecretStr = SecretStr("none")
+    preset: PresetName | None = None
+    extra_body: dict[str, Any] = Field(default_factory=dict[str, Any])
+    extra_query: dict[str, str] = Field(default_factory=dict[str, str])
+    extra_headers: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
+
+
 class RouterSettings(RestateServiceSettings):
     """The model, the callers, the budgets of a run, and where the catalogue and the status page are."""
 
     port: int = Field(default=9081, ge=1, le=65535, description="Port to listen on")
 
-    openai_base_url: str = Field(default="https://api.openai.com/v1", description="Any OpenAI-compatible endpoint")
+    openai_base_url: str = Field(
+        default="https://api.openai.com/v1", pattern=r"^https?://\S+$", description="Any OpenAI-compatible endpoint"
+    )
     openai_api_key: SecretStr = Field(default=SecretStr("none"), description="Key of that endpoint")
     openai_model: str = Field(default="gpt-4.1-mini", min_length=1, description="Name of the model")
-    openai_temperature: float | None = Field(default=0.2, ge=0, le=2, description="Empty: the endpoint's own default")
-    openai_timeout: float = Field(default=30, gt=0, description="Seconds for one model call, all in all")
-    openai_attempts: int = Field(default=3, ge=1, le=5, description="Model calls for one turn, retries included")
+    openai_preset: PresetName | None = Field(
+        default=None, description="What is known of an endpoint, by its name; empty: by its address"
+    )
+    openai_temperature: float | None = Field(default=None, ge=0, le=2, description="Empty: none is sent")
+    openai_max_output_tokens: int = Field(
+        default=4096, ge=0, description="Most tokens of one reply, thinking included; 0: no limit is sent"
+    )
+    openai_reasoning_effort: str = Field(
+        default="", pattern=r"^[a-z]{0,20}$", description="How long a thinking model thinks; empty: not sent"
+    )
+    openai_parallel_tool_calls: bool | None = Field(
+        default=None, description="Whether a reply may hold several calls; empty: not sent"
+    )
+    openai_extra_body: dict[str, Any] = Field(default={}, description="More fields of each request: a JSON object")
+    openai_extra_query: dict[str, str] = Field(default={}, description="More of the address's query: a JSON object")
+    openai_extra_headers: dict[str, SecretStr] = Field(
+        default={}, description="More headers of each request: a JSON object"
+    )
+    openai_fallbacks: list[Fallback] = Field(
+        default=[], description="Endpoints to ask when this one does not answer, in this order: a JSON list"
+    )
+    openai_timeout: float = Field(default=90, gt=0, description="Seconds for one model call, all in all")
+    openai_first_byte_timeout: float | None = Field(
+        default=None, gt=0, description="Seconds until the first byte of a reply; empty: as `OPENAI_TIMEOUT`"
+    )
+    openai_connect_timeout: float = Field(default=10, gt=0, description="Seconds until a connection stands")
+    openai_attempts: int = Field(default=8, ge=1, le=20, description="Model calls for one turn, retries included")
 
     otel_instrumentation_genai_capture_message_content: bool = Field(
         default=False, description="Put questions, answers, tool arguments and results into traces: personal data"
@@ -92,6 +159,31 @@ class RouterSettings(RestateServiceSettings):
             except ValueError as problem:
                 raise ValueError(f"key {number}: {problem}") from None
         return keys
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_the_address_of_the_preset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        name = values.get("openai_preset")
+        if name not in PRESETS or "openai_base_url" in values:
+            return values
+        if not PRESETS[name].base_url:
+            raise ValueError(f"OPENAI_PRESET={name} needs OPENAI_BASE_URL: each customer has an address of their own")
+        return {**values, "openai_base_url": PRESETS[name].base_url}
+
+    @model_validator(mode="after")
+    def _times_can_be_kept(self) -> Self:
+        """Each time lies within the next; what is not set follows from what is."""
+        for shorter, longer in _WITHIN:
+            if {shorter, longer} <= self.model_fields_set and getattr(self, shorter) > getattr(self, longer):
+                raise ValueError(f"{shorter.upper()} is longer than {longer.upper()}")
+        return self
+
+    @property
+    def model_timeouts(self) -> ModelTimeouts:
+        """In seconds, each within the next and all within the time of a run."""
+        total = min(self.openai_timeout, self.max_seconds)
+        first_byte = min(self.openai_first_byte_timeout or total, total)
+        return ModelTimeouts(min(self.openai_connect_timeout, first_byte), first_byte, total)
 
     @model_validator(mode="after")
     def _callers_can_be_known(self) -> Self:

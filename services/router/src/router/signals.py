@@ -59,6 +59,16 @@ METRICS = (
         f"`timeout`. {LIVE}",
     ),
     Signal(
+        "switchboard_tool_repairs_total",
+        "counter",
+        "calls",
+        ("tool", "kind"),
+        ("router",),
+        "Arguments that the model wrote in a wrong form and that could mean one thing only: `blank`, `null`, "
+        "`encoded_twice`, `text_around`, `encoded_value`, `number_in_string`, `whole_number`. "
+        f"{LIVE}",
+    ),
+    Signal(
         "switchboard_tool_call_duration_seconds",
         "histogram",
         "s",
@@ -155,6 +165,7 @@ SPANS = (
             "server.port",
             "switchboard.turn",
             "switchboard.attempts",
+            "switchboard.endpoint",
         ),
         ("router",),
         "One model turn, its retries included.",
@@ -219,16 +230,38 @@ LOG_EVENTS = (
     LogEvent(
         "model_refused",
         ("error",),
-        ("status", "mend"),
+        ("status", "code", "type", "param", "said", "mend", "endpoint"),
         ("router",),
-        "The endpoint will not answer until somebody mends this setting.",
+        "The endpoint will not answer until somebody mends this setting. `said` is its message, bounded and without "
+        "any word that was sent.",
     ),
     LogEvent(
-        "model_rate_limited",
+        "model_request_fitted",
         ("warning",),
-        ("retry_after",),
+        ("status", "code", "type", "param", "said", "lesson", "endpoint"),
         ("router",),
-        "The endpoint asks for a longer wait than a customer has.",
+        "The endpoint refused a part of the request; `lesson` names what is left out or set from now on.",
+    ),
+    LogEvent(
+        "model_not_reached",
+        ("warning",),
+        ("reason", "mend"),
+        ("router",),
+        "No reply came; `mend` names the setting to look at first.",
+    ),
+    LogEvent(
+        "model_fallback",
+        ("warning",),
+        ("endpoint", "reason"),
+        ("router",),
+        "An endpoint did not answer, and the next of `OPENAI_FALLBACKS` is asked.",
+    ),
+    LogEvent(
+        "model_wait_too_long",
+        ("warning",),
+        ("reason", "retry_after"),
+        ("router",),
+        "The pause before the next attempt, in seconds, is longer than the run may last; it ends.",
     ),
     LogEvent(
         "conversation_compacted",

@@ -45,6 +45,8 @@ class Moment:
 
     first_started_at: float
     """When the first attempt at this step began, as far as this process knows."""
+    attempt: int = 1
+    """Which attempt this is, as far as this process knows."""
 
     def seconds_since_first(self) -> float:
         return time.time() - self.first_started_at
@@ -155,7 +157,7 @@ class Steps:
     async def _done(
         self, action: Action[Value], attempt: Attempt, journal_as: type[StepRecord[Value]]
     ) -> StepRecord[Value]:
-        moment = Moment(attempt.first_started_at)
+        moment = Moment(attempt.first_started_at, attempt.number)
         begun = self.begun or await self._begin(moment)
         return journal_as(
             value=await action(begun, moment),

@@ -1,41 +1,82 @@
 """The conversation with the model, rebuilt from the journal at each turn; nothing of it is stored twice."""
 
 import json
+import re
 from typing import Any
 
-from router.turn import Result, Turn
+from router.turn import Again, Plan, Result, Turn
 
 COMPACT_CHARACTERS = 800
+NAME_CHARACTERS = 64
 MAX_ERROR_CHARACTERS = 2000
 """Of what a tool says when it refuses: enough to mend a call by."""
 
 Chat = list[dict[str, Any]]
 
-CONTINUE = "Your message was cut off. Continue exactly where it stopped."
+NO_WORDS = "(no message)"
+"""Stands for a message without words, which no endpoint takes back."""
+
+ASK_AGAIN: dict[Again, str] = {
+    "cut": "Your message was cut off. Continue exactly where it stopped.",
+    "empty": "Your message was empty. Answer the question now with what you know, or call a tool.",
+    "spent": "Your message was cut off before it said anything. Answer at once and briefly.",
+    "half_call": "Your message was cut off within a tool call, and nothing was called. Call again, more briefly.",
+    "bad_call": "Your tool call could not be read, and nothing was called. Use the form that you were given.",
+}
+
+_LEGAL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_ILLEGAL_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
-def messages(prompt: str, message: str, turns: list[Turn], results: list[list[Result]]) -> Chat:
-    """The chat messages for the next turn, in OpenAI's form."""
+def messages(
+    prompt: str, message: str, turns: list[Turn], results: list[list[Result]], endpoint: str | None = None
+) -> Chat:
+    """The chat messages for the next turn, in OpenAI's form, for one endpoint: its own ids and fields go back to it.
+
+    Without an endpoint every turn is told as its own maker would read it.
+    """
     chat: Chat = [
         {"role": "system", "content": prompt},
         {"role": "user", "content": message},
     ]
-    for turn, settled in zip(turns, results, strict=True):
-        chat.append(_assistant(turn))
-        chat.extend({"role": "tool", "tool_call_id": result.call_id, "content": result.content} for result in settled)
-        if turn.cut:
-            chat.append({"role": "user", "content": CONTINUE})
+    ids: set[str] = set()
+    for number, (turn, settled) in enumerate(zip(turns, results, strict=True), start=1):
+        own = endpoint is None or turn.endpoint == endpoint
+        names = [_id(plan, number, place, ids, own=own) for place, plan in enumerate(turn.plans, start=1)]
+        chat.append(_assistant(turn, names, own=own))
+        chat.extend(
+            {"role": "tool", "tool_call_id": name, "content": result.content}
+            for name, result in zip(names, settled, strict=True)
+        )
+        if turn.again:
+            chat.append({"role": "user", "content": ASK_AGAIN[turn.again]})
     return chat
 
 
-def _assistant(turn: Turn) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": turn.text or None}
+def _id(plan: Plan, turn: int, place: int, taken: set[str], *, own: bool) -> str:
+    """The endpoint's own name for a call, if it is legal; else nine letters and digits, as the strictest wants."""
+    name = plan.own_id
+    if not own or name in taken or not _LEGAL_ID.fullmatch(name):
+        name = f"call{turn:02}{place:03}"
+    taken.add(name)
+    return name
+
+
+def _assistant(turn: Turn, ids: list[str], *, own: bool) -> dict[str, Any]:
+    said = turn.text if turn.text.strip() else None
+    message: dict[str, Any] = {"role": "assistant", "content": said if said or turn.plans else NO_WORDS}
     if turn.plans:
         message["tool_calls"] = [
-            {"id": plan.call_id, "type": "function", "function": {"name": plan.tool, "arguments": plan.arguments}}
-            for plan in turn.plans
+            {"id": name, "type": "function", "function": {"name": legal_name(plan.tool), "arguments": plan.arguments}}
+            | (plan.foreign if own else {})
+            for name, plan in zip(ids, turn.plans, strict=True)
         ]
-    return message
+    return message | (turn.foreign if own else {})
+
+
+def legal_name(name: str) -> str:
+    """The name of a tool as endpoints take it, whatever the model wrote."""
+    return _ILLEGAL_IN_NAME.sub("_", name).strip("_")[:NAME_CHARACTERS] or "unknown"
 
 
 def compact(chat: Chat) -> Chat:

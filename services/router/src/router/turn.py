@@ -1,6 +1,6 @@
 """What a run is made of: turns, the plans of their calls, and what became of these."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -20,12 +20,27 @@ CallKind = Literal["refused", "local", "read", "effect", "started"]
 """
 
 
+Again = Literal["", "cut", "empty", "spent", "half_call", "bad_call"]
+"""Why a message is no end, though it has no calls, and the model is asked once more, each time in other words.
+
+- `cut`: its text stopped at the length limit
+- `empty`: it said nothing
+- `spent`: it said nothing before the length limit
+- `half_call`: it stopped within a call; no call of it is made
+- `bad_call`: it wrote a call that neither the endpoint nor we can read
+"""
+
+
 class WantedCall(BaseModel):
-    """A tool call as the model wrote it; nothing of it is trusted. `arguments` should be a JSON object in a string."""
+    """A tool call as the model wrote it; nothing of it is trusted.
+
+    `arguments` should be a JSON object in a string. `id` is the endpoint's name for it, `foreign` what else it held.
+    """
 
     name: str
     arguments: str
-    problem: str | None = None
+    id: str = ""
+    foreign: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
 class Plan(BaseModel):
@@ -34,12 +49,16 @@ class Plan(BaseModel):
     `body` is the final JSON for the tool, and `token` tells it for whom it is called. `apart`: an invocation of its own
     makes the call. `task_id` names the call if it outlives its turn; `once` is its key at Restate, which opens the
     result: nobody is told. `makes_ticket`: the `ticket_id` of its result is a ticket of this run. `timeout` is in
-    seconds, from its start on.
+    seconds, from its start on. `arguments` and `own_id` are the model's own, and `foreign` what else its endpoint put
+    into the call: they go back to it. `repaired` says what was mended in the arguments.
     """
 
     call_id: str
     tool: str
     arguments: str
+    own_id: str = ""
+    foreign: dict[str, Any] = Field(default_factory=dict[str, Any])
+    repaired: list[str] = Field(default_factory=list[str])
     kind: CallKind = "refused"
     error: str | None = None
     fault: Fault | None = None
@@ -91,13 +110,16 @@ class Begun(BaseModel):
 class Turn(BaseModel):
     """One model turn: the assistant's message and the plan of each of its calls.
 
-    `cut`: the message ended at the model's length limit. `outcome` is set when this turn ended the run without an
-    answer. `model` is what the endpoint says it is; `prompt` is the digest of the system prompt that it read.
+    `again`: why the model is asked once more. `outcome` is set when this turn ended the run without an answer. `model`
+    is what the endpoint says it is, `endpoint` our name for it; `foreign` is what else stood in the message, for that
+    endpoint alone. `prompt` is the digest of the system prompt that it read.
     """
 
     text: str = ""
     plans: list[Plan] = Field(default_factory=list[Plan])
-    cut: bool = False
+    again: Again = ""
+    endpoint: str = ""
+    foreign: dict[str, Any] = Field(default_factory=dict[str, Any])
     outcome: Outcome | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -106,7 +128,7 @@ class Turn(BaseModel):
 
     @property
     def is_last(self) -> bool:
-        return self.outcome is not None or not (self.plans or self.cut)
+        return self.outcome is not None or not (self.plans or self.again)
 
 
 class Result(BaseModel):

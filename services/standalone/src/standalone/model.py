@@ -6,6 +6,7 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
+from router.presets import PRESETS
 from router.settings import RouterSettings
 from standalone.process import LOOPBACK, StartError
 from standalone.settings import StandaloneSettings
@@ -15,7 +16,7 @@ LOOK_SECONDS = 10
 
 async def check_model(settings: StandaloneSettings) -> None:
     """Asks for the list of models. Not every server has one: only a refused key or an unreachable host is a fault."""
-    base_url = (settings.openai_base_url or str(RouterSettings.model_fields["openai_base_url"].default)).rstrip("/")
+    base_url = _base_url(settings)
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none"
     headers = {"Authorization": f"Bearer {key}"}
     timeout = aiohttp.ClientTimeout(total=LOOK_SECONDS)
@@ -29,6 +30,13 @@ async def check_model(settings: StandaloneSettings) -> None:
         raise StartError(f"setting OPENAI_BASE_URL: {base_url} cannot be reached ({type(error).__name__})") from None
     if status in (401, 403):
         raise StartError(f"setting OPENAI_API_KEY: {base_url} refuses the key (status {status})")
+
+
+def _base_url(settings: StandaloneSettings) -> str:
+    preset = PRESETS[settings.openai_preset].base_url if settings.openai_preset else ""
+    return (settings.openai_base_url or preset or str(RouterSettings.model_fields["openai_base_url"].default)).rstrip(
+        "/"
+    )
 
 
 def advice(data_dir: Path) -> str:

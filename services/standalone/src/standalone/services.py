@@ -78,8 +78,12 @@ def _model(settings: StandaloneSettings) -> dict[str, str]:
     if not settings.real_model:
         url = f"http://127.0.0.1:{settings.demo_model_port}/v1"
         return {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none", "OPENAI_MODEL": "demo"}
-    key = settings.openai_api_key
-    return {"OPENAI_API_KEY": key.get_secret_value()} if key else {}
+    secrets = {
+        "OPENAI_API_KEY": settings.openai_api_key,
+        "OPENAI_FALLBACKS": settings.openai_fallbacks,
+        "OPENAI_EXTRA_HEADERS": settings.openai_extra_headers,
+    }
+    return {name: secret.get_secret_value() for name, secret in secrets.items() if secret}
 
 
 def _service(settings: StandaloneSettings, name: str, env: Mapping[str, str]) -> Program:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 
 from contracts import USER_ID
+from router.presets import PresetName
 from runtime.settings import Settings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -68,6 +69,13 @@ class StandaloneSettings(AskSettings):
 
     openai_api_key: SecretStr | None = Field(default=None, description="Key of a real model; none: the stand-in")
     openai_base_url: str | None = Field(default=None, description="A real model's endpoint; none: the stand-in")
+    openai_preset: PresetName | None = Field(
+        default=None, description="A real model's endpoint by the name of its kind"
+    )
+    openai_fallbacks: SecretStr | None = Field(
+        default=None, description="Endpoints to ask when that one does not answer"
+    )
+    openai_extra_headers: SecretStr | None = Field(default=None, description="More headers for it: a JSON object")
     webhook_secret: SecretStr | None = Field(default=None, description="Signs the webhooks of `WEBHOOK_URL`")
 
     status_url: str | None = Field(default=None, description="Your status page's `summary.json`; none: the example")
@@ -79,7 +87,7 @@ class StandaloneSettings(AskSettings):
 
     @property
     def real_model(self) -> bool:
-        return self.openai_api_key is not None or self.openai_base_url is not None
+        return any((self.openai_api_key, self.openai_base_url, self.openai_preset))
 
     def ports(self) -> dict[str, int]:
         """Every port that will be listened on, by the variable that sets it."""

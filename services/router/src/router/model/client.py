@@ -1,111 +1,114 @@
-"""The model's client: one chat completion at an OpenAI-compatible endpoint.
+"""The model's client: endpoints in the operator's order, the first that is well answers."""
 
-The client library returns `null`, `[]` and error objects as success and retries in secret; so it is used for its
-transport, settings and error classes alone: no retries of its own, one total deadline, the raw body read by `reply`.
-"""
-
-import asyncio
-import json
 import time
 from typing import Any
 
 import httpx2
 import openai
-from openai._models import FinalRequestOptions
 
-from router.model.faults import ContextTooLong, ModelBusy, ModelFault, again, raise_for_status
-from router.model.reply import Reply, read_reply
-from router.seen.metrics import count_model_call, expect_model
-from router.settings import RouterSettings
-from router.transcript import Chat, compact
+from router.model.endpoint import Address, Asked, Endpoint
+from router.model.faults import CallUnreadable, Filtered, ModelBusy
+from router.model.reply import REFUSED_TEXT, Reply
+from router.model.request import Fit
+from router.presets import Preset, preset_for
+from router.settings import Fallback, RouterSettings
+from router.transcript import compact
 from runtime.telemetry.logs import get_logger
+
+SILENT_BEFORE_NEXT = 2
+"""After how many replies without a word the next endpoint is asked."""
 
 log = get_logger(__name__)
 
 
 class Model:
-    """A chat model behind an OpenAI-compatible endpoint."""
+    """A chat model behind one or several OpenAI-compatible endpoints."""
 
     def __init__(self, settings: RouterSettings) -> None:
         self.name = settings.openai_model
-        expect_model(self.name)
-        self._temperature = settings.openai_temperature
-        self._timeout = settings.openai_timeout
-        self._http = openai.DefaultAioHttpClient()
-        self._client = openai.AsyncOpenAI(
-            base_url=settings.openai_base_url,
-            api_key=settings.openai_api_key.get_secret_value(),
-            timeout=settings.openai_timeout,
-            http_client=self._http,
-        )
-        options = FinalRequestOptions(method="post", url="/chat/completions")
-        self._request = self._client._build_request(options)  # pyright: ignore[reportPrivateUsage]
-        del self._request.headers["content-length"]
+        self._http = openai.DefaultAioHttpClient(follow_redirects=False)
+        self._endpoints = _endpoints(settings, self._http)
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._http.aclose()
 
-    async def answer(self, chat: Chat, tools: list[str], seconds: float) -> Reply:
-        """As `complete`; a conversation that is too long for the model is sent once more, compacted.
+    async def answer(self, asked: Asked, seconds: float) -> Reply:
+        """What the model says, within `seconds`.
 
         Raises: `ModelBusy` when asking again may help, `ModelFault` when it cannot.
         """
+        until = time.monotonic() + seconds
         try:
-            return await self.complete(chat, tools, seconds)
-        except ContextTooLong:
-            log.warning("conversation_compacted", extra={"messages": len(chat)})
-        try:
-            return await self.complete(compact(chat), tools, seconds)
-        except ContextTooLong:
-            raise ModelFault("tokens_exhausted") from None
+            return await self._first_that_answers(asked, until)
+        except Filtered:
+            return Reply(text=REFUSED_TEXT)
+        except CallUnreadable:
+            return Reply(text="", again="bad_call")
 
-    async def complete(self, chat: Chat, tools: list[str], seconds: float) -> Reply:
-        """One paid call, at most `seconds` long and never longer than the setting.
-
-        Raises: `ModelBusy` when asking again may help, `ModelFault` when it cannot, `ContextTooLong`.
-        """
-        started, outcome, reply = time.perf_counter(), "broken_off", None
-        try:
-            reply = await self._complete(chat, tools, seconds)
-            outcome = "ok"
-            return reply
-        except ModelBusy as error:
-            outcome = error.reason
-            raise
-        except ModelFault as error:
-            outcome = error.outcome
-            raise
-        except ContextTooLong:
-            outcome = "context_too_long"
-            raise
-        finally:
-            tokens = (reply.prompt_tokens, reply.completion_tokens) if reply else None
-            count_model_call(self.name, outcome, time.perf_counter() - started, tokens)
-
-    async def _complete(self, chat: Chat, tools: list[str], seconds: float) -> Reply:
-        request: dict[str, Any] = {"model": self.name, "messages": chat}
-        if self._temperature is not None:
-            request["temperature"] = self._temperature
-        try:
-            async with asyncio.timeout(min(self._timeout, seconds)):
-                response = await self._post(_with_tools(json.dumps(request), tools).encode())
-        except openai.APIStatusError as error:
-            raise_for_status(error)
-        except (openai.OpenAIError, httpx2.HTTPError, OSError, TimeoutError) as error:
-            raise again(type(error).__name__) from None
-        return read_reply(response.content)
-
-    async def _post(self, body: bytes) -> httpx2.Response:
-        """Past the client's own `post`, which builds URL and headers anew: that takes half of a call's CPU."""
-        first = self._request
-        response = await self._http.send(
-            httpx2.Request("POST", first.url, headers=first.headers, content=body, extensions=first.extensions)
-        )
-        if response.is_error:
-            raise self._client._make_status_error_from_response(response)  # pyright: ignore[reportPrivateUsage]
-        return response
+    async def _first_that_answers(self, asked: Asked, until: float) -> Reply:
+        """Never past a refusal: what is wrong with a request or a key would be hidden by another endpoint."""
+        endpoints = [each for each in self._endpoints if each.breaker.lets_through()] or self._endpoints
+        if asked.silent >= SILENT_BEFORE_NEXT:
+            endpoints = endpoints[1:] or endpoints
+        failures: list[ModelBusy] = []
+        for left, endpoint in zip(range(len(endpoints), 0, -1), endpoints, strict=True):
+            try:
+                seconds = (until - time.monotonic()) / min(left, 2)
+                reply = await endpoint.ask(asked, seconds, compacting=compact)
+            except ModelBusy as busy:
+                endpoint.breaker.failed()
+                failures.append(busy)
+                if left > 1:
+                    log.warning("model_fallback", extra={"endpoint": endpoint.name, "reason": busy.reason})
+            else:
+                endpoint.breaker.succeeded()
+                return reply
+        raise min(failures, key=lambda busy: busy.asked or 0)
 
 
-def _with_tools(request: str, tools: list[str]) -> str:
-    """The request with its tools, which are JSON already."""
-    return f'{request[:-1]}, "tools": [{", ".join(tools)}]}}' if tools else request
+def _endpoints(settings: RouterSettings, http: httpx2.AsyncClient) -> list[Endpoint]:
+    """The first, as the settings say, then those that are asked when it does not answer."""
+    first = Fallback(
+        base_url=settings.openai_base_url,
+        model=settings.openai_model,
+        api_key=settings.openai_api_key,
+        preset=settings.openai_preset,
+        extra_body=settings.openai_extra_body,
+        extra_query=settings.openai_extra_query,
+        extra_headers=settings.openai_extra_headers,
+    )
+    return [_endpoint(each, settings, http) for each in (first, *settings.openai_fallbacks)]
+
+
+def _endpoint(told: Fallback, settings: RouterSettings, http: httpx2.AsyncClient) -> Endpoint:
+    preset = preset_for(told.preset, told.base_url)
+    url = httpx2.URL(told.base_url)
+    query = dict(url.params) | preset.query | told.extra_query
+    path = f"{url.path.rstrip('/')}/chat/completions"
+    address = Address(
+        name=f"{told.model} at {url.host}",
+        model=told.model,
+        url=str(url.copy_with(path=path, params=query)) if query else str(url.copy_with(path=path)),
+        headers=_headers(told, preset),
+        timeouts=settings.model_timeouts,
+    )
+    parameters = _parameters(settings, preset) | told.extra_body
+    return Endpoint(address, Fit(parameters, foreign=preset.foreign, bare_schemas=preset.bare_schemas), http)
+
+
+def _parameters(settings: RouterSettings, preset: Preset) -> dict[str, Any]:
+    """What is sent beside the messages and tools; nothing that is not set."""
+    set_to = {
+        "temperature": settings.openai_temperature,
+        preset.limit: settings.openai_max_output_tokens or None,
+        "reasoning_effort": settings.openai_reasoning_effort or None,
+        "parallel_tool_calls": settings.openai_parallel_tool_calls,
+    }
+    return {"stream": False} | {name: value for name, value in set_to.items() if value is not None}
+
+
+def _headers(told: Fallback, preset: Preset) -> dict[str, str]:
+    key = told.api_key.get_secret_value()
+    own = {preset.key_header: key} if preset.key_header else {"Authorization": f"Bearer {key}"}
+    extra = {name: value.get_secret_value() for name, value in told.extra_headers.items()}
+    return {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "switchboard"} | own | extra

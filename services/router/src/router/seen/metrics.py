@@ -19,6 +19,7 @@ _run_turns = TABLE.histogram("switchboard_run_turns")
 _run_calls = TABLE.histogram("switchboard_run_calls")
 _tool_calls = TABLE.counter("switchboard_tool_calls_total")
 _tool_errors = TABLE.counter("switchboard_tool_errors_total")
+_tool_repairs = TABLE.counter("switchboard_tool_repairs_total")
 _tool_seconds = TABLE.histogram("switchboard_tool_call_duration_seconds")
 _model_calls = TABLE.counter("switchboard_model_calls_total")
 _model_retries = TABLE.counter("switchboard_model_retries_total")
@@ -69,6 +70,8 @@ def count_calls(turn: Turn, results: list[Result], seconds: Mapping[str, float])
     for plan, result in zip(turn.plans, results, strict=True):
         tool = label(plan)
         _tool_calls.labels(tool, result.status).inc()
+        for kind in dict.fromkeys(plan.repaired):
+            _tool_repairs.labels(tool, kind).inc()
         if result.fault is not None:
             _tool_errors.labels(tool, result.fault).inc()
         if plan.fault is None:

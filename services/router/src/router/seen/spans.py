@@ -99,6 +99,8 @@ class RunSpans:
             "switchboard.turn": len(run.turns) + 1,
             "switchboard.attempts": done.attempts,
         }
+        if turn.endpoint:
+            attributes["switchboard.endpoint"] = turn.endpoint
         if turn.model:
             attributes["gen_ai.response.model"] = turn.model
         if self._temperature is not None:
@@ -156,7 +158,7 @@ def _operation(name: str, error: str) -> dict[str, Any]:
 def _finish_reason(turn: Turn) -> str:
     if turn.plans:
         return "tool_calls"
-    return "length" if turn.cut else "stop"
+    return "length" if turn.again in ("cut", "spent", "half_call") else "stop"
 
 
 def _said(text: str, finish_reason: str) -> dict[str, Any]:

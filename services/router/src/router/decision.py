@@ -1,0 +1,112 @@
+"""One model turn: what is asked of the model, and what becomes of its reply."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from router.catalogue import NoCatalogue, Offers, for_model
+from router.model import Asked, Model, ModelBusy, ModelFault, Reply, wait
+from router.offer import Offer
+from router.plan import make_plans
+from router.prompt import Prompt
+from router.run import Run, must_end_at
+from router.settings import RouterSettings
+from router.signing import sign_plan
+from router.steps import Moment
+from router.transcript import messages
+from router.turn import Begun, Turn
+from runtime.call_tokens import CallSigner
+
+TIMES_ASKED = 3
+"""How often a model that says nothing is asked: plainly, with a nudge, and without tools."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a turn is made with. `most_offered`: how many tools a turn offers at most."""
+
+    model: Model
+    offers: Offers
+    prompt: Prompt
+    signer: CallSigner
+    most_offered: int
+
+
+def seconds_left(run: Run, settings: RouterSettings) -> float:
+    """How long the run may still last, by the journal; at least one second."""
+    if not run.has_begun:
+        return settings.max_seconds
+    return max(must_end_at(run.facts) - run.steps.ended_at, 1)
+
+
+async def next_turn(run: Run, means: Means, begun: Begun, moment: Moment) -> Turn:
+    """The action of a model turn. Raises: `ModelBusy` when Restate shall try it again, after the pause in it."""
+    until = must_end_at(begun)
+    if moment.seconds_until(until) <= 0:
+        return Turn(outcome="time_exhausted")
+    try:
+        shelf = await means.offers.within(moment.seconds_until(until))
+        on_offer = shelf.for_turn(run, begun.caller, means.most_offered)
+        may_call = run.may_call and begun.limits.turns > 1
+        chat = partial(messages, means.prompt.text, run.message, run.turns, run.results)
+        asked = Asked(chat, for_model(on_offer, begun.caller), on_offer.keys(), may_call=may_call, silent=run.silent)
+        reply = await means.model.answer(asked, moment.seconds_until(until))
+        turn = _turn(run, reply, on_offer, begun, moment.seconds_until(until), may_call=may_call)
+    except NoCatalogue:
+        return Turn(outcome="tools_unavailable")
+    except ModelBusy as busy:
+        return _wait(busy, moment, until)
+    except ModelFault as fault:
+        return Turn(outcome=fault.outcome)
+    for plan in turn.plans:
+        sign_plan(means.signer, plan, run.id, begun, moment.seconds_until(until))
+    turn.prompt = means.prompt.digest
+    return turn
+
+
+def _wait(busy: ModelBusy, moment: Moment, until: float) -> Turn:
+    try:
+        raise wait(busy, moment.attempt, moment.seconds_until(until))
+    except ModelFault as fault:
+        return Turn(outcome=fault.outcome)
+
+
+def _turn(run: Run, reply: Reply, offers: dict[str, Offer], begun: Begun, seconds: float, *, may_call: bool) -> Turn:
+    turn = Turn(
+        text=reply.text,
+        model=reply.model,
+        endpoint=reply.endpoint,
+        foreign=reply.foreign,
+        again=reply.again,
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=reply.completion_tokens,
+    )
+    if reply.again:
+        _bound(run, turn)
+    elif reply.calls and not may_call:
+        _unasked(run, turn, begun)
+    elif run.usage.calls + len(reply.calls) > begun.limits.calls:
+        turn.outcome = "calls_exhausted"
+    else:
+        turn.plans = make_plans(run.turns, reply.calls, offers, begun.caller, seconds)
+    return turn
+
+
+def _bound(run: Run, turn: Turn) -> None:
+    """A text is continued once; a model that says nothing is asked a few times, one that ran into its limit once."""
+    before = run.asked_again
+    if turn.again == "cut":
+        turn.again = "" if "cut" in before else "cut"
+        return
+    silent = [reason for reason in [*before, turn.again] if reason != "cut"]
+    if len(silent) < TIMES_ASKED and silent.count("spent") < 2:
+        return
+    turn.again = ""
+    if not (turn.text or any(earlier.text for earlier in run.turns)):
+        turn.outcome = "model_unavailable"
+
+
+def _unasked(run: Run, turn: Turn, begun: Begun) -> None:
+    """The model calls where it was told to answer: what it says beside that is the answer, if it says anything."""
+    if turn.text:
+        return
+    turn.outcome = "calls_exhausted" if run.usage.calls >= begun.limits.calls else "turns_exhausted"

@@ -1,0 +1,28 @@
+"""What a model writes into its text that is not for a reader: its thinking, and the markers of its channels."""
+
+import re
+
+_OPEN = r"<(?:think(?:ing)?|thought|reasoning|reflection|seed:think)>|\[THINK\]|◁think▷|<\|begin_of_thought\|>"
+_CLOSE = r"</(?:think(?:ing)?|thought|reasoning|reflection|seed:think)>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>"
+_WHOLE = re.compile(rf"(?:{_OPEN}).*?(?:{_CLOSE})\s*", re.DOTALL | re.IGNORECASE)
+_REST_OF = re.compile(rf"\A.*(?:{_CLOSE})\s*", re.DOTALL | re.IGNORECASE)
+_BEGUN = re.compile(rf"(?:{_OPEN}).*\Z", re.DOTALL | re.IGNORECASE)
+_CHANNEL = re.compile(
+    r"<\|channel\|>\s*(?P<channel>\w+)[^<]*(?:<\|constrain\|>\w*\s*)?<\|message\|>(?P<said>.*?)"
+    r"(?=<\|(?:end|return|call|start|channel)\|>|\Z)",
+    re.DOTALL,
+)
+_MARKER = re.compile(r"<\|(?:im_|start|end|return|call|eot|eom|assistant|endof|message)[a-z_]*\|>|</s>|<end_of_turn>")
+
+
+def without_thinking(text: str) -> str:
+    """Without what stands in a model's marks of thinking. Thinking without its end goes to the last character."""
+    return _BEGUN.sub("", _REST_OF.sub("", _WHOLE.sub("", text)))
+
+
+def final_channel(text: str) -> str:
+    """What a model with channels says to the reader; of any other model all that it says."""
+    channels = list(_CHANNEL.finditer(text))
+    if channels:
+        text = "".join(each["said"] for each in channels if each["channel"] == "final")
+    return _MARKER.sub("", text)
