@@ -190,7 +190,9 @@ def labels(each: Object) -> dict[str, Any]:
 
 def test_services_believe_the_key_that_restate_signs_with() -> None:
     objects = render(SWITCHBOARD)
-    (pem,) = [each["data"]["private.pem"] for each in of_kind(objects, "Secret") if list(each["data"]) == ["private.pem"]]
+    (pem,) = [
+        each["data"]["private.pem"] for each in of_kind(objects, "Secret") if list(each["data"]) == ["private.pem"]
+    ]
     key = load_pem_private_key(base64.b64decode(pem), None)
     assert isinstance(key, Ed25519PrivateKey)
     expected = "publickeyv1_" + base58(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))

@@ -17,6 +17,7 @@ from tests.conftest import ONCE
 from tests.parts.polling import eventually
 from tests.parts.postgres import PostgresServer
 from tests.parts.service import Service
+from tests.parts.signed import KEYS
 from users import store
 
 pytestmark = ONCE
@@ -65,16 +66,20 @@ def quoted(text: str) -> str:
 def environment(server: PostgresServer, room: str) -> dict[str, str]:
     """What a pod of this room and its init containers are told."""
     made = {f"{room}_{kind}_password".upper(): password(f"{room}_{kind}") for kind in KINDS[room]}
-    return made | {
-        "ADMIN_DATABASE_URL": url(server, "cloud_admin"),
-        "ADMIN_DATABASE_PASSWORD": password("cloud_admin"),
-        "MIGRATION_DATABASE_URL": url(server, f"{room}_owner"),
-        "MIGRATION_DATABASE_PASSWORD": password(f"{room}_owner"),
-        "DATABASE_URL": url(server, f"{room}_app"),
-        "DATABASE_PASSWORD": password(f"{room}_app"),
-        "STAFF_DATABASE_URL": url(server, "tickets_staff"),
-        "STAFF_DATABASE_PASSWORD": password("tickets_staff"),
-    }
+    return (
+        KEYS
+        | made
+        | {
+            "ADMIN_DATABASE_URL": url(server, "cloud_admin"),
+            "ADMIN_DATABASE_PASSWORD": password("cloud_admin"),
+            "MIGRATION_DATABASE_URL": url(server, f"{room}_owner"),
+            "MIGRATION_DATABASE_PASSWORD": password(f"{room}_owner"),
+            "DATABASE_URL": url(server, f"{room}_app"),
+            "DATABASE_PASSWORD": password(f"{room}_app"),
+            "STAFF_DATABASE_URL": url(server, "tickets_staff"),
+            "STAFF_DATABASE_PASSWORD": password("tickets_staff"),
+        }
+    )
 
 
 async def run(command: str, env: dict[str, str]) -> tuple[int, str]:

@@ -16,6 +16,7 @@ from restate.exceptions import RetryableError
 from runtime.postgres import Pool, caller_transaction, migrate, open_pool, provision
 from tests.parts.polling import eventually
 from tests.parts.postgres import PostgresServer
+from tests.parts.signed import KEYS
 from users.store import MIGRATIONS
 
 PASSWORDS = {"owner": "owner-password", "app": "app-password"}
@@ -36,7 +37,7 @@ def url_of(kind: str, admin_url: str) -> str:
 async def command(*arguments: str, **env: str) -> tuple[int, str]:
     """Runs `python -m users ...` and returns its exit code and what it wrote to standard error."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "users", *arguments, env=os.environ | env, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-m", "users", *arguments, env=os.environ | KEYS | env, stderr=asyncio.subprocess.PIPE
     )
     _, stderr = await asyncio.wait_for(process.communicate(), 30)
     return process.returncode or 0, stderr.decode().strip()

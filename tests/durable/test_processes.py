@@ -14,6 +14,7 @@ import pytest
 from standalone.ports import free_port
 from tests.conftest import ONCE
 from tests.parts.polling import eventually
+from tests.parts.signed import KEYS
 
 pytestmark = ONCE
 
@@ -31,7 +32,7 @@ async def started(command: str, log: Path, **env: str) -> AsyncGenerator[asyncio
     with log.open("wb") as output:
         child = await asyncio.create_subprocess_exec(
             *("/bin/sh", "-c", "trap '' TERM; exec \"$@\"", "sh", sys.executable, "-m", *command.split()),
-            env=os.environ | {"TRUST_USER_ID": "true"} | env,
+            env=os.environ | {"TRUST_USER_ID": "true"} | KEYS | env,
             stdout=output,
             stderr=output,
         )

@@ -143,4 +143,7 @@ async def test_changed_code_behind_one_url_is_found_with_force_alone(restate: Re
 
 async def test_a_command_that_does_not_exist_is_answered_with_those_that_do() -> None:
     ended = await run("bogus")
-    assert (ended.code, ended.stderr) == (1, "usage: python -m registry [register | prune | remove]\n")
+    assert (ended.code, ended.stderr) == (
+        1,
+        "usage: python -m registry [register | prune | remove | accept <tool>...]\n",
+    )

@@ -107,10 +107,10 @@ BACKTRACKING = an_object(a={"type": "array", "items": {"type": "string", "patter
 )
 def test_no_check_stops_the_other_questions(schema: Any, arguments: Any) -> None:
     tool = offer(schema)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(Unfit) as unfit:
         tool.fitting(arguments)
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert len(str(unfit.value)) < 2000
 
 
