@@ -65,7 +65,8 @@ async def test_an_effect_that_stands_twice_in_one_message_is_made_once(board: Bo
 
 async def test_the_last_turn_of_a_run_may_not_call_and_so_it_answers(board: Board) -> None:
     look = [calls(("echo", {"text": str(number)})) for number in range(4)]
-    message = await board.script(*look, text("as far as I know"))
+    insists = reply("tool_calls", content="as far as I know", tool_calls=[call("echo", '{"text": "again"}')])
+    message = await board.script(*look, insists)
     answer = await board.answer(message)
     assert (answer["outcome"], answer["text"], answer["usage"]["turns"]) == ("answered", "as far as I know", 5)
     assert len(answer["calls"]) == 4
