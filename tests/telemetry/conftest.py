@@ -114,6 +114,7 @@ class Stage:
             "router": {
                 "OPENAI_BASE_URL": f"{model}/v1",
                 "OPENAI_MODEL": "demo",
+                "OPENAI_TEMPERATURE": "0.2",
                 "CATALOGUE_URL": f"{self._url('registry')}/tools",
                 "CATALOGUE_SECONDS": "0.5",
                 "STATUS_URL": f"{model}/api/v2/summary.json",

@@ -368,7 +368,8 @@ def test_everything_happened(world: CanaryWorld) -> None:
 
 
 def test_no_log_line_holds_anything_that_came_in(world: CanaryWorld) -> None:
-    assert world.found_in(world.log()) == set()
+    """But for an endpoint's own words on why it refuses a request, without what was sent: an operator needs them."""
+    assert world.found_in(world.log()) == {"model_refusal"}
     assert world.found_in("".join(world.commands)) == set()
 
 

@@ -93,9 +93,14 @@ async def test_tools_that_break_or_refuse(stage: Stage) -> None:
     assert {each["kind"] for each in firing[Rule("ToolErrors", "warning")]} == {"failed", "refused"}
 
 
+async def test_arguments_in_a_wrong_form(stage: Stage) -> None:
+    message = await stage.scripted_calls(("list_my_tickets", {"limit": "3"}))
+    assert await stage.outcome(message) == "answered"
+
+
 async def test_a_defect(stage: Stage) -> None:
     message = await stage.scripted_calls(ACCOUNT)
-    await stage.run_as("users", "tests.parts.broken_rooms", BREAK_UNTIL="")
+    await stage.run_as("users", "tests.parts.broken_rooms", BREAK_UNTIL="", ROOM="users")
     await stage.until_fires(Rule("Defect", "warning"), doing=lambda: stage.outcome(message))
     await stage.run_as("users", "users")
     assert await stage.outcome(message) == "answered"

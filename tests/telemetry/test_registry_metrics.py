@@ -61,6 +61,7 @@ async def probe(launch: Launch, name: str, **env: Any) -> Service:
 async def start(own: RestateServer, service: str, handler: str, delay: str = "") -> str:
     body = None if handler == "wait" else {"words": SECRET}
     reply = await own.call(service, f"{handler}?delay={delay}" if delay else handler, body, send=True)
+    assert "invocationId" in reply.json(), reply.text
     return reply.json()["invocationId"]
 
 
@@ -70,11 +71,11 @@ async def cancel(own: RestateServer, invocation_id: str) -> None:
 
 async def test_work_is_told_by_status_and_age(own: RestateServer, registry: Registry) -> None:
     waiting = await start(own, "Seen", "wait")
-    await start(own, "Seen", "look", delay="1h")
+    await start(own, "Seen", "give_up", delay="1h")
     await registry.told(1, "invocations", service="Seen", handler="wait", status="running")
-    told = await registry.told(1, "invocations", service="Seen", handler="look", status="scheduled")
-    assert told.value("invocations", service="Seen", handler="look", status="running") == 0
-    assert told.value("invocation_oldest_seconds", service="Seen", handler="look") == 0  # not due yet
+    told = await registry.told(1, "invocations", service="Seen", handler="give_up", status="scheduled")
+    assert told.value("invocations", service="Seen", handler="give_up", status="running") == 0
+    assert told.value("invocation_oldest_seconds", service="Seen", handler="give_up") == 0  # not due yet
 
     async def aged() -> bool:
         scrape = await registry.scrape()
