@@ -44,10 +44,10 @@ ask: install ## ask a question: make ask Q="..." [USER_ID=user_12345]
 tickets: install ## the staff's view of the tickets: make tickets [ARGS="show <id>"]
 	@$(WITH_ARGS) $(PY) -m standalone tickets
 
-# Two at a time, each with servers of its own; in the order of their names, so that the short ones come last.
-SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# JOBS=2: two files at a time, each with servers of its own; in the order of their names, so that the short ones come last.
+SIDE_BY_SIDE := $(if $(JOBS),--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder)
 
-test: install ## all tests; the durable ones in both replay modes
+test: install ## all tests; the durable ones in both replay modes; JOBS=2: two files at a time
 	$(PY) -m pytest $(SIDE_BY_SIDE)
 	$(MAKE) test-replay
 
