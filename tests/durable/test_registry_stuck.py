@@ -32,7 +32,7 @@ async def start(restate: RestateServer, handler: str) -> str:
 
 
 async def test_a_caller_of_a_run_that_gave_up_gets_an_answer(restate: RestateServer, registry: Registry) -> None:
-    reply = await restate.call("Stuck", "give_up", {"words": SECRET}, seconds=20)
+    reply = await restate.call("Stuck", "give_up", {"words": SECRET})
     assert reply.status_code == 409
     assert (await registry.stuck("Stuck"))["RT0007 ValueError"] >= 1
 
