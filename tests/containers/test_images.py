@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.containers.conftest import Container, Run, docker, image
+from tests.parts.signed import PRIVATE
 
 SERVING = {
-    "router": (9081, ("--env", "TRUST_USER_ID=true")),
+    "router": (9081, ("--env", "TRUST_USER_ID=true", "--env", f"CALL_KEY={PRIVATE}")),
     "registry": (9084, ()),
     "demo_model": (9085, ()),
 }
