@@ -177,9 +177,9 @@ async def has_failed(restate: RestateServer, service: str, attempts: int) -> Non
 
 
 @pytest.fixture(scope="module")
-async def board(restate: RestateServer, service: Launch, mended: Path) -> Board:
+async def board(own_restate: RestateServer, service: Launch, mended: Path) -> Board:
     broken = {"ROOM": "router", "BREAK_UNTIL": str(mended)}
-    return await start_board(restate, service, router="tests.parts.broken_rooms", **broken)
+    return await start_board(own_restate, service, router="tests.parts.broken_rooms", **broken)
 
 
 @pytest.mark.usefixtures("still_broken")
