@@ -72,7 +72,7 @@ class Run:
         )
 
     def over_budget(self) -> Outcome | None:
-        """The budget that is used up, if one is. Time and calls are checked in `decide`, which journals what it saw."""
+        """The budget that is used up, if one is. Time and calls are checked in a turn, which journals what it saw."""
         if not self.has_begun:
             return None
         limits, usage = self.facts.limits, self.usage

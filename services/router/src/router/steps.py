@@ -48,9 +48,6 @@ class Moment:
     attempt: int = 1
     """Which attempt this is, as far as this process knows."""
 
-    def seconds_since_first(self) -> float:
-        return time.time() - self.first_started_at
-
     def seconds_until(self, at: float) -> float:
         """Below 0 when it has passed."""
         return at - time.time()

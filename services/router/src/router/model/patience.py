@@ -1,18 +1,16 @@
 """How long to wait before a model is asked again, and when waiting is no use any more."""
 
-import random
 from datetime import timedelta
 
 from router.model.faults import ModelBusy, ModelFault
-from runtime.steps import pause_after
+from runtime.steps import pause_after, spread
 from runtime.telemetry.logs import get_logger
 
 PAID_ATTEMPTS = 3
 """Calls that the endpoint worked for and that gave nothing: more of them for one turn would be paid in vain."""
 
-JITTER = 0.2
 LEAST_SECONDS_LEFT = 1.0
-LONGEST_OWN_PAUSE_SECONDS = 20.0
+LONGEST_OWN_PAUSE = timedelta(seconds=20)
 
 log = get_logger(__name__)
 
@@ -27,8 +25,7 @@ def wait(busy: ModelBusy, attempt: int, seconds_left: float) -> ModelBusy:
         raise ModelFault("model_unavailable")
     seconds = busy.asked
     if seconds is None:
-        seconds = min(pause_after(attempt).total_seconds(), LONGEST_OWN_PAUSE_SECONDS)
-        seconds *= 1 + random.uniform(-JITTER, JITTER)
+        seconds = spread(min(pause_after(attempt), LONGEST_OWN_PAUSE)).total_seconds()
     if seconds > seconds_left - LEAST_SECONDS_LEFT:
         log.warning("model_wait_too_long", extra={"reason": busy.reason, "retry_after": round(seconds, 1)})
         raise ModelFault("model_unavailable")

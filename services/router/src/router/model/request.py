@@ -104,9 +104,7 @@ def _is_about_fields(refusal: Refusal) -> bool:
 def _plain(chat: Chat) -> Iterator[dict[str, Any]]:
     """The messages with OpenAI's own fields alone."""
     for message in chat:
-        kept = {
-            key: value for key, value in message.items() if key in ("role", "content", "tool_calls", "tool_call_id")
-        }
+        kept = {key: value for key, value in message.items() if key in _OURS}
         if "tool_calls" in kept:
             kept["tool_calls"] = [{key: call[key] for key in ("id", "type", "function")} for call in kept["tool_calls"]]
         yield kept
