@@ -13,8 +13,8 @@ LOCAL = {"check_service_status", "check_task", "find_tools", "search_help_articl
 
 
 @pytest.fixture(scope="module")
-async def crowded(restate: RestateServer, service: Callable[..., Awaitable[Service]]) -> Board:
-    return await start_board(restate, service, MAX_OFFERED="8")
+async def crowded(own_restate: RestateServer, service: Callable[..., Awaitable[Service]]) -> Board:
+    return await start_board(own_restate, service, MAX_OFFERED="8")
 
 
 async def offered(board: Board, message: str) -> set[str]:

@@ -84,7 +84,12 @@ class Board:
 async def start_board(
     restate: RestateServer, launch: Callable[..., Awaitable[Service]], *, router: str = "router", **router_settings: str
 ) -> Board:
-    """Starts all parts on free ports and waits until the example tools are on offer; `router` is its module."""
+    """Starts all parts on free ports and waits until the example tools are on offer; `router` is its module.
+
+    A Restate takes one board: a second router would answer for the first.
+    """
+    taken = await restate.query("select name from sys_service where name = 'ToolRouter'")
+    assert not taken, "this Restate has a router already: take `own_restate` for one with other settings"
     model = await launch("demo_model")
     registry = await launch("registry", RESTATE_ADMIN_URL=restate.admin_url, CATALOGUE_POLL_SECONDS="0.3")
     settings = {
