@@ -28,7 +28,7 @@ compile_room = $(COMPILE) --constraints requirements.lock \
 
 include k8s/cluster.mk charts/check.mk
 
-.PHONY: help run ask tickets test test-replay telemetry check lock sweep planted bench install clean
+.PHONY: help run ask tickets accept test test-replay telemetry check lock sweep planted bench install clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -43,6 +43,9 @@ ask: install ## ask a question: make ask Q="..." [USER_ID=user_12345]
 
 tickets: install ## the staff's view of the tickets: make tickets [ARGS="show <id>"]
 	@$(WITH_ARGS) $(PY) -m standalone tickets
+
+accept: install ## show what a tool of others says now; make accept ARGS="<tool>=<digest>" accepts what was read
+	@$(WITH_ARGS) $(PY) -m standalone accept
 
 # JOBS=2: two files at a time, each with servers of its own; in the order of their names, so that the short ones come last.
 SIDE_BY_SIDE := $(if $(JOBS),--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder)

@@ -39,6 +39,7 @@ WHEN: dict[str | None, Callable[[Values], object]] = {
     "global.otlpEndpoint or restate.tracing.endpoint is set": lambda values: collector_of_restate(values),
     "restate.snapshots.destination is set": lambda values: values["restate"]["snapshots"]["destination"],
     "versions.enabled": lambda values: values["versions"]["enabled"],
+    "registry.acceptTools is not any": lambda values: values["registry"]["acceptTools"] != "any",
 }
 
 PORTS: dict[str, Callable[[Values], int]] = {
@@ -60,6 +61,10 @@ PEERS: dict[str, Callable[[Values], Any]] = {
 """Outside parties that values name as peers."""
 
 
+ALSO = {"switchboard/deletes-versions": "versions", "switchboard/keeps-accepted": "acceptance"}
+"""What pods of the registry are besides, by their labels."""
+
+
 def port_of(url: str) -> int:
     return URL(url).port or 443
 
@@ -69,10 +74,10 @@ def collector_of_restate(values: Values) -> str:
 
 
 def parties(pod: Pod) -> set[str]:
-    """What flows.yaml calls a pod; the jobs that delete versions are pods of the registry too."""
+    """What flows.yaml calls a pod; some are more than their component."""
     if pod.labels["app.kubernetes.io/name"] == "restate":
         return {"restate"}
-    return {pod.component, "versions"} if "switchboard/deletes-versions" in pod.labels else {pod.component}
+    return {pod.component} | {party for label, party in ALSO.items() if label in pod.labels}
 
 
 def is_in_table(source: Pod, target: Pod, port: int) -> bool:

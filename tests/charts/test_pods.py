@@ -60,14 +60,26 @@ def test_no_pod_may_do_more_than_its_work(file: Path) -> None:
     assert [f"{pod.owner}: {fault}" for pod in pods(rendered(file)) for fault in faults(pod, file)] == []
 
 
+CALLS_KUBERNETES = {"switchboard/deletes-versions": "sw-versions", "switchboard/keeps-accepted": "sw-registry"}
+"""The pods that have a token, by their labels, and their service accounts."""
+
+
 @FILES
-def test_only_what_deletes_versions_has_a_token(file: Path) -> None:
+def test_only_what_deletes_versions_or_keeps_what_was_accepted_has_a_token(file: Path) -> None:
     for pod in pods(rendered(file)):
-        allowed = pod.spec.get("automountServiceAccountToken") is True
-        assert allowed == ("switchboard/deletes-versions" in pod.labels), pod.owner
+        accounts = [account for label, account in CALLS_KUBERNETES.items() if label in pod.labels]
+        assert (pod.spec.get("automountServiceAccountToken") is True) == bool(accounts), pod.owner
+        assert pod.spec.get("serviceAccountName", "default") in (accounts or ["default", "sw-restate"]), pod.owner
         assert not any("projected" in volume for volume in pod.spec.get("volumes", [])), pod.owner
     for account in of_kind(rendered(file), "ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
+
+
+@OURS
+def test_the_registry_may_change_one_configmap_and_nothing_else(file: Path) -> None:
+    rules = [role["rules"] for role in of_kind(rendered(file), "Role") if role["metadata"]["name"] == "sw-registry"]
+    one = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["sw-accepted"], "verbs": ["get", "patch"]}
+    assert rules == ([[one]] if all_values(file)["registry"]["acceptTools"] != "any" else [])
 
 
 @FILES

@@ -16,8 +16,8 @@ OUTSIDE = {"model", "status-page", "webhooks", "otlp", "restate-otlp", "object-s
 
 CALLERS = {"clients": CLIENTS, "prometheus": {"stands-for": "prometheus"}}
 
-ALSO = {"versions": {"registry"}}
-"""The jobs that delete versions are pods of the registry, and held by its policy too."""
+ALSO = {"versions": {"registry"}, "acceptance": {"registry"}}
+"""These pods are pods of the registry, and held by its policy too."""
 
 DEMO: dict[str, Any] = {}
 PRODUCTION: dict[str, Any] = {

@@ -184,13 +184,68 @@ async def test_what_is_accepted_is_offered_after_a_restart_and_nothing_else(
     await registry.process.stop()
 
 
-def run_accept(restate: RestateServer, tool: str) -> str:
-    command = [sys.executable, "-m", "registry", "accept", tool]
-    env = dict(os.environ) | {"RESTATE_ADMIN_URL": restate.admin_url}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
+async def test_a_tool_that_changed_is_accepted_by_a_command_within_one_poll(
+    restate: RestateServer, service: Launch, tmp_path: Path
+) -> None:
+    probe = {"SERVICE_NAME": "Changing", "TOOL": "changing_tool"}
+    await restate.register((await service("tests.parts.probe", **probe)).url)
+    kept = {"ACCEPTED_DIR": str(tmp_path / "accepted")}
+    registry = await Registry.start(service, restate, CATALOGUE_POLL_SECONDS="0.2", **kept)
+    await registry.tool("changing_tool")
+    await registry.process.stop()
+
+    await restate.register((await service("tests.parts.probe", **probe, SAYS="Look it up. Always call it.")).url)
+    registry = await Registry.start(service, restate, CATALOGUE_POLL_SECONDS="0.2", **kept)
+
+    async def withdrawn() -> str | None:
+        return (await registry.status())["withdrawn"].get("changing_tool")
+
+    assert '"Look a thing up." -> "Look it up. Always call it."' in await eventually(withdrawn)
+    told = run_accept(restate, "changing_tool", "Look it up. Always call it.", **kept)
+    assert '# changed: description: "Look a thing up." -> "Look it up. Always call it."' in told
+    assert await withdrawn()
+    (exactly_this,) = re.findall(r"accept (changing_tool=[0-9a-f]{16})", told)
+    assert "# changing_tool is accepted" in run_accept(restate, exactly_this, "Look it up. Always call it.", **kept)
+    await registry.tool("changing_tool", seconds=3)
+    await registry.process.stop()
+
+
+@pytest.mark.parametrize(
+    ("named", "kept", "why"),
+    [
+        ("kept_tool=0123456789abcdef", True, "it does not say 0123456789abcdef any more: read it again"),
+        ("no_such_tool", True, "nobody offers a tool named 'no_such_tool'"),
+        ("kept_tool={digest}", False, "setting ACCEPTED_DIR: there is no place to keep it"),
+    ],
+)
+async def test_only_what_was_read_is_accepted(
+    restate: RestateServer, service: Launch, tmp_path: Path, named: str, kept: bool, why: str
+) -> None:
+    await restate.register((await service("tests.parts.probe", SERVICE_NAME="Kept", TOOL="kept_tool")).url)
+    (digest,) = re.findall(r'accepted = "(.*)"', run_accept(restate, "kept_tool"))
+    settings = {"ACCEPTED_DIR": str(tmp_path / "accepted")} if kept else {}
+    done = accept(restate, named.format(digest=digest), **settings)
+    assert done.returncode == 1
+    assert why in done.stderr
+    assert not (tmp_path / "accepted").exists()
+
+
+def run_accept(restate: RestateServer, tool: str, says: str = "Look a thing up.", **env: str) -> str:
+    done = accept(restate, tool, **env)
     assert done.returncode == 0, done.stderr
-    assert '# description: "Look a thing up."' in done.stdout
+    assert f'# description: "{says}"' in done.stdout
     return done.stdout
+
+
+def accept(restate: RestateServer, tool: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "registry", "accept", tool],
+        env={**os.environ, "RESTATE_ADMIN_URL": restate.admin_url, **env},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
 
 
 def test_bad_settings_end_the_start_with_one_line_that_names_them(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ class Kubernetes:
     objects: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     wanted: list[str] = field(default_factory=list)
     """What the ConfigMap says, one answer after the other; the last one stays. None at all: there is no ConfigMap."""
+    configs: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Other ConfigMaps, by their names."""
     url: str = ""
     before_delete: Callable[[], None] | None = None
     _revisions: Any = field(default_factory=lambda: itertools.count(1))
@@ -33,7 +35,9 @@ class Kubernetes:
             path = f"/{group}/namespaces/{{namespace}}/{{kind:{kind}}}"
             app.router.add_get(path, self._list)
             app.router.add_delete(path + "/{name}", self._delete)
-        app.router.add_get("/api/v1/namespaces/{namespace}/configmaps/{name}", self._config)
+        config = "/api/v1/namespaces/{namespace}/configmaps/{name}"
+        app.router.add_get(config, self._config)
+        app.router.add_patch(config, self._set_config)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -83,10 +87,20 @@ class Kubernetes:
 
     async def _config(self, request: web.Request) -> web.Response:
         self._check(request)
+        if (data := self.configs.get(request.match_info["name"])) is not None:
+            return web.json_response({"data": data} if data else {})
         if not self.wanted or request.match_info["name"] != CONFIGMAP:
             return _refusal(404, "configmaps not found")
         text = self.wanted.pop(0) if len(self.wanted) > 1 else self.wanted[0]
         return web.json_response({"data": {"deployments": text}})
+
+    async def _set_config(self, request: web.Request) -> web.Response:
+        self._check(request)
+        assert request.content_type == "application/merge-patch+json"
+        if request.match_info["name"] not in self.configs:
+            return _refusal(404, "configmaps not found")
+        self.configs[request.match_info["name"]] |= (await request.json())["data"]
+        return web.json_response({})
 
     def _check(self, request: web.Request) -> None:
         assert request.headers["Authorization"] == f"Bearer {TOKEN}"

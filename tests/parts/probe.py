@@ -24,19 +24,22 @@ class ProbeSettings(RestateServiceSettings):
     tool: str = "look"
     keyed: bool = False
     is_open: bool = False
+    says: str = "Look a thing up."
 
 
 class Words(BaseModel):
     words: str = Field(description="Any words.")
 
 
-def probe(name: str, tool: str, is_open: bool) -> restate.Service:
-    service = restate.Service(name, invocation_retry_policy=RETRY)
+def probe(settings: ProbeSettings) -> restate.Service:
+    service = restate.Service(settings.service_name, invocation_retry_policy=RETRY)
 
-    @service.handler(metadata={"mcp.type": "tool", "tool.name": tool}, ingress_private=not is_open)
     async def look(ctx: restate.Context, words: Words) -> Words:
-        """Look a thing up."""
         return words
+
+    look.__doc__ = settings.says
+    metadata = {"mcp.type": "tool", "tool.name": settings.tool}
+    service.handler(metadata=metadata, ingress_private=not settings.is_open)(look)
 
     @service.handler()
     async def wait(ctx: restate.Context) -> str:
@@ -71,8 +74,7 @@ def keyed_probe(name: str) -> restate.VirtualObject:
 
 async def main() -> None:
     settings = ProbeSettings.read()
-    name = settings.service_name
-    await serve(settings, [keyed_probe(name) if settings.keyed else probe(name, settings.tool, settings.is_open)])
+    await serve(settings, [keyed_probe(settings.service_name) if settings.keyed else probe(settings)])
 
 
 def unguarded(_: Any) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 SERVICES = Path(__file__).parents[2] / "services"
 
 DURABLE = "tests/durable/"
+ACCEPTED = "tests/unit/test_registry_accepted.py::"
 SWEEP = ("tests.sweep", "--victim", "service", "--only")
 
 
@@ -426,5 +427,40 @@ BUGS = [
         "not self.plan.makes_ticket or not isinstance(value, dict)",
         "not isinstance(value, dict)",
         DURABLE + "test_router.py::test_a_ticket_of_another_tool_or_form_is_none_of_this_run",
+    ),
+    Bug(
+        "an accepted tool that may say something else",
+        "registry/accepted.py",
+        "    if accepted.digest != digest(tool):\n",
+        "    if False:\n",
+        ACCEPTED + "test_what_is_seen_first_is_accepted_and_nothing_else",
+    ),
+    Bug(
+        "what was accepted, forgotten at a restart",
+        "registry/accepted.py",
+        "                await self._store.write(name, accepted.model_dump_json())\n",
+        "",
+        ACCEPTED + "test_what_is_seen_first_is_accepted_and_nothing_else",
+    ),
+    Bug(
+        "tools that nobody has accepted, on offer",
+        "registry/accepted.py",
+        'if accepted is None and self._mode == "named":',
+        "if False:",
+        ACCEPTED + "test_the_setting_says_what_is_accepted",
+    ),
+    Bug(
+        "a catalogue without what was accepted",
+        "registry/accepted.py",
+        "            if not self._read:\n                raise\n",
+        "",
+        ACCEPTED + "test_without_what_was_accepted_nothing_is_offered",
+    ),
+    Bug(
+        "an acceptance of what nobody has read",
+        "registry/accept.py",
+        "    if read != digest(tool):\n",
+        "    if False:\n",
+        DURABLE + "test_registry_tools.py::test_only_what_was_read_is_accepted",
     ),
 ]

@@ -5,10 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from standalone.terminal import complain, printable, say
+from runtime.terminal import printable
+from standalone.terminal import complain, say
 
 ROOT = Path(__file__).parents[2]
-TARGETS = {"ask": ("USER_ID", "Q"), "tickets": ("ARGS",), "sweep": ("ARGS",), "telemetry": ("ARGS",), "demo": ("ARGS",)}
+TARGETS = {
+    "ask": ("USER_ID", "Q"),
+    "tickets": ("ARGS",),
+    "accept": ("ARGS",),
+    "sweep": ("ARGS",),
+    "telemetry": ("ARGS",),
+    "demo": ("ARGS",),
+}
 
 
 @pytest.mark.parametrize(("target", "name"), [(target, name) for target, names in TARGETS.items() for name in names])

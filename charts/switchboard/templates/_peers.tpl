@@ -19,6 +19,15 @@ peers:
         {{- include "switchboard.selector" (dict "root" .root "component" "registry") | nindent 8 }}
         switchboard/deletes-versions: "true"
 {{- end }}
+{{- else if eq .name "acceptance" }}
+{{- if ne $values.registry.acceptTools "any" }}
+room: true
+peers:
+  - podSelector:
+      matchLabels:
+        {{- include "switchboard.selector" (dict "root" .root "component" "registry") | nindent 8 }}
+        switchboard/keeps-accepted: "true"
+{{- end }}
 {{- else if eq .name "postgres" }}
 {{- if eq $values.postgres.mode "bundled" }}{{ include "switchboard.ownParty" . }}{{ else }}
 port: {{ $values.postgres.external.port }}

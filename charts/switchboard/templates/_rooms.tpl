@@ -10,6 +10,11 @@
 {{- if eq .room "registry" -}}
 {{- $_ := set $pod "volumes" (include "switchboard.registryVolumes" .root) -}}
 {{- $_ := set $pod "mounts" (include "switchboard.registryMounts" .root) -}}
+{{- if ne .root.Values.registry.acceptTools "any" -}}
+{{- $_ := set $pod "token" true -}}
+{{- $_ := set $pod "labels" (merge (dict "switchboard/keeps-accepted" "true") (.labels | default dict)) -}}
+{{- $_ := set $pod "pod" (printf "serviceAccountName: %s-registry" (include "switchboard.fullname" .root)) -}}
+{{- end -}}
 {{- end -}}
 {{- if and (eq .room "router") (include "switchboard.prompt" .root) -}}
 {{- $_ := set $pod "annotations" (dict "switchboard/prompt" (include "switchboard.prompt" .root)) -}}
@@ -115,6 +120,11 @@ name that stands there twice.
 - {name: AWAIT_SERVICES, value: "UserDatabase,SupportTicketWorkflow"}
 - {name: HEALTH_SECONDS, value: {{ .Values.versions.registerSeconds | quote }}}
 - {name: POLICY_FILE, value: /etc/switchboard/policy.toml}
+- {name: ACCEPT_TOOLS, value: {{ .Values.registry.acceptTools }}}
+{{- if ne .Values.registry.acceptTools "any" }}
+- {name: ACCEPTED_CONFIGMAP, value: {{ include "switchboard.fullname" . }}-accepted}
+- {name: NAMESPACE, value: {{ .Release.Namespace | quote }}}
+{{- end }}
 {{- if not (include "switchboard.statusUrl" .) }}
 - {name: SWITCHED_OFF, value: check_service_status}
 {{- end }}

@@ -1,35 +1,65 @@
-"""The command `accept`: what a tool says of itself now, to be read, and the lines of the policy that accept it."""
+"""The command `accept`: shows what a tool says of itself now and what has changed; accepts what was read."""
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from contracts import Tool
+from registry.accepted import AcceptedTool, ConfigMap, Folder, NotKept, Store, parsed
 from registry.admin import Admin, Handler, Service
 from registry.catalogue import name_of, tool_handlers
+from registry.cluster import Cluster
 from registry.commands import Failed
 from registry.pins import Homes, address, digest, said
 from registry.policy import Policy, PolicyError, PolicyFile
-from registry.settings import AcceptSettings
+from registry.settings import AcceptedSettings, AcceptSettings
 from registry.tools import NotOffered, build_tool
+from runtime.terminal import printable
 
 
 async def accept(settings: AcceptSettings, names: Sequence[str]) -> None:
-    """Prints what these tools say, and what to write into the policy. It changes nothing."""
+    """Prints what these tools say. Of `<tool>=<digest>`, the digest that was read, it accepts what was read."""
     try:
         policy = PolicyFile(settings.policy_file).policy
-    except PolicyError as error:
+        store = store_of(settings)
+        kept = {name: parsed(text) for name, text in (await store.read()).items()} if store else {}
+        wanted = dict(_name_and_digest(each) for each in names)
+        found = await _found(settings, policy, wanted)
+        for name, read in wanted.items():
+            tool, uri = found[name]
+            sys.stdout.write(_told(tool, uri, kept.get(name)))
+            if read:
+                await _accept(tool, uri, read, policy, store)
+    except (PolicyError, NotKept) as error:
         raise Failed(str(error)) from error
+
+
+def store_of(settings: AcceptedSettings) -> Store | None:
+    """Where stands what was accepted; None: nowhere."""
+    if settings.accepted_configmap:
+        cluster = partial(Cluster, settings.kubernetes_url, settings.namespace, settings.service_account)
+        return ConfigMap(cluster, settings.accepted_configmap)
+    return Folder(settings.accepted_dir) if settings.accepted_dir else None
+
+
+def _name_and_digest(text: str) -> tuple[str, str]:
+    name, _, read = text.partition("=")
+    return name, read
+
+
+async def _found(settings: AcceptSettings, policy: Policy, names: Mapping[str, str]) -> dict[str, tuple[Tool, str]]:
+    """Each of these tools, and where it lives."""
     async with Admin(settings.restate_admin_url) as admin:
         services, deployments = await admin.services(), await admin.deployments()
-    homes = Homes.of(services, deployments, ())
-    found: dict[str, list[Tool]] = {}
+    uris = Homes.of(services, deployments, ()).uris
+    found: dict[str, list[Tool]] = {name: [] for name in names}
     for service, handler in tool_handlers(services):
         name = name_of(service, handler, policy)
         if name in names:
-            found.setdefault(name, []).append(_built(service, handler, name))
-    for name in names:
-        sys.stdout.write(_told(name, found.get(name, []), homes, policy))
+            found[name].append(_built(service, handler, name))
+    tools = {name: _only(name, candidates, policy) for name, candidates in found.items()}
+    return {name: (tool, uris[tool.service or ""]) for name, tool in tools.items()}
 
 
 def _built(service: Service, handler: Handler, name: str) -> Tool:
@@ -39,7 +69,7 @@ def _built(service: Service, handler: Handler, name: str) -> Tool:
         raise Failed(f"{name}: {error}") from error
 
 
-def _told(name: str, tools: list[Tool], homes: Homes, policy: Policy) -> str:
+def _only(name: str, tools: list[Tool], policy: Policy) -> Tool:
     if not tools:
         raise Failed(f"nobody offers a tool named {name!r}")
     wanted = policy.of(name).service
@@ -47,8 +77,33 @@ def _told(name: str, tools: list[Tool], homes: Homes, policy: Policy) -> str:
     if len(tools) != 1:
         services = ", ".join(str(tool.service) for tool in tools) or "none of them"
         raise Failed(f"{name}: offered by {services}: say by `service` in the policy which is meant")
-    uri = homes.uris[tools[0].service or ""]
-    lines = [f"# {key}: {json.dumps(value, ensure_ascii=True)}" for key, value in said(tools[0]).items()]
-    lines += [f"[tools.{name}]", f'service = "{tools[0].service}"']
+    return tools[0]
+
+
+def _told(tool: Tool, uri: str, accepted: AcceptedTool | None) -> str:
+    """What a person reads, which is also what a policy could say."""
+    lines = [f"# {key}: {json.dumps(value, ensure_ascii=True)}" for key, value in said(tool).items()]
+    if accepted is None:
+        lines += ["# nothing was accepted under this name yet"]
+    elif accepted.digest != digest(tool):
+        lines += [f"# changed: {accepted.difference(tool)}"]
+    elif accepted.deployment in ("", address(uri) if uri else ""):
+        lines += ["# it is what was accepted"]
+    else:
+        lines += [f"# moved: {accepted.deployment} -> {uri}"]
+    lines += [f"# to accept this: python -m registry accept {tool.name}={digest(tool)}; or in the policy:"]
+    lines += [f"[tools.{tool.name}]", f'service = "{tool.service}"']
     lines += [f'deployment = "{address(uri)}"'] if uri else []
-    return "\n".join([*lines, f'accepted = "{digest(tools[0])}"', "", ""])
+    lines += [f'accepted = "{digest(tool)}"']
+    return "".join(printable(line, lines=False) + "\n" for line in [*lines, ""])
+
+
+async def _accept(tool: Tool, uri: str, read: str, policy: Policy, store: Store | None) -> None:
+    if read != digest(tool):
+        raise Failed(f"{tool.name}: it does not say {read} any more: read it again")
+    if policy.of(tool.name).accepted:
+        raise Failed(f"{tool.name}: the policy says what is accepted of it: change it there")
+    if store is None:
+        raise Failed("setting ACCEPTED_DIR: there is no place to keep it; the lines above can stand in the policy")
+    await store.write(tool.name, AcceptedTool.of(tool, address(uri) if uri else "").model_dump_json())
+    sys.stdout.write(f"# {tool.name} is accepted\n")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
 from contracts import Catalogue, LeftOut, Tool
+from registry.accepted import Accepted, NotKept
 from registry.admin import Admin, Deployment, Handler, Service
 from registry.pins import NOWHERE, Homes, Withdrawn, difference, digest, family
 from registry.policy import Policy, PolicyFile, ToolPolicy
@@ -55,16 +56,20 @@ class ServedCatalogue:
         reserved: Collection[str],
         awaited: Awaited | None = None,
         wanted: Callable[[], Mapping[str, str]] = dict,
+        accepted: Accepted | None = None,
     ) -> None:
         self._admin = admin
         self._policy = policy
         self._reserved = reserved
         self._awaited = awaited or Awaited()
         self._wanted = wanted
+        self._accepted = accepted or Accepted()
         self._own_urls: set[str] = set()
         self._former: dict[str, Tool] = {}
         self._odd_policies: set[str] = set()
         self.catalogue: Catalogue | None = None
+        self.fault = ""
+        """Why there is no catalogue yet, if it is for want of what was accepted."""
         self.body = b""
         self.etag = ""
 
@@ -80,19 +85,31 @@ class ServedCatalogue:
             return
         deployments = await self._admin.deployments()
         self._policy.refresh()
+        try:
+            await self._accepted.refresh()
+        except NotKept as error:
+            self.fault = str(error)
+            return
         self._own_urls = set(self._wanted().values()) or self._own_urls
         catalogue = build_catalogue(
             services,
             first_registered(deployments),
             self._policy.policy,
             self._reserved,
-            owners={name: handler_of(tool) for name, tool in self._former.items()},
+            owners=self._owners(),
             homes=Homes.of(services, deployments, self._own_urls),
             former=self._former,
+            accepted=self._accepted,
         )
+        await self._accepted.keep_seen()
         self._former |= {tool.name: tool for tool in catalogue.tools}
         self._take_over(catalogue)
         self._warn_of_odd_policies(services)
+
+    def _owners(self) -> dict[str, str]:
+        """Who holds each name: whoever was accepted under it, else whoever had it last."""
+        former = {name: handler_of(tool) for name, tool in self._former.items()}
+        return former | {name: tool.handler for name, tool in self._accepted.tools.items()}
 
     def _take_over(self, catalogue: Catalogue) -> None:
         if catalogue == self.catalogue:
@@ -118,13 +135,14 @@ def build_catalogue(
     owners: Mapping[str, str],
     homes: Homes | None = None,
     former: Mapping[str, Tool] | None = None,
+    accepted: Accepted | None = None,
 ) -> Catalogue:
     """The tools of these services.
 
     `owners` are the handlers that hold a name already; they keep it, even while their service is away from its home.
-    `former` are the tools as they were last on offer, to say what has changed.
+    `former` are the tools as they were last on offer, to say what has changed. `accepted` is told what is seen first.
     """
-    homes, former = homes or Homes(), former or {}
+    homes, former, accepted = homes or Homes(), former or {}, accepted or Accepted()
     left_out: list[LeftOut] = []
     wanted: dict[str, list[Tool]] = defaultdict(list)
     for service, handler in tool_handlers(services):
@@ -139,7 +157,10 @@ def build_catalogue(
         taken_by = "a local tool" if name in reserved else _away(owners.get(name), homes)
         for tool in candidates:
             try:
-                tools.append(_offered(tool, taken_by, policy, homes, former.get(name)))
+                offered = _offered(tool, taken_by, policy, homes, former.get(name))
+                if tool.service not in homes.own and policy.of(name).accepted is None:
+                    accepted.check(tool, homes.uris.get(tool.service or "", ""))
+                tools.append(offered)
                 taken_by = handler_of(tool)
             except NotOffered as error:
                 left_out.append(_left_out(name, handler_of(tool), error))

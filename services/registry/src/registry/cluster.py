@@ -1,7 +1,7 @@
 """The Kubernetes API: the part of it that the pruner needs, typed.
 
-Lists, gets and deletes, and nothing else: its Role allows no more. Its own few lines of HTTP, because the well-kept
-clients for Python's asyncio cannot delete on condition.
+The pruner lists, gets and deletes, the registry reads and writes one ConfigMap: their Roles allow no more. Its own few
+lines of HTTP, because the well-kept clients for Python's asyncio cannot delete on condition.
 """
 
 import ssl
@@ -82,6 +82,11 @@ class Cluster:
         """The data of a ConfigMap."""
         return (await self._call("GET", f"api/v1/namespaces/{self._namespace}/configmaps/{name}")).get("data") or {}
 
+    async def set_config(self, name: str, data: Mapping[str, str]) -> None:
+        """Set these entries of a ConfigMap, and leave the others."""
+        path = f"api/v1/namespaces/{self._namespace}/configmaps/{name}"
+        await self._call("PATCH", path, json={"data": data}, kind="application/merge-patch+json")
+
     async def delete(self, found: KubeObject) -> bool:
         """Delete it, unless somebody has touched it since it was listed. Returns whether it is gone."""
         about = found.metadata
@@ -103,11 +108,17 @@ class Cluster:
         return f"{_COLLECTIONS[kind]}/namespaces/{self._namespace}/{kind.lower()}s"
 
     async def _call(
-        self, method: str, path: str, params: Mapping[str, str] | None = None, json: object = None
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+        kind: str | None = None,
     ) -> dict[str, Any]:
+        headers = {"Content-Type": kind} if kind else {}
         try:
             async with self._http.request(
-                method, f"{self._url}/{path}", params=params, json=json, ssl=self._tls
+                method, f"{self._url}/{path}", params=params, json=json, ssl=self._tls, headers=headers
             ) as reply:
                 answer: dict[str, Any] = await reply.json()
         except TimeoutError as error:

@@ -34,6 +34,8 @@ class Homes:
     uris: Mapping[str, str] = field(default_factory=dict[str, str])
     moved: Mapping[str, str] = field(default_factory=dict[str, str])
     """Why what such a service offers is withdrawn."""
+    own: frozenset[str] = frozenset()
+    """The product's own services that are at home."""
 
     @staticmethod
     def of(services: Iterable[Service], deployments: Iterable[Deployment], wanted: Iterable[str]) -> "Homes":
@@ -48,7 +50,7 @@ class Homes:
             for name, uri in uris.items()
             if name in homes and family(uri) not in families
         }
-        return Homes(uris, moved)
+        return Homes(uris, moved, frozenset(name for name, uri in uris.items() if family(uri) in families))
 
 
 def family(uri: str) -> tuple[str, ...]:
@@ -72,8 +74,13 @@ def digest(tool: Tool) -> str:
 
 def difference(former: Tool, tool: Tool) -> str:
     """What has changed, to read."""
-    before, now = said(former), said(tool)
-    return "; ".join(f"{key}: {_short(before[key])} -> {_short(now[key])}" for key in now if before[key] != now[key])
+    return changes(said(former), said(tool))
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs between what was said and what is said, to read."""
+    keys = [key for key in now if before.get(key) != now[key]]
+    return "; ".join(f"{key}: {_short(before.get(key))} -> {_short(now[key])}" for key in keys)
 
 
 def said(tool: Tool) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from functools import partial
 
 from aiohttp import web
 
-from registry.accept import accept
+from registry.accept import accept, store_of
+from registry.accepted import Accepted
 from registry.admin import Admin, AdminError
 from registry.catalogue import Awaited, ServedCatalogue
 from registry.commands import run_once
@@ -44,7 +45,7 @@ def main() -> None:
         case ["accept", *names] if names:
             run_once("accept", partial(accept, names=names), AcceptSettings.read())
         case _:
-            sys.exit("usage: python -m registry [register | prune | remove | accept <tool>...]")
+            sys.exit("usage: python -m registry [register | prune | remove | accept <tool>[=<digest>]...]")
 
 
 def serve(settings: RegistrySettings) -> None:
@@ -64,7 +65,8 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
     async with Admin(settings.restate_admin_url) as admin:
         wanted = Wanted(settings.deployments, settings.wanted_deployments_file)
         awaited = Awaited(settings.await_services, settings.health_seconds)
-        served = ServedCatalogue(admin, policy, settings.reserved_tools, awaited, wanted.urls)
+        accepted = Accepted(settings.accept_tools, store_of(settings))
+        served = ServedCatalogue(admin, policy, settings.reserved_tools, awaited, wanted.urls, accepted)
         stuck = StuckRuns(admin, status, settings.paused_grace_seconds, settings.run_deadline_seconds)
         exporter = Exporter(admin, wanted)
         registrar = Registrar(admin, settings.deployments, status, settings.end_former)

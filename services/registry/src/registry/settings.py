@@ -1,7 +1,7 @@
 """The registry's settings."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic_settings import NoDecode
@@ -44,7 +44,27 @@ class RestateAdminSettings(Settings):
     restate_admin_url: str = Field(default="http://127.0.0.1:9070", description="Restate's admin API")
 
 
-class RegistrySettings(RestateAdminSettings, ServiceSettings):
+class KubernetesSettings(Settings):
+    """How the Kubernetes API is called, from a pod."""
+
+    kubernetes_url: str = Field(default="https://kubernetes.default.svc", description="The Kubernetes API")
+    service_account: Path = Field(
+        default=Path("/var/run/secrets/kubernetes.io/serviceaccount"),
+        description="Folder with its `token` and `ca.crt`",
+    )
+
+
+class AcceptedSettings(KubernetesSettings):
+    """Where stands what was accepted: in a folder or, on Kubernetes, in a ConfigMap."""
+
+    accepted_dir: Path | None = Field(
+        default=None, description="Folder for what was accepted of each tool; empty: forgotten at the next start"
+    )
+    accepted_configmap: str = Field(default="", description="The same on Kubernetes: a ConfigMap, which must be there")
+    namespace: str = Field(default="", description="Its namespace")
+
+
+class RegistrySettings(RestateAdminSettings, AcceptedSettings, ServiceSettings):
     """The registry that serves."""
 
     port: int = Field(default=9084, ge=1, le=65535, description="Port to listen on")
@@ -77,6 +97,11 @@ class RegistrySettings(RestateAdminSettings, ServiceSettings):
     )
     policy_file: Path | None = Field(
         default=None, description="TOML file that switches tools off, tightens or renames them"
+    )
+    accept_tools: Literal["first_seen", "named", "any"] = Field(
+        default="first_seen",
+        description="Which tools of others are on offer: `first_seen`, for as long as they say what they said first;"
+        " `named`, those that `accept` or the policy accepts; `any`, whatever they say",
     )
     switched_off: Words = Field(
         default=(), description="Tools that are off whatever the policy file says; comma-separated"
@@ -111,22 +136,17 @@ class RegisterSettings(RestateAdminSettings, CommandSettings):
     )
 
 
-class AcceptSettings(RestateAdminSettings, CommandSettings):
+class AcceptSettings(RestateAdminSettings, AcceptedSettings, CommandSettings):
     """`python -m registry accept`"""
 
     policy_file: Path | None = Field(default=None, description="The policy in force: names, and which service is meant")
 
 
-class RemoveSettings(CommandSettings):
+class RemoveSettings(KubernetesSettings, CommandSettings):
     """`python -m registry remove`"""
 
     namespace: str = Field(min_length=1, description="Namespace of the release")
     release: str = Field(min_length=1, description="Name of the release: the label `app.kubernetes.io/instance`")
-    kubernetes_url: str = Field(default="https://kubernetes.default.svc", description="The Kubernetes API")
-    service_account: Path = Field(
-        default=Path("/var/run/secrets/kubernetes.io/serviceaccount"),
-        description="Folder with its `token` and `ca.crt`",
-    )
 
 
 class PruneSettings(RestateAdminSettings, RemoveSettings):

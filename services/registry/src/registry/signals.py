@@ -161,6 +161,20 @@ LOG_EVENTS = (
         ("registry",),
         "A tool is not where, or not what, was accepted; what differs.",
     ),
+    LogEvent(
+        "tool_accepted",
+        ("info",),
+        ("tool", "digest"),
+        ("registry",),
+        "A tool of somebody else's was seen for the first time, and what it says is accepted.",
+    ),
+    LogEvent(
+        "accepted_not_kept",
+        ("warning",),
+        ("reason",),
+        ("registry",),
+        "What was accepted cannot be read or written; it is tried again at each poll.",
+    ),
     LogEvent("services_awaited", ("info",), ("missing",), ("registry",), "The first catalogue waits for these."),
     LogEvent(
         "services_missing",

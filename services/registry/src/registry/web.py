@@ -13,7 +13,7 @@ def app(served: ServedCatalogue, status: Status, admin: Admin) -> web.Applicatio
         if served.catalogue is None:
             missing = ", ".join(served.waits_for)
             reason = f"Restate does not know {missing} yet" if missing else "Restate has not been asked yet"
-            return web.json_response({"error": reason}, status=503)
+            return web.json_response({"error": served.fault or reason}, status=503)
         wanted = {tag.value for tag in request.if_none_match or ()}
         not_modified = bool(wanted & {served.etag, "*"})
         reply = web.Response(status=304) if not_modified else _json(served.body)

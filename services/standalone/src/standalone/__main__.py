@@ -1,4 +1,4 @@
-"""`python -m standalone run` starts everything on this machine; `ask` and `tickets` use what runs."""
+"""`python -m standalone run` starts everything on this machine; `ask`, `tickets` and `accept` use what runs."""
 
 import asyncio
 import subprocess
@@ -11,6 +11,7 @@ from standalone.ask import NoAnswer, ask_and_show
 from standalone.database import staff_url
 from standalone.process import StartError, inherited
 from standalone.run import run
+from standalone.services import accepted
 from standalone.settings import DEFAULT_QUESTION, AskSettings, StandaloneSettings
 from standalone.terminal import complain
 
@@ -47,9 +48,21 @@ def tickets(arguments: Annotated[list[str] | None, typer.Argument(metavar="COMMA
     except StartError as error:
         complain(str(error))
         raise typer.Exit(1) from None
-    command = [sys.executable, "-m", "tickets", "staff", *(arguments or ["list"])]
-    environment = {**inherited(), "STAFF_DATABASE_URL": url}
-    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603
+    raise typer.Exit(_run(["tickets", "staff", *(arguments or ["list"])], {"STAFF_DATABASE_URL": url}))
+
+
+@commands.command("accept")
+def accept(tools: Annotated[list[str], typer.Argument(metavar="TOOL[=DIGEST]")]) -> None:
+    """Show what tools of others say now, and what has changed; with the digest that was read, accept it."""
+    settings = StandaloneSettings.read()
+    raise typer.Exit(
+        _run(["registry", "accept", *tools], {"RESTATE_ADMIN_URL": settings.admin_url, **accepted(settings)})
+    )
+
+
+def _run(command: list[str], env: dict[str, str]) -> int:
+    """A command of one of the rooms, on this terminal; its exit status."""
+    return subprocess.run([sys.executable, "-m", *command], env={**inherited(), **env}, check=False).returncode  # noqa: S603
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ from typing import Any
 
 import aiohttp
 from pydantic import ValidationError
+from rich.text import Text
 
 from contracts import Answer
+from runtime.terminal import printable
 from standalone.model import advice
 from standalone.settings import AskSettings
 from standalone.steps import Journal, Step
@@ -83,7 +85,7 @@ async def _watch(journal: Journal, show: Show, over: asyncio.Event) -> None:
                 if step.seconds is not None and place not in shown:
                     shown.add(place)
                     show(step)
-            status.update(", ".join(step.name for step in steps if step.seconds is None) or "...")
+            status.update(Text(printable(", ".join(step.name for step in steps if step.seconds is None) or "...")))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), POLL_SECONDS)
 

@@ -48,8 +48,14 @@ def registry(settings: StandaloneSettings) -> Program:
         "RESTATE_ADMIN_URL": settings.admin_url,
         "DEPLOYMENTS": ",".join(deployments),
         "END_FORMER": "true",
+        **accepted(settings),
     }
     return _program(settings, "registry", env)
+
+
+def accepted(settings: StandaloneSettings) -> dict[str, str]:
+    """Where the registry keeps what was accepted of the tools that others brought."""
+    return {"ACCEPTED_DIR": str(settings.data_dir.resolve() / "accepted")}
 
 
 def restate(settings: StandaloneSettings) -> Restate:

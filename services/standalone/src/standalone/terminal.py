@@ -5,12 +5,9 @@ import time
 from rich.console import Console
 from rich.text import Text
 
+from runtime.terminal import printable
+
 console = Console(highlight=False, soft_wrap=True)
-
-
-def printable(text: str) -> str:
-    """The text without what a terminal would obey: a model's or a customer's words may hold it."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 class Progress:
@@ -26,7 +23,9 @@ class Progress:
         self._line("·", "yellow", what)
 
     def _line(self, mark: str, style: str, what: str) -> None:
-        console.print(Text(f"{time.monotonic() - self._began:5.1f} s ", "dim"), Text(mark, style), printable(what))
+        console.print(
+            Text(f"{time.monotonic() - self._began:5.1f} s ", "dim"), Text(mark, style), Text(printable(what))
+        )
 
 
 def say(text: str = "", style: str = "") -> None:
