@@ -117,7 +117,7 @@ def test_the_demo_lets_the_pod_with_prometheus_scrape_every_room() -> None:
         policy["metadata"]["labels"]["app.kubernetes.io/component"]
         for policy in policies
         for rule in policy["spec"]["ingress"] or []
-        if prometheus in rule["from"] and rule["ports"][0]["port"] in (9100, 5122)
+        if prometheus in rule["from"] and rule["ports"][0]["port"] == 9100
     }
     assert let_in == {"router", "users", "tickets", "registry", "demo-model", "restate"}
 

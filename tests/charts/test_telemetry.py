@@ -57,7 +57,7 @@ def test_restate_is_scraped_where_its_metrics_are() -> None:
         for each in of_kind(render(SWITCHBOARD, values=EVERYTHING), "PodMonitor")
         if each["metadata"]["name"] == "sw-restate"
     ]
-    assert (endpoint["port"], endpoint["path"]) == ("node", "/metrics")
+    assert (endpoint["port"], endpoint["path"]) == ("metrics", "/cgi-bin/metrics")
 
 
 def test_each_file_of_alerts_is_a_rule_as_it_stands() -> None:
