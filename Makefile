@@ -3,11 +3,12 @@
 PYTHON ?= python3
 USER_ID ?= user_12345
 Q ?=
+C ?=
 ARGS ?=
 
 # What a person types reaches a program by its environment alone: neither make nor a shell obeys anything in it.
-$(foreach typed,USER_ID Q ARGS,$(eval override $(typed) := $$(value $(typed))))
-export USER_ID Q ARGS
+$(foreach typed,USER_ID Q C ARGS,$(eval override $(typed) := $$(value $(typed))))
+export USER_ID Q C ARGS
 PY := .venv/bin/python
 UV := .venv/bin/uv
 TOOLS := services/standalone/npm
@@ -28,7 +29,8 @@ compile_room = $(COMPILE) --constraints requirements.lock \
 
 include k8s/cluster.mk charts/check.mk
 
-.PHONY: help run ask tickets accept test test-replay telemetry check lock sweep planted bench install clean
+.PHONY: help run ask tickets accept transcript test test-replay telemetry check lock interleave sweep planted bench \
+	install clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -46,6 +48,9 @@ tickets: install ## the staff's view of the tickets: make tickets [ARGS="show <i
 
 accept: install ## show what a tool of others says now; make accept ARGS="<tool>=<digest>" accepts what was read
 	@$(WITH_ARGS) $(PY) -m standalone accept
+
+transcript: install ## what was said in a conversation: make transcript C=conv_...
+	@$(PY) -m standalone transcript -- "$$C"
 
 # JOBS=2: two files at a time, each with servers of its own; in the order of their names, so that the short ones come last.
 SIDE_BY_SIDE := $(if $(JOBS),--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder)
@@ -78,6 +83,9 @@ lock: install ## bring requirements.lock up to date with the pyproject.toml file
 	@cp $(TOOLS)/package.json $(TOOLS)/package-lock.json .tools/
 	$(NPM) install --prefix .tools --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --loglevel=error
 	@cp .tools/package-lock.json $(TOOLS)/
+
+interleave: install ## 10,000 seeded orders of what can happen to a conversation, against a reference model
+	$(WITH_ARGS) $(PY) -m tests.interleave
 
 sweep: install ## kill everything at every position, and count what was lost
 	$(WITH_ARGS) $(PY) -m tests.sweep

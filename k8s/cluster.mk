@@ -8,7 +8,7 @@
 CLUSTER ?= kind
 NAMESPACE ?= switchboard
 RELEASE ?= switchboard
-ROOMS := router users tickets registry demo_model
+ROOMS := router users tickets conversations registry demo_model
 CHART := charts/switchboard
 OBSERVE ?=
 

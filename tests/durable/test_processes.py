@@ -18,10 +18,13 @@ from tests.parts.signed import KEYS
 
 pytestmark = ONCE
 
-ROOMS = ("router", "users", "tickets", "registry", "demo_model")
+ROOMS = ("router", "users", "tickets", "conversations", "registry", "demo_model")
 ENDED_BY_SIGTERM = 128 + signal.SIGTERM
 NO_DATABASE = "postgresql://nobody@127.0.0.1:1/nothing"
-ROLES = ("USERS_OWNER", "USERS_APP", "TICKETS_OWNER", "TICKETS_APP", "TICKETS_STAFF")
+ROLES = (
+    *("USERS_OWNER", "USERS_APP", "TICKETS_OWNER", "TICKETS_APP", "TICKETS_STAFF"),
+    *("CONVERSATIONS_OWNER", "CONVERSATIONS_APP", "CONVERSATIONS_ROUTER"),
+)
 PASSWORDS = {f"{role}_PASSWORD": "secret" for role in ROLES}
 DATABASES = dict.fromkeys(("DATABASE_URL", "MIGRATION_DATABASE_URL", "ADMIN_DATABASE_URL"), NO_DATABASE)
 
@@ -71,7 +74,11 @@ async def exists(path: Path) -> bool:
 
 @pytest.mark.parametrize(
     "command",
-    ["users", "users provision", "users migrate", "users seed", "tickets", "tickets provision", "tickets migrate"],
+    [
+        *("users", "users provision", "users migrate", "users seed"),
+        *("tickets", "tickets provision", "tickets migrate"),
+        *("conversations", "conversations provision", "conversations migrate"),
+    ],
 )
 async def test_sigterm_ends_what_waits_for_a_database(command: str, tmp_path: Path) -> None:
     log = tmp_path / "log"

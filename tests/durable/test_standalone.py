@@ -19,7 +19,7 @@ from tests.conftest import ALWAYS_REPLAY, ONCE
 from tests.parts.standalone import READY, Standalone
 
 REPLAY = {"RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT": "0s"} if ALWAYS_REPLAY else {}
-PARTS = {"restate", "postgres", "demo_model", "users", "tickets", "router", "registry"}
+PARTS = {"restate", "postgres", "demo_model", "users", "tickets", "conversations", "router", "registry"}
 if is_installed():
     PARTS.add("prometheus")
 

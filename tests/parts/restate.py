@@ -92,6 +92,17 @@ class RestateServer(Restate):
         url = f"{self.ingress_url}/restate/{'send' if send else 'call'}/{path}"
         return await request("POST", url, body, sent, seconds=seconds)
 
+    async def kill_invocation(self, invocation_id: str) -> None:
+        reply = await request("PATCH", f"{self.admin_url}/invocations/{invocation_id}/kill")
+        assert reply.status_code in (200, 202), reply.text
+
+    async def forget(self, service: str, key: str) -> None:
+        """Removes the state of one object."""
+        reply = await request(
+            "POST", f"{self.admin_url}/services/{service}/state", {"object_key": key, "new_state": {}}
+        )
+        assert reply.status_code in (200, 202), reply.text
+
     async def open_invocations(self) -> list[dict[str, Any]]:
         """All that is not done, but for the resender, which looks again and again while something is undelivered."""
         return await self.query(

@@ -7,6 +7,7 @@ SERVICES = Path(__file__).parents[2] / "services"
 
 DURABLE = "tests/durable/"
 ACCEPTED = "tests/unit/test_registry_accepted.py::"
+INTERLEAVE = "tests/unit/test_interleave.py::test_nothing_is_lost_answered_twice_or_run_beside_another"
 SWEEP = ("tests.sweep", "--victim", "service", "--only")
 
 
@@ -263,7 +264,7 @@ BUGS = [
         "settings read on replay",
         "router/agent.py",
         "await decide(run, agent)\n",
-        "await decide(run, agent)\n            run.facts.limits.turns = agent.settings.max_turns\n",
+        "await decide(run, agent)\n                run.facts.limits.turns = agent.settings.max_turns\n",
         DURABLE + "test_router_faults.py::test_a_run_keeps_the_budgets_that_it_began_with",
     ),
     Bug(
@@ -381,21 +382,21 @@ BUGS = [
     ),
     Bug(
         "a caller token of any life",
-        "router/caller.py",
+        "runtime/proof.py",
         "0 <= self.exp - self.iat <= MAX_LIFE_SECONDS",
         "self.exp >= self.iat",
         "tests/unit/test_caller_tokens.py::test_a_token_that_says_too_little_or_lives_too_long_is_refused",
     ),
     Bug(
         "a caller token judged when it is read",
-        "router/caller.py",
+        "runtime/proof.py",
         "good_until < read_at and good_until < await accepted_at()",
         "good_until < read_at",
         DURABLE + "test_acceptance.py::test_a_question_outlasts_its_token_while_the_router_is_away",
     ),
     Bug(
         "a key of any kind for caller tokens",
-        "router/keys.py",
+        "runtime/caller_keys.py",
         'case RSAPublicKey() if algorithm == "RS256" and key.key_size >= MIN_RSA_BITS:',
         "case RSAPublicKey() | Ed25519PublicKey():",
         "tests/unit/test_caller_tokens.py::test_a_key_that_cannot_check_a_token_is_refused_at_start",
@@ -462,5 +463,82 @@ BUGS = [
         "    if read != digest(tool):\n",
         "    if False:\n",
         DURABLE + "test_registry_tools.py::test_only_what_was_read_is_accepted",
+    ),
+    Bug(
+        "a steered message that its run has not read is dropped",
+        "conversations/control.py",
+        "unread = [each for each in control.steered if each not in ended.read]",
+        "unread = list[str]()",
+        INTERLEAVE,
+    ),
+    Bug(
+        "a stop that drains the queue",
+        "conversations/control.py",
+        "    control.paused = True\n",
+        "",
+        INTERLEAVE,
+    ),
+    Bug(
+        "a late report taken for that of the active run",
+        "conversations/control.py",
+        "if active is None or active.run != ended.run:",
+        "if active is None:",
+        INTERLEAVE,
+    ),
+    Bug(
+        "a run that was stopped and still posts",
+        "conversations/control.py",
+        "posts=not stopped",
+        "posts=True",
+        INTERLEAVE,
+    ),
+    Bug(
+        "a message steered into a run that is being stopped",
+        "conversations/control.py",
+        'if active.phase == "stopping":\n        control.following.append(message.input_id)',
+        'if active.phase == "stopping":\n        control.steered.append(message.input_id)',
+        DURABLE + "test_conversations.py::test_a_message_after_a_stop_is_answered_when_the_run_has_settled",
+    ),
+    Bug(
+        "an input that is known by its id alone",
+        "conversations/store.py",
+        'elif known["digest"] != digest(came):',
+        "elif False:",
+        DURABLE + "test_conversations.py::test_an_input_is_taken_once_and_its_id_belongs_to_it",
+    ),
+    Bug(
+        "no row-level security on conversations",
+        "conversations/migrations/0001_conversations.sql",
+        "        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', each);\n",
+        "",
+        DURABLE + "test_conversations.py::test_the_database_keeps_others_out_even_without_the_object",
+    ),
+    Bug(
+        "a repeated turn that reads other messages than before",
+        "conversations/migrations/0001_conversations.sql",
+        "AND i.run = of_run AND i.turn = at_turn AND i.turn > 0) THEN",
+        "AND false) THEN",
+        DURABLE + "test_conversation_store.py::test_a_repeat_of_a_turn_reads_the_same_messages",
+    ),
+    Bug(
+        "a run that is killed and never reported",
+        "conversations/following.py",
+        'ctx.generic_send("Conversation", "finished", report.model_dump_json().encode(), key=followed.conversation)',
+        "pass",
+        DURABLE + "test_conversations.py::test_a_run_that_is_killed_is_reported_for_it",
+    ),
+    Bug(
+        "a model call that goes on after a stop",
+        "router/steps.py",
+        "            self._acting.cancel()\n",
+        "            pass\n",
+        DURABLE + "test_conversations.py::test_a_stop_breaks_off_the_model_call_at_its_connection",
+    ),
+    Bug(
+        "a stopped run that asks the model once more",
+        "router/decision.py",
+        '        return Turn(outcome="stopped")\n',
+        "        inputs = []\n",
+        DURABLE + "test_conversations.py::test_a_stop_that_only_the_database_tells_is_obeyed",
     ),
 ]

@@ -9,10 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from contracts import Question
-from router.caller import prove
 from router.settings import RouterSettings
-from router.steps import Moment
 from runtime.errors import Refused
+from runtime.proof import prove
 from tests.parts.signed import PRIVATE
 
 SECRET = "a-secret-of-32-bytes-for-the-tests"
@@ -99,8 +98,8 @@ def asked(token: str) -> Question:
     return Question(message="hello", caller_token=token)
 
 
-def at(seconds_ago: float = 0) -> Moment:
-    return Moment(time.time() - seconds_ago)
+def at(seconds_ago: float = 0) -> float:
+    return time.time() - seconds_ago
 
 
 async def never_asked() -> float:

@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "router": {"router", "contracts", "runtime"},
     "users": {"users", "contracts", "runtime"},
     "tickets": {"tickets", "contracts", "runtime"},
+    "conversations": {"conversations", "contracts", "runtime"},
     "registry": {"registry", "contracts", "runtime"},
     "demo_model": {
         "demo_model",
@@ -23,7 +24,10 @@ MAY_IMPORT = {
         "runtime.telemetry.metrics",
         "runtime.sigterm",
     },
-    "standalone": {"standalone", "contracts", "runtime", "router", "users", "tickets", "registry", "demo_model"},
+    "standalone": {
+        *("standalone", "contracts", "runtime"),
+        *("router", "users", "tickets", "conversations", "registry", "demo_model"),
+    },
 }
 """A room, and what it may import of ours."""
 

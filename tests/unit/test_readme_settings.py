@@ -1,4 +1,4 @@
-"""The tables of settings in the READMEs of users and tickets."""
+"""The tables of settings in the READMEs of users, tickets and conversations."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 from pydantic import SecretStr
 
+import conversations.settings
 import tickets.settings
 import users.settings
 from runtime.settings import Settings
@@ -14,7 +15,11 @@ from runtime.settings import Settings
 SERVICES = Path(__file__).parents[2] / "services"
 
 
-@pytest.mark.parametrize("module", [users.settings, tickets.settings], ids=["users", "tickets"])
+@pytest.mark.parametrize(
+    "module",
+    [users.settings, tickets.settings, conversations.settings],
+    ids=["users", "tickets", "conversations"],
+)
 def test_the_readme_lists_every_setting_with_its_default(module: ModuleType) -> None:
     readme = (SERVICES / module.__name__.partition(".")[0] / "README.md").read_text()
     section = readme.split("## Configuration")[1].split("## ")[0]

@@ -103,7 +103,13 @@ def test_ports_of_parts_that_are_not_started_are_not_asked_for() -> None:
 def test_every_part_that_tells_metrics_is_scraped_under_the_name_of_its_room() -> None:
     settings = StandaloneSettings.model_validate({"openai_api_key": "sk", "users_metrics_port": 0})
 
-    assert settings.scraped() == {"router": 9181, "tickets": 9183, "registry": 9184, "restate": 5122}
+    assert settings.scraped() == {
+        "router": 9181,
+        "tickets": 9183,
+        "conversations": 9187,
+        "registry": 9184,
+        "restate": 5122,
+    }
 
 
 def test_restate_sends_its_spans_where_ours_go_unless_told_otherwise() -> None:
@@ -160,7 +166,9 @@ def test_a_refused_model_request_names_the_setting_that_the_router_logged(tmp_pa
 
 def test_the_user_chooses_the_status_page_and_who_knows_customers(tmp_path: Path) -> None:
     url, check = "https://status.example/summary.json", "Crm/is_customer"
-    program = services.router(StandaloneSettings(data_dir=tmp_path, status_url=url, customer_check=check))
+    settings = StandaloneSettings(data_dir=tmp_path, status_url=url, customer_check=check)
+    passwords = read_passwords(tmp_path)
+    program = services.router(settings, Database(administrator(settings, passwords), passwords))
     assert (program.env["STATUS_URL"], program.env["CUSTOMER_CHECK"]) == (url, check)
 
 

@@ -1,10 +1,30 @@
-"""What crosses a room: questions, answers, tools. Additive only: former versions drain for hours."""
+"""What crosses a room: questions, answers, conversations, tools. Additive only: former versions drain for hours."""
 
 from contracts.answer import Answer, CallRecord, CallStatus, Outcome, Usage
+from contracts.conversation import (
+    CONVERSATION_ID,
+    INPUT_ID,
+    ConversationRun,
+    Decided,
+    Disposition,
+    Effect,
+    Entry,
+    EntryKind,
+    Facts,
+    History,
+    HistoryLine,
+    HistoryQuery,
+    Input,
+    InputType,
+    RunReport,
+    WhenBusy,
+)
 from contracts.question import USER_ID, Accepted, Caller, Question
 from contracts.tool import Catalogue, LeftOut, Mode, Tool
 
 __all__ = [
+    "CONVERSATION_ID",
+    "INPUT_ID",
     "USER_ID",
     "Accepted",
     "Answer",
@@ -12,10 +32,24 @@ __all__ = [
     "CallStatus",
     "Caller",
     "Catalogue",
+    "ConversationRun",
+    "Decided",
+    "Disposition",
+    "Effect",
+    "Entry",
+    "EntryKind",
+    "Facts",
+    "History",
+    "HistoryLine",
+    "HistoryQuery",
+    "Input",
+    "InputType",
     "LeftOut",
     "Mode",
     "Outcome",
     "Question",
+    "RunReport",
     "Tool",
     "Usage",
+    "WhenBusy",
 ]

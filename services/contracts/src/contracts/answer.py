@@ -18,8 +18,9 @@ Outcome = Literal[
     "model_misconfigured",
     "tools_unavailable",
     "failed",
+    "stopped",
 ]
-"""`failed`: a defect of ours; the people who run the service are told."""
+"""`failed`: a defect of ours; the people who run the service are told. `stopped`: its conversation wants no answer."""
 
 
 class CallRecord(BaseModel):

@@ -10,13 +10,15 @@ from functools import partial
 import restate
 from restate import Context, TerminalError
 
-from contracts import Answer, Question
-from router.begin import Callers, establish_facts
+from contracts import Answer, ConversationRun, Question
+from router.begin import Callers, establish_facts, is_believed
 from router.calls import settle
 from router.calls.call import LocalTools
 from router.catalogue import Offers
+from router.converse import Reported, reporting
 from router.customers import is_customer
 from router.decision import Means, next_turn, seconds_left
+from router.inbox import Inbox
 from router.model import Model
 from router.prompt import Prompt
 from router.run import Run, answer
@@ -44,6 +46,7 @@ class Agent:
     local: LocalTools
     callers: Callers
     spans: RunSpans
+    inbox: Inbox = field(default_factory=Inbox)
     attempts: Attempts = field(default_factory=Attempts)
 
 
@@ -62,31 +65,39 @@ def tool_router(agent: Agent) -> restate.Service:
     @checked
     async def handle(ctx: Context, question: Question) -> Answer:
         """Answer one question: a model decides which tools and workflows to use; every step is durable."""
-        return await route(ctx, question, agent)
+        return (await route(ctx, question, agent)).answered
+
+    @service.handler("converse", input_serde=RAW, ingress_private=True)
+    @checked
+    async def converse(ctx: Context, given: ConversationRun) -> Reported:
+        """Answer what was said in a conversation, which alone can ask this; the answer is sent to it."""
+        return await reporting(ctx, given, partial(route, ctx, given, agent))
 
     return service
 
 
-async def route(ctx: Context, question: Question, agent: Agent) -> Answer:
+async def route(ctx: Context, asked: Question | ConversationRun, agent: Agent) -> Run:
     watch = Watch(agent.spans, agent.model.name)
-    facts = partial(establish_facts, ctx, question, agent.settings, agent.callers, agent.prompt.digest)
-    run = Run(ctx, question, Steps(ctx, agent.attempts, facts, watch))
+    facts = partial(establish_facts, ctx, asked, agent.settings, agent.callers, agent.prompt.digest)
+    run = Run(ctx, asked, Steps(ctx, agent.attempts, facts, watch))
     async with watch.over(run):
-        await who_asks(run, agent)
-        while (ended := run.over_budget()) is None:
-            turn = await decide(run, agent)
-            run.results.append(await settle(run, turn, agent.local))
-            if turn.is_last:
-                break
-        if ended:
-            await run.steps.step("budget used up", "end", _nothing, StepRecord[Nothing])
-        run.answer = answer(run, ended)
-    return run.answer
+        with run.until_stopped():
+            await who_asks(run, agent)
+            while run.over_budget() is None:
+                turn = await decide(run, agent)
+                run.results.append(await settle(run, turn, agent.local))
+                if turn.is_last:
+                    break
+        if run.ended:
+            name = "stopped" if run.stopped else "budget used up"
+            await run.steps.step(name, "end", _nothing, StepRecord[Nothing])
+        run.answer = answer(run)
+    return run
 
 
 async def who_asks(run: Run, agent: Agent) -> None:
     """A `user_id` that is believed is looked up before anything is paid for; a token is checked in the first turn."""
-    if run.question.caller_token is not None:
+    if not is_believed(run.asked):
         return
     await run.steps.step("begin", "begin", _nothing, StepRecord[Nothing])
     if run.facts.check_customer and not await is_customer(run, agent.callers.customers):
@@ -97,7 +108,7 @@ async def decide(run: Run, agent: Agent) -> Turn:
     """One durable model turn: what the model said and, for each call, what will be done."""
     patience = Patience(agent.settings.openai_attempts, timedelta(seconds=seconds_left(run, agent.settings)), _given_up)
     signer, most = agent.callers.signer, agent.settings.max_offered
-    action = partial(next_turn, run, Means(agent.model, agent.offers, agent.prompt, signer, most))
+    action = partial(next_turn, run, Means(agent.model, agent.offers, agent.prompt, signer, most, agent.inbox))
     turn = await run.steps.step(f"model turn {len(run.turns) + 1}", "turn", action, StepRecord[Turn], patience)
     run.turns.append(turn)
     return turn

@@ -5,8 +5,7 @@ from functools import partial
 
 from restate import Context
 
-from contracts import Question
-from router.caller import prove
+from contracts import Caller, ConversationRun, Question
 from router.customers import Customers
 from router.settings import RouterSettings
 from router.signing import sign_customer_check
@@ -14,6 +13,7 @@ from router.steps import Moment
 from router.turn import Begun, Limits
 from runtime.acceptance import Acceptance
 from runtime.call_tokens import CallSigner
+from runtime.proof import AcceptedAt, prove
 from runtime.telemetry.tracing import first_traceparent, is_tracing
 
 
@@ -28,7 +28,7 @@ class Callers:
 
 async def establish_facts(
     ctx: Context,
-    question: Question,
+    asked: Question | ConversationRun,
     settings: RouterSettings,
     callers: Callers,
     prompt: str,
@@ -38,7 +38,7 @@ async def establish_facts(
 
     Raises: `Refused` 401 when the caller is not proven.
     """
-    caller = await prove(question, settings, moment, partial(callers.acceptance.of, ctx.request().id))
+    caller = await _who(asked, settings, moment.first_started_at, partial(callers.acceptance.of, ctx.request().id))
     begun = Begun(
         caller=caller,
         limits=Limits(
@@ -49,7 +49,7 @@ async def establish_facts(
             errors=settings.max_errors,
         ),
         started_at=moment.first_started_at,
-        check_customer="" if question.caller_token else callers.customers.to_ask(caller.user_id),
+        check_customer=callers.customers.to_ask(caller.user_id) if is_believed(asked) else "",
         model=settings.openai_model,
         prompt=prompt,
         ticket_pattern=settings.ticket_pattern,
@@ -57,3 +57,17 @@ async def establish_facts(
     )
     sign_customer_check(callers.signer, ctx.request().id, begun)
     return begun
+
+
+def is_believed(asked: Question | ConversationRun) -> bool:
+    """Whether nothing proves who asks: it is a plain user id."""
+    return asked.believed if isinstance(asked, ConversationRun) else asked.caller_token is None
+
+
+async def _who(
+    asked: Question | ConversationRun, settings: RouterSettings, read_at: float, accepted_at: AcceptedAt
+) -> Caller:
+    """A conversation has proven who asks before it started the run, by a handler that no client reaches."""
+    if isinstance(asked, ConversationRun):
+        return asked.caller
+    return await prove(asked, settings, read_at, accepted_at)

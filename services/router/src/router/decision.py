@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from router.catalogue import NoCatalogue, Offers, for_model
+from router.inbox import Inbox
 from router.model import Asked, Model, ModelBusy, ModelFault, Reply, wait
 from router.offer import Offer
+from router.past import past, prompt_for
 from router.plan import make_plans
 from router.prompt import Prompt
 from router.run import Run, must_end_at
@@ -29,6 +31,7 @@ class Means:
     prompt: Prompt
     signer: CallSigner
     most_offered: int
+    inbox: Inbox
 
 
 def seconds_left(run: Run, settings: RouterSettings) -> float:
@@ -43,11 +46,23 @@ async def next_turn(run: Run, means: Means, begun: Begun, moment: Moment) -> Tur
     until = must_end_at(begun)
     if moment.seconds_until(until) <= 0:
         return Turn(outcome="time_exhausted")
+    if (inputs := await means.inbox.take(run.conversation, len(run.turns) + 1)) is None:
+        return Turn(outcome="stopped")
+    with means.inbox.listening(run.conversation):
+        turn = await _asked(run, means, begun, moment, inputs)
+    turn.inputs = inputs
+    return turn
+
+
+async def _asked(run: Run, means: Means, begun: Begun, moment: Moment, inputs: list[str]) -> Turn:
+    until = must_end_at(begun)
     try:
         shelf = await means.offers.within(moment.seconds_until(until))
         on_offer = shelf.for_turn(run, begun.caller, means.most_offered)
         may_call = run.may_call and begun.limits.turns > 1
-        chat = partial(messages, means.prompt.text, run.message, run.turns, run.results)
+        given = run.conversation
+        told = (prompt_for(given, means.prompt.text), run.message, run.turns, run.results)
+        chat = partial(messages, *told, past=past(given), inputs=inputs)
         asked = Asked(chat, for_model(on_offer, begun.caller), on_offer.keys(), may_call=may_call, silent=run.silent)
         reply = await means.model.answer(asked, moment.seconds_until(until))
         turn = _turn(run, reply, on_offer, begun, moment.seconds_until(until), may_call=may_call)

@@ -1,10 +1,12 @@
 """A run: what the journal says so far about one question."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from restate import Context
+from restate import Context, TerminalError
 
-from contracts import Answer, CallRecord, Outcome, Question, Usage
+from contracts import Answer, CallRecord, ConversationRun, Outcome, Question, Usage
 from router.alarm import Alarm
 from router.steps import Steps
 from router.turn import Again, Begun, Result, Turn
@@ -15,19 +17,45 @@ from runtime.telemetry.tracing import TRACEPARENT, Trace
 
 @dataclass
 class Run:
-    """State of one run, rebuilt from the journal at each replay. The latest turn may have no results yet."""
+    """State of one run, rebuilt from the journal at each replay. The latest turn may have no results yet.
+
+    `stopped`: its conversation wants no more of it.
+    """
 
     ctx: Context
-    question: Question
+    asked: Question | ConversationRun
     steps: Steps
     turns: list[Turn] = field(default_factory=list[Turn])
     results: list[list[Result]] = field(default_factory=list[list[Result]])
     answer: Answer | None = None
+    stopped: bool = False
 
     def __post_init__(self) -> None:
         self.id = self.ctx.request().id
-        self.message = self.question.message
+        self.conversation = self.asked if isinstance(self.asked, ConversationRun) else None
+        self.message = self.asked.message if isinstance(self.asked, Question) else "\n".join(self.asked.inputs)
         self.alarm = Alarm(self.ctx)
+
+    @contextmanager
+    def until_stopped(self) -> Generator[None]:
+        """A run of a conversation that is cancelled in here goes on behind it, to tell what it did."""
+        try:
+            yield
+        except TerminalError as error:
+            if not self.stops(error):
+                raise
+
+    def stops(self, error: TerminalError) -> bool:
+        """Whether this is the cancellation of a run of a conversation, which is then stopped."""
+        self.stopped = self.stopped or (self.conversation is not None and error.status_code == 409)
+        return self.stopped and error.status_code == 409
+
+    @property
+    def answered(self) -> Answer:
+        """Raises: LookupError before its end."""
+        if self.answer is None:
+            raise LookupError("the run is not at its end")
+        return self.answer
 
     @property
     def has_begun(self) -> bool:
@@ -73,6 +101,8 @@ class Run:
 
     def over_budget(self) -> Outcome | None:
         """The budget that is used up, if one is. Time and calls are checked in a turn, which journals what it saw."""
+        if self.stopped:
+            return "stopped"
         if not self.has_begun:
             return None
         limits, usage = self.facts.limits, self.usage
@@ -83,6 +113,11 @@ class Run:
         if self.failed_calls >= limits.errors:
             return "errors_exhausted"
         return None
+
+    @property
+    def ended(self) -> Outcome | None:
+        """What ended the run before the model did."""
+        return None if self.turns and self.turns[-1].is_last else self.over_budget()
 
     @property
     def failed_calls(self) -> int:
@@ -124,12 +159,13 @@ _UNFINISHED = {
     "tools_unavailable": "I cannot answer right now. Please try again in a few minutes.",
     "model_misconfigured": "I cannot answer right now. The people who run this service have been told.",
     "failed": "I cannot answer right now. The people who run this service have been told.",
+    "stopped": "I stopped.",
 }
 
 
-def answer(run: Run, ended: Outcome | None) -> Answer:
+def answer(run: Run) -> Answer:
     """The answer, true about what was done even when the run did not get to its end."""
-    outcome = ended or run.turns[-1].outcome or "answered"
+    outcome = run.ended or run.turns[-1].outcome or "answered"
     tickets = list(dict.fromkeys(result.ticket_id for results in run.results for result in results if result.ticket_id))
     text = _said(run) if outcome == "answered" else _unfinished(outcome, tickets)
     return Answer(

@@ -1,5 +1,7 @@
 """The agent, put together and served."""
 
+from contextlib import AbstractAsyncContextManager
+
 import aiohttp
 
 from router.agent import Agent, tool_router
@@ -7,6 +9,7 @@ from router.apart import calls_apart
 from router.begin import Callers
 from router.catalogue import Offers, polling
 from router.customers import Customers
+from router.inbox import Inbox, open_inbox
 from router.model import Model
 from router.prompt import read_prompt
 from router.seen.spans import RunSpans
@@ -27,7 +30,11 @@ from runtime.telemetry.metrics import serve_metrics
 async def run(settings: RouterSettings) -> None:
     if settings.trust_user_id:
         get_logger("router").warning("trust_user_id_is_on", extra={"advice": "any client may claim to be any user"})
-    async with aiohttp.ClientSession() as session, aiohttp.ClientSession(trust_env=True) as outside:
+    async with (
+        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(trust_env=True) as outside,
+        _inbox(settings) as inbox,
+    ):
         page, offers = StatusPage(outside, settings.status_url), Offers()
         local = local_tools(ArticleIndex.of_folder(settings.articles_dir), page, offers)
         offers.add_own([CHECK_TASK, *(entry.tool for entry in local.values())])
@@ -40,10 +47,16 @@ async def run(settings: RouterSettings) -> None:
             local=local,
             callers=_callers(settings, session),
             spans=RunSpans(settings, prompt),
+            inbox=inbox,
         )
         async with polling(agent.offers, session, settings.catalogue_url, settings.catalogue_seconds):
             await serve(settings, [tool_router(agent), tasks, calls_apart])
         await agent.model.close()
+
+
+def _inbox(settings: RouterSettings) -> AbstractAsyncContextManager[Inbox]:
+    url, password = settings.conversations_database_url, settings.conversations_database_password
+    return open_inbox("" if url is None else url.get_secret_value(), password.get_secret_value())
 
 
 def _callers(settings: RouterSettings, session: aiohttp.ClientSession) -> Callers:

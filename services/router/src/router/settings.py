@@ -10,16 +10,14 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
 
-from router.keys import Algorithm, parse
 from router.presets import PRESETS, PresetName
 from router.prompt import read_prompt
 from runtime.call_tokens import SigningKey
-from runtime.settings import RestateServiceSettings, Words
+from runtime.proof import CallerSettings
+from runtime.settings import DatabaseUrl
 
 ARTICLES = Path(__file__).parent / "articles"
 PROMPT = Path(__file__).parent / "prompt.md"
@@ -69,7 +67,7 @@ class Fallback(BaseModel):
     extra_headers: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
 
 
-class RouterSettings(RestateServiceSettings):
+class RouterSettings(CallerSettings):
     """The model, the callers, the budgets of a run, and where the catalogue and the status page are."""
 
     port: int = Field(default=9081, ge=1, le=65535, description="Port to listen on")
@@ -122,20 +120,20 @@ class RouterSettings(RestateServiceSettings):
         default=PROMPT, description="The system prompt, as text in UTF-8"
     )
 
-    trust_user_id: bool = Field(default=False, description="Believe a plain `user_id`; for demos and tests alone")
     customer_check: str = Field(
         default="",
         pattern=r"^([A-Za-z0-9_.]+/[A-Za-z0-9_]+)?$",
         description="`Service/handler` that knows customers; asked about a `user_id` that was believed",
     )
-    caller_algorithm: Algorithm = Field(default="HS256", description="How caller tokens are signed")
-    caller_keys: Words = Field(
-        default=(), description="Keys that sign caller tokens: shared secrets or PEM public keys"
-    )
-    caller_issuer: str = Field(default="", description="Required `iss` of caller tokens; empty: not checked")
-    caller_audience: str = Field(default="switchboard", description="Required `aud` of caller tokens")
-
     call_key: SigningKey
+
+    conversations_database_url: DatabaseUrl | None = Field(
+        default=None,
+        description="PostgreSQL, as the role `conversations_router`; empty: runs do not read what comes in meanwhile",
+    )
+    conversations_database_password: SecretStr = Field(
+        default=SecretStr(""), description="Its password; empty: the URL's own"
+    )
 
     ticket_pattern: Annotated[str, AfterValidator(_is_a_pattern)] = Field(
         default="TCK-[0-9]{1,18}", description="Regular expression that the id of a ticket matches as a whole"
@@ -148,17 +146,6 @@ class RouterSettings(RestateServiceSettings):
     max_tokens: int = Field(default=60_000, ge=1, description="Tokens in a run, as the model's server counts them")
     max_seconds: float = Field(default=120, gt=0, description="Seconds in a run")
     max_errors: int = Field(default=6, ge=1, description="Failed tool calls in a run")
-
-    @field_validator("caller_keys")
-    @classmethod
-    def _fit_the_algorithm(cls, keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        algorithm = info.data.get("caller_algorithm")
-        for number, key in enumerate(keys if algorithm else (), start=1):
-            try:
-                parse(key, algorithm)
-            except ValueError as problem:
-                raise ValueError(f"key {number}: {problem}") from None
-        return keys
 
     @model_validator(mode="before")
     @classmethod
@@ -184,9 +171,3 @@ class RouterSettings(RestateServiceSettings):
         total = min(self.openai_timeout, self.max_seconds)
         first_byte = min(self.openai_first_byte_timeout or total, total)
         return ModelTimeouts(min(self.openai_connect_timeout, first_byte), first_byte, total)
-
-    @model_validator(mode="after")
-    def _callers_can_be_known(self) -> Self:
-        if not self.trust_user_id and not self.caller_keys:
-            raise ValueError("set CALLER_KEYS, or TRUST_USER_ID=true for a demo: no caller could be believed")
-        return self

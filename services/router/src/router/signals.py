@@ -188,7 +188,13 @@ SPANS = (
 )
 
 LOG_EVENTS = (
-    LogEvent("trust_user_id_is_on", ("warning",), ("advice",), ("router",), "Anybody may claim to be anybody."),
+    LogEvent(
+        "stops_not_seen",
+        ("warning",),
+        ("reason",),
+        ("router",),
+        "The database did not say which runs of conversations have been stopped; Restate tells of it too.",
+    ),
     LogEvent("catalogue_read", ("info",), ("tools",), ("router",), "The tools on offer have changed, to these."),
     LogEvent(
         "catalogue_unavailable",

@@ -1,6 +1,7 @@
 """Durable steps: each is done once, whatever crashes, and its times are journaled with it. Nothing else in a run reads
 the clock."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ class Steps:
         self._begin = begin
         self._watcher = watcher
         self._seen: dict[str, float] = {}
+        self._acting: asyncio.Task[Any] | None = None
         self.begun: Begun | None = None
         self.ended_at = 0.0
         """When the latest step ended: the latest time that the journal knows."""
@@ -112,6 +114,7 @@ class Steps:
         except TerminalError as error:
             if patience is None or error.status_code < 500:
                 self._attempts.forget(key)
+                self._break_off()
                 raise
             giving_up = (f"{name} given up", self._give_up, journaled(journal_as))
             done = await self._ctx.run_typed(*giving_up, key, patience.otherwise(error), journal_as)
@@ -137,7 +140,20 @@ class Steps:
         attempt = self._attempts.begin(key)
         if attempt.number > 1:
             self._watcher.tried_again(kind)
-        return await self._done(action, attempt, journal_as)
+        self._acting = asyncio.create_task(self._done(action, attempt, journal_as))
+        try:
+            return await self._acting
+        except asyncio.CancelledError:
+            me = asyncio.current_task()
+            if me is None or me.cancelling():  # the attempt is over, and this with it
+                self._break_off()
+                raise
+            raise TerminalError("broken off", status_code=409) from None
+
+    def _break_off(self) -> None:
+        """An action that still runs would be paid for in vain."""
+        if self._acting is not None:
+            self._acting.cancel()
 
     async def _give_up(
         self, key: tuple[str, str], value: Value, journal_as: type[StepRecord[Value]]

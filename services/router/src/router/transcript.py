@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from router.turn import Again, Plan, Result, Turn
@@ -29,19 +30,29 @@ _ILLEGAL_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
 def messages(
-    prompt: str, message: str, turns: list[Turn], results: list[list[Result]], endpoint: str | None = None
+    prompt: str,
+    message: str,
+    turns: list[Turn],
+    results: list[list[Result]],
+    endpoint: str | None = None,
+    *,
+    past: Sequence[dict[str, Any]] = (),
+    inputs: Sequence[str] = (),
 ) -> Chat:
     """The chat messages for the next turn, in OpenAI's form, for one endpoint: its own ids and fields go back to it.
 
-    Without an endpoint every turn is told as its own maker would read it.
+    Without an endpoint every turn is told as its own maker would read it. `past` is what was said before the message,
+    `inputs` what the customer has said since the last turn.
     """
     chat: Chat = [
         {"role": "system", "content": prompt},
+        *past,
         {"role": "user", "content": message},
     ]
     ids: set[str] = set()
     for number, (turn, settled) in enumerate(zip(turns, results, strict=True), start=1):
         own = endpoint is None or turn.endpoint == endpoint
+        chat.extend(_from_customer(turn.inputs))
         names = [_id(plan, number, place, ids, own=own) for place, plan in enumerate(turn.plans, start=1)]
         chat.append(_assistant(turn, names, own=own))
         chat.extend(
@@ -50,7 +61,11 @@ def messages(
         )
         if turn.again:
             chat.append({"role": "user", "content": ASK_AGAIN[turn.again]})
-    return chat
+    return [*chat, *_from_customer(inputs)]
+
+
+def _from_customer(inputs: Sequence[str]) -> Chat:
+    return [{"role": "user", "content": text} for text in inputs]
 
 
 def _id(plan: Plan, turn: int, place: int, taken: set[str], *, own: bool) -> str:

@@ -110,11 +110,13 @@ class Begun(BaseModel):
 class Turn(BaseModel):
     """One model turn: the assistant's message and the plan of each of its calls.
 
+    `inputs`: what the customer said meanwhile, which the model read before it.
     `again`: why the model is asked once more. `outcome` is set when this turn ended the run without an answer. `model`
     is what the endpoint says it is, `endpoint` our name for it; `foreign` is what else stood in the message, for that
     endpoint alone. `prompt` is the digest of the system prompt that it read.
     """
 
+    inputs: list[str] = Field(default_factory=list[str])
     text: str = ""
     plans: list[Plan] = Field(default_factory=list[Plan])
     again: Again = ""

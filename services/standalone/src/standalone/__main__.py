@@ -1,4 +1,4 @@
-"""`python -m standalone run` starts everything on this machine; `ask`, `tickets` and `accept` use what runs."""
+"""`python -m standalone run` starts everything here; `ask`, `tickets`, `accept` and `transcript` use what runs."""
 
 import asyncio
 import subprocess
@@ -14,6 +14,7 @@ from standalone.run import run
 from standalone.services import accepted
 from standalone.settings import DEFAULT_QUESTION, AskSettings, StandaloneSettings
 from standalone.terminal import complain
+from standalone.transcript import show_transcript
 
 commands = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help=__doc__)
 
@@ -63,6 +64,16 @@ def accept(tools: Annotated[list[str], typer.Argument(metavar="TOOL[=DIGEST]")])
 def _run(command: list[str], env: dict[str, str]) -> int:
     """A command of one of the rooms, on this terminal; its exit status."""
     return subprocess.run([sys.executable, "-m", *command], env={**inherited(), **env}, check=False).returncode  # noqa: S603
+
+
+@commands.command("transcript")
+def transcript(conversation: str) -> None:
+    """What was said in a conversation, by the database of this machine."""
+    try:
+        asyncio.run(show_transcript(StandaloneSettings.read(), conversation))
+    except StartError as error:
+        complain(str(error))
+        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

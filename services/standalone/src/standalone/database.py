@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 from yarl import URL
 
+import conversations.store
 import tickets.store
 import users.demo
 import users.store
@@ -18,27 +19,32 @@ from standalone.postgres import SUPERUSER, superuser_url
 from standalone.process import StartError
 from standalone.settings import StandaloneSettings
 
-ROLES = {"users": ("owner", "app"), "tickets": ("owner", "app", "staff")}
+ROLES = {
+    "users": ("owner", "app"),
+    "tickets": ("owner", "app", "staff"),
+    "conversations": ("owner", "app", "router"),
+}
 
 
 class Database:
     """Where the data are: the URL of an administrator, and for each service the URLs of its own roles."""
 
     def __init__(self, admin_url: str, passwords: dict[str, str]) -> None:
-        self._admin_url = admin_url
+        self.admin_url = admin_url
         self._passwords = passwords
 
     def url(self, schema: str, kind: str) -> str:
         role = f"{schema}_{kind}"
-        return str(URL(self._admin_url).with_user(role).with_password(self._passwords[role]))
+        return str(URL(self.admin_url).with_user(role).with_password(self._passwords[role]))
 
     async def prepare(self) -> None:
         """Roles and schemas, migrations, demo customers: all of it repeatable."""
         try:
             for schema, kinds in ROLES.items():
-                await provision(self._admin_url, schema, {kind: self._passwords[f"{schema}_{kind}"] for kind in kinds})
+                await provision(self.admin_url, schema, {kind: self._passwords[f"{schema}_{kind}"] for kind in kinds})
             await migrate(self.url("users", "owner"), "users", users.store.MIGRATIONS)
             await migrate(self.url("tickets", "owner"), "tickets", tickets.store.MIGRATIONS)
+            await migrate(self.url("conversations", "owner"), "conversations", conversations.store.MIGRATIONS)
             customers = users.demo.demo_customers(datetime.now(UTC))
             await users.store.replace_customers(self.url("users", "owner"), customers)
         except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -47,10 +53,15 @@ class Database:
 
 def staff_url(settings: StandaloneSettings) -> str:
     """Where the staff's command finds the tickets, while `make run` is up."""
+    return running_database(settings).url("tickets", "staff")
+
+
+def running_database(settings: StandaloneSettings) -> Database:
+    """Raises: `StartError` while `make run` is not up."""
     if settings.database_url is None and is_free(settings.postgres_port):
         raise StartError(f"no database at port {settings.postgres_port}: is `make run` up? (POSTGRES_PORT)")
     passwords = read_passwords(settings.data_dir)
-    return Database(administrator(settings, passwords), passwords).url("tickets", "staff")
+    return Database(administrator(settings, passwords), passwords)
 
 
 def administrator(settings: StandaloneSettings, passwords: dict[str, str]) -> str:

@@ -67,7 +67,6 @@ class Machine:
             self._start_restate(),
             self._start_database_and_its_services(),
             self._keep(services.registry(settings)),
-            self._keep(services.router(settings)),
         )
         status = await self._wait_registered()
         self._progress.done(f"{', '.join(services.REGISTERED)} registered, {status.tools} remote tools on offer")
@@ -94,7 +93,8 @@ class Machine:
         database = Database(administrator(self._settings, self._passwords), self._passwords)
         await database.prepare()
         self._progress.done("database migrated, demo customers in it")
-        programs = [services.users(self._settings, database), services.tickets(self._settings, database)]
+        made = (services.users, services.tickets, services.conversations, services.router)
+        programs = [make(self._settings, database) for make in made]
         await _together(*(self._keep(program) for program in programs))
 
     async def _start_postgres(self) -> None:

@@ -16,8 +16,13 @@ from standalone.settings import StandaloneSettings
 ALERTS = Path(__file__).parents[4] / "charts/switchboard/alerts"
 """Of this repository; an installed copy has none."""
 
-REGISTERED = ("router", "users", "tickets")
-END_ORDER = (("prometheus", "registry", "router", "tickets", "users"), ("demo_model",), ("restate",), ("postgres",))
+REGISTERED = ("router", "users", "tickets", "conversations")
+END_ORDER = (
+    ("prometheus", "registry", "router", "conversations", "tickets", "users"),
+    ("demo_model",),
+    ("restate",),
+    ("postgres",),
+)
 
 
 def users(settings: StandaloneSettings, database: Database) -> Program:
@@ -30,19 +35,29 @@ def tickets(settings: StandaloneSettings, database: Database) -> Program:
     return _service(settings, "tickets", env | _callers(settings) | {"DATABASE_URL": database.url("tickets", "app")})
 
 
-def router(settings: StandaloneSettings) -> Program:
+def conversations(settings: StandaloneSettings, database: Database) -> Program:
+    env = {
+        "DATABASE_URL": database.url("conversations", "app"),
+        "ACCEPTED_URL": f"http://127.0.0.1:{settings.registry_port}/accepted",
+        "TRUST_USER_ID": "true",
+    }
+    return _service(settings, "conversations", env)
+
+
+def router(settings: StandaloneSettings, database: Database) -> Program:
     env = {
         "CATALOGUE_URL": f"http://127.0.0.1:{settings.registry_port}/tools",
         "STATUS_URL": settings.status_url or f"http://127.0.0.1:{settings.status_port}/api/v2/summary.json",
         "TRUST_USER_ID": "true",
         "CUSTOMER_CHECK": settings.customer_check,
         "CALL_KEY": read_call_key(settings.data_dir)[0],
+        "CONVERSATIONS_DATABASE_URL": database.url("conversations", "router"),
     }
     return _service(settings, "router", env | _model(settings))
 
 
 def registry(settings: StandaloneSettings) -> Program:
-    ports = {"router": settings.router_port, "users": settings.users_port, "tickets": settings.tickets_port}
+    ports = {name: getattr(settings, f"{name}_port") for name in REGISTERED}
     deployments = (f"{name}=http://127.0.0.1:{port}/rev/{revision_of(name)}" for name, port in ports.items())
     env = {
         "RESTATE_ADMIN_URL": settings.admin_url,

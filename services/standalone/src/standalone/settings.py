@@ -48,11 +48,13 @@ class StandaloneSettings(AskSettings):
     tickets_port: Port = Field(default=9083, description="The ticket services")
     registry_port: Port = Field(default=9084, description="The registry and its tool catalogue")
     demo_model_port: Port = Field(default=9085, description="The stand-in model")
+    conversations_port: Port = Field(default=9087, description="The conversations")
     status_port: Port = Field(default=9086, description="The example status page")
 
     router_metrics_port: PortOrNone = Field(default=9181, description="Metrics of the agent; 0: none")
     users_metrics_port: PortOrNone = Field(default=9182, description="Metrics of the user-database tool; 0: none")
     tickets_metrics_port: PortOrNone = Field(default=9183, description="Metrics of the ticket services; 0: none")
+    conversations_metrics_port: PortOrNone = Field(default=9187, description="Metrics of the conversations; 0: none")
     registry_metrics_port: PortOrNone = Field(default=9184, description="Metrics of the registry; 0: none")
     demo_model_metrics_port: PortOrNone = Field(default=9185, description="Metrics of the stand-in model; 0: none")
     prometheus_port: PortOrNone = Field(default=9090, description="Prometheus, where it is installed; 0: not started")

@@ -21,11 +21,14 @@ async def settle(run: Run, turn: Turn, local: LocalTools) -> list[Result]:
     """What became of each call of the turn, in the model's order. The only place that waits for tools.
 
     Raises only our own cancellation (409), which leaves at once: Restate then cancels the reads, while effects, sent
-    and attached to, go on.
+    and attached to, go on. A run of a conversation stays, to tell what became of its effects.
     """
     calls = [KINDS[plan.kind](plan, run, local) for plan in turn.plans]
-    for number, group in enumerate(groups(calls)):
-        await _settle_group(run, group, run.steps.ended_at if number == 0 else await run.ctx.time())
+    with run.until_stopped():
+        for number, group in enumerate(groups(calls)):
+            await _settle_group(run, group, run.steps.ended_at if number == 0 else await run.ctx.time())
+    if run.stopped:
+        await _settle_stopped(run, [call for call in calls if call.settled is None])
     results = [call.settled for call in calls if call.settled is not None]
     run.steps.settled(turn, results)
     return results
@@ -43,13 +46,21 @@ def groups(calls: list[Call]) -> list[list[Call]]:
 
 async def _settle_group(run: Run, calls: list[Call], now: float) -> None:
     for call in calls:
-        call.started_at = now
+        call.started_at, call.begun = now, True
         call.start()
     for call in calls:
         await call.follow()
         _note(run, call)
     while waiting := [call for call in calls if call.settled is None]:
         await _wait(run, waiting, now)
+
+
+async def _settle_stopped(run: Run, calls: list[Call]) -> None:
+    """What was begun and cannot be taken back is waited for, for a while; of all else nothing more is wanted."""
+    now = await run.ctx.time() if calls else 0
+    for call in calls:
+        await call.outlast(now)
+        _note(run, call)
 
 
 async def _wait(run: Run, waiting: list[Call], now: float) -> None:

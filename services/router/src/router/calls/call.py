@@ -47,6 +47,7 @@ class Call(ABC):
         self.settled: Result | None = None
         self.started_at = run.steps.ended_at
         """In seconds since the epoch, by the journal."""
+        self.begun = False
         self.future: RestateDurableFuture[bytes]
         """The tool's result, while it is waited for."""
 
@@ -74,6 +75,12 @@ class Call(ABC):
     async def leave(self) -> None:
         """The deadline has passed."""
         raise NotImplementedError(f"a {self.plan.kind} call has no deadline")
+
+    async def outlast(self, now: float) -> None:
+        """The run has been stopped before this call was settled."""
+        self.settle(
+            "error", as_error("not made: the customer stopped this" if not self.begun else "stopped"), "refused"
+        )
 
     async def take(self) -> None:
         """The result of the completed call. An error read here is the tool's own, a 409 too."""

@@ -6,9 +6,14 @@ from restate.serde import BytesSerde
 from router.calls.call import RemoteCall, as_json
 from router.tasks import Task, remember
 
+OUTLAST_SECONDS = 10.0
+"""So long a run that was stopped waits to learn what became of an effect."""
+
 
 class SentCall(RemoteCall):
     """What is sent belongs to no run; Restate makes it once, by its key or by the id of its task."""
+
+    is_followed = False
 
     @property
     def waits_its_turn(self) -> bool:
@@ -17,6 +22,22 @@ class SentCall(RemoteCall):
     def start(self) -> None:
         once = None if self.plan.workflow and not self.plan.apart else self.plan.once
         self._sent: SendHandle = self.run.ctx.generic_send(*self.target, headers=self.headers, idempotency_key=once)
+
+    async def outlast(self, now: float) -> None:
+        """What was sent is made, so it is told how it ends. Sent again it is the same: its key is."""
+        if not self.begun:
+            await super().outlast(now)
+            return
+        if not self.is_followed:
+            self.start()
+            await self.follow()
+        if self.settled is not None:
+            return
+        done, _ = await self.run.alarm.wait([self.future], min(self.deadline, now + OUTLAST_SECONDS), now)
+        if self.future in done:
+            await self.take()
+        else:
+            await self.leave()
 
     def _remember(self, invocation_id: str) -> None:
         """Sent, not called: no run waits for the list of its caller's tasks."""
@@ -29,6 +50,7 @@ class EffectCall(SentCall):
 
     async def follow(self) -> None:
         self._invocation_id = await self._sent.invocation_id()
+        self.is_followed = True
         self.future = self.run.ctx.attach_invocation(self._invocation_id, serde=BytesSerde())
 
     async def leave(self) -> None:

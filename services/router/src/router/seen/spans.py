@@ -13,6 +13,7 @@ from typing import Any
 from yarl import URL
 
 from contracts import Answer
+from router.past import past, prompt_for
 from router.prompt import Prompt
 from router.run import Run
 from router.seen.metrics import PROVIDER, label
@@ -76,6 +77,7 @@ class RunSpans:
             "switchboard.run": run.id,
             "switchboard.outcome": outcome,
             "switchboard.turns": len(run.results),
+            **({"gen_ai.conversation.id": run.conversation.conversation} if run.conversation else {}),
             "user.id": run.facts.caller.user_id if self._content else digest(run.facts.caller.user_id),
         }
         if run.facts.prompt:
@@ -125,7 +127,8 @@ class RunSpans:
         return Span(f"execute_tool {tool}", started_at, ended_at, attributes, error=error)
 
     def _chat_content(self, run: Run, turn: Turn) -> dict[str, str]:
-        chat: Chat = messages(self._prompt.text, run.message, run.turns, run.results)
+        told = (prompt_for(run.conversation, self._prompt.text), run.message, run.turns, run.results)
+        chat: Chat = messages(*told, past=past(run.conversation), inputs=turn.inputs)
         reply = _said(turn.text, _finish_reason(turn))
         if turn.plans:
             reply["tool_calls"] = [

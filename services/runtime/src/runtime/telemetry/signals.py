@@ -15,9 +15,9 @@ GENAI_CONVENTIONS = "https://opentelemetry.io/schemas/1.41.1"
 Kind = Literal["counter", "gauge", "histogram", "span"]
 Level = Literal["info", "warning", "error"]
 
-SERVICES = ("router", "users", "tickets")
+SERVICES = ("router", "users", "tickets", "conversations")
 """What Restate calls."""
-_DATABASES = ("users", "tickets")
+_DATABASES = ("users", "tickets", "conversations", "router")
 ROOMS = (*SERVICES, "registry", "demo_model")
 
 
@@ -193,6 +193,13 @@ LOG_EVENTS = (
         ("setting", "reason"),
         _DATABASES,
         "At start the database that this setting names is not up yet; said once.",
+    ),
+    LogEvent(
+        "trust_user_id_is_on",
+        ("warning",),
+        ("advice",),
+        ("router", "conversations"),
+        "Anybody may claim to be anybody.",
     ),
     LogEvent("database_away", ("warning",), ("reason",), _DATABASES, "A transaction failed and is tried again."),
     LogEvent("database_busy", ("warning",), (), _DATABASES, "No connection was free in time; it is tried again."),

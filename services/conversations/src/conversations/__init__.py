@@ -1,0 +1,1 @@
+"""What is said and who speaks: conversations, their transcript and their events."""

@@ -1,0 +1,226 @@
+"""The virtual object `Conversation`: short handlers that decide in one place who speaks and what comes next.
+
+Each reads its state, decides (`control.py`), writes what was decided in one transaction (`store.py`), and sends.
+"""
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import restate
+from pydantic import BaseModel
+from restate import ObjectContext, ObjectSharedContext, RunOptions
+
+from contracts import Caller, ConversationRun, Disposition, History, HistoryQuery, Input, RunReport
+from conversations.control import Begins, Control, Decision, Message, Stop, Stops, launch, take_message, take_stop
+from conversations.following import Followed, Noted, follow
+from conversations.settings import ConversationSettings
+from conversations.signals import TABLE
+from conversations.store import ConversationStore, Settled, TakenIn, unknown_conversation
+from runtime.acceptance import Acceptance
+from runtime.checked import RAW, checked
+from runtime.errors import Refused
+from runtime.proof import Asking, prove
+from runtime.retries import RETRY, RETRY_UNTIL_DONE
+from runtime.serving import ABORT_TIMEOUT
+from runtime.steps import Attempts
+from runtime.telemetry.logs import get_logger
+from runtime.telemetry.metrics import is_live
+
+SHORT_LINE = 40
+"""Characters up to which a line may be followed by more of the same question."""
+MAX_ROLE_CHARACTERS = 1000
+"""Of all roles of a caller, which stand in the state."""
+
+_KEY = re.compile(r"conv_[A-Za-z0-9]{16,64}")
+_STOP_WORDS = frozenset({"stop", "cancel"})
+_NO_DEADLINE = {"switchboard.deadline": "none"}
+_STATE = "control"
+
+_dispositions = TABLE.counter("switchboard_inputs_total")
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the object works with."""
+
+    settings: ConversationSettings
+    store: ConversationStore
+    acceptance: Acceptance
+
+
+class Launch(BaseModel):
+    """The time for more lines is over for the run of this epoch."""
+
+    epoch: int
+
+
+def conversation(parts: Parts) -> restate.VirtualObject:
+    """`input` is the only handler that Restate's ingress lets in."""
+    service = restate.VirtualObject(
+        "Conversation",
+        description="Holds a conversation: who speaks, what runs, what waits",
+        abort_timeout=ABORT_TIMEOUT,
+        journal_retention=timedelta(hours=1),
+        invocation_retry_policy=RETRY,
+    )
+    attempts = Attempts()
+
+    async def take_in(ctx: ObjectContext, came: Input, decision: Decision) -> TakenIn:
+        caller = await _caller(ctx, came, parts, attempts)
+        _check_owner(decision.control, caller)
+        return await parts.store.take_in(ctx.key(), caller, ctx.request().id, came, decision)
+
+    async def settle(ctx: ObjectContext, control: Control, owner: Caller, report: RunReport, run: str) -> Settled:
+        return await parts.store.settle(ctx.key(), owner, control, report, run)
+
+    async def begin_run(ctx: ObjectContext, owner: Caller, decision: Decision) -> ConversationRun:
+        given = await parts.store.launch(ctx.key(), owner, decision)
+        if given is None:
+            raise LookupError("no run begins")
+        return given
+
+    async def read(ctx: ObjectSharedContext, control: Control, wanted: HistoryQuery) -> History:
+        caller = await _caller(ctx, wanted, parts, attempts)
+        _check_owner(control, caller)
+        return await parts.store.history(ctx.key(), caller, wanted.after, wanted.limit)
+
+    @service.handler("input", input_serde=RAW)
+    @checked
+    async def take(ctx: ObjectContext, came: Input) -> Disposition:  # pyright: ignore[reportUnusedFunction]
+        """Take a message or a stop; says at once what becomes of it."""
+        _check_key(ctx.key())
+        before = await ctx.get(_STATE, type_hint=Control) or Control()
+        came = read_words(came)
+        decision = decide(before, came, f"run_{ctx.uuid().hex}", parts.settings.coalesce_ms)
+        taken = await ctx.run_typed("take in", take_in, RunOptions(), ctx, came, decision)
+        if taken.is_new:
+            decision.control.owner, decision.control.believed = taken.caller, came.caller_token is None
+            await _act(ctx, decision, taken.given, parts.settings)
+        return _answer(taken)
+
+    @service.handler("begin", input_serde=RAW, ingress_private=True, invocation_retry_policy=RETRY_UNTIL_DONE)
+    @checked
+    async def begin(ctx: ObjectContext, due: Launch) -> Noted:  # pyright: ignore[reportUnusedFunction]
+        """Begin the run that waited for more lines."""
+        before = await ctx.get(_STATE, type_hint=Control) or Control()
+        decision = launch(before, due.epoch)
+        if decision.effects and before.owner:
+            given = await ctx.run_typed("begin run", begin_run, RunOptions(), ctx, before.owner, decision)
+            await _act(ctx, decision, given, parts.settings)
+        return Noted()
+
+    @service.handler(
+        "finished",
+        input_serde=RAW,
+        ingress_private=True,
+        invocation_retry_policy=RETRY_UNTIL_DONE,
+        metadata=_NO_DEADLINE,
+    )
+    @checked
+    async def finished(ctx: ObjectContext, report: RunReport) -> Noted:  # pyright: ignore[reportUnusedFunction]
+        """Take a run's report; what waits is begun."""
+        before = await ctx.get(_STATE, type_hint=Control) or Control()
+        if before.owner is None:  # erased meanwhile
+            return Noted()
+        told = (ctx, before, before.owner, report, f"run_{ctx.uuid().hex}")
+        settled = await ctx.run_typed("settle", settle, RunOptions(), *told)
+        await _act(ctx, Decision(settled.control), settled.given, parts.settings)
+        return Noted()
+
+    @service.handler("history", kind="shared", input_serde=RAW, ingress_private=True)
+    @checked
+    async def history(ctx: ObjectSharedContext, wanted: HistoryQuery) -> History:  # pyright: ignore[reportUnusedFunction]
+        """A page of the transcript, as its customer may see it."""
+        _check_key(ctx.key())
+        control = await ctx.get(_STATE, type_hint=Control) or Control()
+        return await ctx.run_typed("read history", read, RunOptions(), ctx, control, wanted)
+
+    return service
+
+
+def read_words(came: Input) -> Input:
+    """A message that is nothing but "stop" or "cancel" is a stop."""
+    is_stop = came.type == "message" and came.text.strip(" \t\r\n.!").lower() in _STOP_WORDS
+    return came.model_copy(update={"type": "stop", "text": ""}) if is_stop else came
+
+
+def decide(before: Control, came: Input, run: str, coalesce_ms: int) -> Decision:
+    """What becomes of an input, were it new."""
+    if came.type == "stop":
+        return take_stop(before, Stop(came.expected_run))
+    short = coalesce_ms > 0 and len(came.text) <= SHORT_LINE
+    return take_message(before, Message(came.input_id, came.when_busy, run, short, came.expected_run))
+
+
+async def _act(
+    ctx: ObjectContext, decision: Decision, given: ConversationRun | None, settings: ConversationSettings
+) -> None:
+    """Send what was decided, and keep the new state."""
+    control = decision.control
+    for effect in decision.effects:
+        if isinstance(effect, Stops) and effect.invocation:
+            ctx.cancel_invocation(effect.invocation)
+        elif isinstance(effect, Begins) and effect.gathering:
+            due = Launch(epoch=effect.epoch).model_dump_json().encode()
+            delay = timedelta(milliseconds=settings.coalesce_ms)
+            ctx.generic_send("Conversation", "begin", due, key=ctx.key(), send_delay=delay)
+    if given is not None and control.active is not None:
+        control.active.invocation = await _start(ctx, given)
+    ctx.set(_STATE, control)
+
+
+async def _start(ctx: ObjectContext, given: ConversationRun) -> str:
+    """The invocation of the run. Its key is told to nobody: whoever knows one can read a result at the ingress."""
+    body = given.model_dump_json(exclude_defaults=True).encode()
+    sent = ctx.generic_send("ToolRouter", "converse", body, idempotency_key=ctx.uuid().hex)
+    invocation = await sent.invocation_id()
+    ctx.service_send(follow, Followed(conversation=ctx.key(), run=given.run, epoch=given.epoch, invocation=invocation))
+    return invocation
+
+
+async def _caller(ctx: Any, asking: Asking, parts: Parts, attempts: Attempts) -> Caller:
+    """Raises: `Refused` 401 when the caller is not proven."""
+    invocation = ctx.request().id
+    read_at = attempts.begin((invocation, "caller")).first_started_at
+    caller = await prove(asking, parts.settings, min(read_at, time.time()), partial(parts.acceptance.of, invocation))
+    attempts.forget((invocation, "caller"))
+    if sum(map(len, caller.roles)) > MAX_ROLE_CHARACTERS:
+        raise Refused(422, "too_many_roles", "the caller_token has more roles than a conversation holds")
+    return caller
+
+
+def _check_owner(control: Control, caller: Caller) -> None:
+    if control.owner is not None and control.owner.user_id != caller.user_id:
+        raise unknown_conversation()
+
+
+def _check_key(key: str) -> None:
+    if not _KEY.fullmatch(key):
+        raise Refused(422, "invalid_key", "the key of a conversation is conv_ and 16 to 64 random letters and digits")
+
+
+_WHY = {
+    "busy": (409, "a run is at work"),
+    "run_changed": (409, "another run is at work than the one that was expected, or none"),
+    "queue_full": (429, "too many messages wait in this conversation"),
+}
+
+
+def _answer(taken: TakenIn) -> Disposition:
+    """Raises: `Refused`, with the active run in its metadata, for an input that was rejected; a repeat is, too."""
+    answer = taken.answer
+    if is_live():
+        _dispositions.labels(answer.disposition).inc()
+    log.info("input_taken", extra={"disposition": answer.disposition})
+    if answer.disposition != "rejected":
+        return answer
+    status, message = _WHY[taken.why]
+    refused = Refused(status, taken.why, message)
+    refused.metadata = {"code": taken.why, "run": answer.run} if answer.run else {"code": taken.why}
+    raise refused

@@ -1,0 +1,66 @@
+"""Runs the conversations, or one of their commands: `provision`, `migrate`."""
+
+import aiohttp
+import typer
+
+from conversations.conversation import Parts, conversation
+from conversations.following import conversation_runs
+from conversations.settings import AdminSettings, ConversationSettings, OwnerSettings
+from conversations.store import MIGRATIONS, SCHEMA, ConversationStore
+from runtime.acceptance import Acceptance
+from runtime.postgres import migrate, open_pool, provision, run_command
+from runtime.serving import run as run_service
+from runtime.serving import serve
+from runtime.telemetry.export import configure_tracing
+from runtime.telemetry.logs import configure_logs, get_logger
+from runtime.telemetry.metrics import serve_metrics
+
+commands = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+@commands.callback(invoke_without_command=True)
+def services(context: typer.Context) -> None:
+    """Without a command: serve Conversation and ConversationRuns until SIGTERM."""
+    configure_logs("conversations")
+    if context.invoked_subcommand is None:
+        run_service(_serve(ConversationSettings.read()))
+
+
+@commands.command("provision")
+def make_schema() -> None:
+    """Make the schema `conversations` and its roles."""
+    settings = AdminSettings.read()
+    url, password = settings.admin_database_url.get_secret_value(), settings.admin_database_password.get_secret_value()
+    roles = {
+        "owner": settings.conversations_owner_password.get_secret_value(),
+        "app": settings.conversations_app_password.get_secret_value(),
+        "router": settings.conversations_router_password.get_secret_value(),
+    }
+    run_command("ADMIN_DATABASE_URL", lambda: provision(url, SCHEMA, roles, password))
+
+
+@commands.command("migrate")
+def update_schema() -> None:
+    """Bring the schema `conversations` up to date."""
+    settings = OwnerSettings.read()
+    url = settings.migration_database_url.get_secret_value()
+    password = settings.migration_database_password.get_secret_value()
+    run_command("MIGRATION_DATABASE_URL", lambda: migrate(url, SCHEMA, MIGRATIONS, password))
+
+
+async def _serve(settings: ConversationSettings) -> None:
+    configure_logs("conversations", settings.log_level)
+    serve_metrics(settings, "conversations")
+    configure_tracing(settings, "conversations")
+    if settings.trust_user_id:
+        get_logger("conversations").warning(
+            "trust_user_id_is_on", extra={"advice": "any client may claim to be any user"}
+        )
+    url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
+    async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
+        parts = Parts(settings, ConversationStore(pool), Acceptance(http, settings.accepted_url))
+        await serve(settings, [conversation(parts), conversation_runs])
+
+
+def main() -> None:
+    commands()

@@ -1,0 +1,43 @@
+"""Settings of the conversations and of their commands."""
+
+from pydantic import Field, SecretStr
+
+from runtime.proof import CallerSettings
+from runtime.settings import DatabaseUrl, Settings
+
+
+class ConversationSettings(CallerSettings):
+    port: int = Field(default=9087, ge=1, le=65535, description="Port to listen on")
+    database_url: DatabaseUrl = Field(description="PostgreSQL, as the login role `conversations_app`")
+    database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")
+    accepted_url: str = Field(
+        default="http://127.0.0.1:9084/accepted", description="Where the registry says when Restate accepted a call"
+    )
+    coalesce_ms: int = Field(
+        default=800, ge=0, le=10_000, description="How long a short line waits for more of the same question"
+    )
+
+
+class OwnerSettings(Settings):
+    """What `migrate` needs."""
+
+    migration_database_url: DatabaseUrl = Field(description="PostgreSQL, as the owner role `conversations_owner`")
+    migration_database_password: SecretStr = Field(
+        default=SecretStr(""), description="Its password; empty: the URL's own"
+    )
+
+
+class AdminSettings(Settings):
+    """What `provision` needs."""
+
+    admin_database_url: DatabaseUrl = Field(description="PostgreSQL, as a role that may create roles and schemas")
+    admin_database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")
+    conversations_owner_password: SecretStr = Field(
+        min_length=1, description="What `conversations_owner` gets for a password"
+    )
+    conversations_app_password: SecretStr = Field(
+        min_length=1, description="What `conversations_app` gets for a password"
+    )
+    conversations_router_password: SecretStr = Field(
+        min_length=1, description="What `conversations_router` gets for a password"
+    )

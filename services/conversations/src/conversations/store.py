@@ -1,0 +1,314 @@
+"""Conversations in PostgreSQL: the only SQL of the room. Each method is one transaction that sees one caller's rows.
+
+Whatever is repeated changes nothing: lines have keys, a run has a name, and an input is known by who took it in.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from contracts import (
+    Caller,
+    ConversationRun,
+    Disposition,
+    EntryKind,
+    Facts,
+    History,
+    HistoryLine,
+    Input,
+    RunReport,
+)
+from conversations.control import Begins, Control, Decision, Ended, Joins, Settles, Stops, end_run
+from conversations.view import Line, seen_by_model
+from runtime.errors import Refused
+from runtime.postgres import Connection, Pool, caller_transaction
+
+SCHEMA = "conversations"
+MIGRATIONS = Path(__file__).parent / "migrations"
+MAX_FACTS = 20
+
+_OPEN = "INSERT INTO conversations (conversation_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_HOLD = "SELECT 1 FROM conversations WHERE conversation_id = $1 FOR UPDATE"
+_KNOWN = "SELECT digest, invocation, answer FROM inputs WHERE conversation_id = $1 AND input_id = $2"
+_ENTRY = """
+WITH place AS (
+    UPDATE conversations SET next_entry = next_entry + 1, changed_at = now()
+    WHERE conversation_id = $1 AND NOT EXISTS (SELECT FROM entries WHERE conversation_id = $1 AND key = $2)
+    RETURNING next_entry - 1 AS position, user_id
+)
+INSERT INTO entries (conversation_id, key, position, user_id, kind, run, body)
+SELECT $1, $2, position, user_id, $3, $4, $5::jsonb FROM place
+RETURNING position
+"""
+_EVENT = """
+WITH place AS (
+    UPDATE conversations SET next_event = next_event + 1
+    WHERE conversation_id = $1 AND NOT EXISTS (SELECT FROM events WHERE conversation_id = $1 AND key = $2)
+    RETURNING next_event - 1 AS position, user_id
+)
+INSERT INTO events (conversation_id, key, position, user_id, kind, run, epoch, body)
+SELECT $1, $2, position, user_id, $3, $4, $5, $6::jsonb FROM place
+"""
+_INPUT = """
+INSERT INTO inputs (conversation_id, input_id, user_id, digest, invocation, position, state, run, answer)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb)
+"""
+_RUN = """
+INSERT INTO runs (run, conversation_id, user_id, epoch)
+SELECT $1, conversation_id, user_id, $3 FROM conversations WHERE conversation_id = $2
+ON CONFLICT (run) DO NOTHING
+"""
+_LISTEN = "UPDATE conversations SET run = $2, epoch = $3 WHERE conversation_id = $1"
+_TAKE = """
+UPDATE inputs SET state = 'taken', run = $2
+WHERE conversation_id = $1 AND input_id = ANY($3::text[]) AND state IN ('steered', 'queued')
+"""
+_WAIT = """
+UPDATE inputs SET state = 'queued' WHERE conversation_id = $1 AND input_id = ANY($2::text[]) AND state = 'steered'
+"""
+_STOPPED = "UPDATE runs SET state = 'stopped' WHERE run = $1 AND state = 'active'"
+_ENDED = """
+UPDATE runs SET state = 'ended', outcome = $2, superseded = superseded OR $3, ended_at = coalesce(ended_at, now())
+WHERE run = $1
+"""
+_READ = "SELECT input_id FROM inputs WHERE conversation_id = $1 AND run = $2 AND turn > 0"
+_QUESTION = """
+SELECT e.body ->> 'text' AS text FROM inputs i
+JOIN entries e ON e.conversation_id = i.conversation_id AND e.position = i.position
+WHERE i.conversation_id = $1 AND i.run = $2 AND i.turn = 0 ORDER BY i.position
+"""
+_SUMMARY = "SELECT upto, text FROM summaries WHERE conversation_id = $1 ORDER BY upto DESC LIMIT 1"
+_PAST = """
+SELECT * FROM (
+    SELECT e.kind, e.body, r.run, r.epoch, e.position, coalesce(r.outcome, '') AS outcome, r.superseded
+    FROM entries e
+    LEFT JOIN inputs i ON i.conversation_id = e.conversation_id AND i.position = e.position
+    JOIN runs r ON r.run = coalesce(nullif(i.run, ''), e.run)
+    WHERE e.conversation_id = $1 AND e.position > $2 AND r.run <> $3 AND e.kind IN ('message', 'answer', 'effect')
+    ORDER BY r.epoch DESC, e.position DESC
+    LIMIT 200
+) latest ORDER BY epoch, position
+"""
+_TICKETS = """
+SELECT body ->> 'ticket_id' AS ticket_id FROM entries
+WHERE conversation_id = $1 AND kind = 'effect' AND body ? 'ticket_id'
+GROUP BY body ->> 'ticket_id' ORDER BY max(position) DESC LIMIT $2
+"""
+_PAGE = """
+SELECT e.position, e.kind, coalesce(nullif(i.run, ''), e.run) AS run, e.at, e.body
+FROM entries e
+LEFT JOIN inputs i ON i.conversation_id = e.conversation_id AND i.position = e.position
+WHERE e.conversation_id = $1 AND e.position > $2 AND e.kind <> 'late'
+ORDER BY e.position LIMIT $3
+"""
+
+
+class TakenIn(BaseModel):
+    """What became of an input, as the journal has it. `is_new`: it is to be acted on. `given` is for the run that
+    begins with it."""
+
+    caller: Caller
+    is_new: bool
+    answer: Disposition
+    why: str = ""
+    given: ConversationRun | None = None
+
+
+class Settled(BaseModel):
+    """What follows on the end of a run, as the journal has it."""
+
+    control: Control
+    given: ConversationRun | None = None
+
+
+class ConversationStore:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def take_in(
+        self, conversation: str, caller: Caller, invocation: str, came: Input, decision: Decision
+    ) -> TakenIn:
+        """Write down an input and what was decided about it; a repeat reads what was answered then.
+
+        Raises: `Refused` 404 to everybody but the owner, 409 for another input under a known `input_id`.
+        """
+        async with caller_transaction(self._pool, caller.user_id) as db:
+            await db.execute(_OPEN, conversation, caller.user_id)
+            if not await db.fetchval(_HOLD, conversation):
+                raise unknown_conversation()
+            known = await db.fetchrow(_KNOWN, conversation, came.input_id)
+            if known is None:
+                answer = await self._write(db, conversation, caller, invocation, came, decision)
+            elif known["digest"] != digest(came):
+                raise Refused(409, "input_id_taken", "this input_id was another input's", "input_id")
+            else:
+                answer = json.loads(known["answer"])
+            is_new = known is None or known["invocation"] == invocation
+            given = await self._given(db, conversation, caller, decision, came) if is_new else None
+        why = answer.pop("why", "")
+        return TakenIn(caller=caller, is_new=is_new, answer=Disposition(**answer), why=why, given=given)
+
+    async def launch(self, conversation: str, caller: Caller, decision: Decision) -> ConversationRun | None:
+        """What the run is given that begins now."""
+        async with caller_transaction(self._pool, caller.user_id) as db:
+            await self._apply(db, conversation, decision)
+            return await self._given(db, conversation, caller, decision)
+
+    async def settle(
+        self, conversation: str, caller: Caller, control: Control, report: RunReport, run_next: str
+    ) -> Settled:
+        """Write down what a run reports: what it did in any case, what it said if the conversation still listens."""
+        async with caller_transaction(self._pool, caller.user_id) as db:
+            if not await db.fetchval(_HOLD, conversation):
+                return Settled(control=control)
+            rows = await db.fetch(_READ, conversation, report.run)
+            read = frozenset(row["input_id"] for row in rows)
+            decision = end_run(control, Ended(report.run, report.outcome in FAILED, read, run_next))
+            settles = next((each for each in decision.effects if isinstance(each, Settles)), None)
+            await self._write_report(db, conversation, report, posts=settles is not None and settles.posts)
+            await self._apply(db, conversation, decision, report.outcome)
+            given = await self._given(db, conversation, caller, decision)
+        return Settled(control=decision.control, given=given)
+
+    async def history(self, conversation: str, caller: Caller, after: int, limit: int) -> History:
+        """Raises: `Refused` 404 to everybody but the owner."""
+        async with caller_transaction(self._pool, caller.user_id) as db:
+            if not await db.fetchval("SELECT 1 FROM conversations WHERE conversation_id = $1", conversation):
+                raise unknown_conversation()
+            rows = await db.fetch(_PAGE, conversation, after, limit + 1)
+        page = [
+            HistoryLine(
+                position=row["position"],
+                kind=row["kind"],
+                run=row["run"],
+                at=row["at"].isoformat(),
+                body=json.loads(row["body"]),
+            )
+            for row in rows[:limit]
+        ]
+        return History(entries=page, next=page[-1].position if len(rows) > limit else None)
+
+    async def _write(
+        self, db: Connection, conversation: str, caller: Caller, invocation: str, came: Input, decision: Decision
+    ) -> dict[str, Any]:
+        """The input's line and row, and what follows; returns the answer."""
+        key, run = f"input/{came.input_id}", decision.run
+        rejected = decision.disposition == "rejected"
+        position = 0
+        if not rejected:
+            body = {"text": came.text} if came.type == "message" else {}
+            position = await self._entry(db, conversation, key, came.type, run, body)
+        paused = decision.control.paused and bool(decision.control.queue)
+        answer = Disposition(disposition=decision.disposition, run=run, position=position, paused=paused)
+        written = answer.model_dump() | {"why": decision.why}
+        state, taken_by = _state(came, decision)
+        row = (came.input_id, caller.user_id, digest(came), invocation, position, state, taken_by, json.dumps(written))
+        await db.execute(_INPUT, conversation, *row)
+        if not rejected:
+            told = {"type": came.type, "text": came.text, "disposition": decision.disposition, "position": position}
+            await self._event(db, conversation, key, "input", run, decision.control.epoch, told)
+        await self._apply(db, conversation, decision)
+        return written
+
+    async def _apply(self, db: Connection, conversation: str, decision: Decision, outcome: str = "stopped") -> None:
+        """Bring runs and inputs to where the decision has them."""
+        epoch = decision.control.epoch
+        for effect in decision.effects:
+            match effect:
+                case Begins(run=run, inputs=inputs):
+                    await db.execute(_RUN, run, conversation, effect.epoch)
+                    await db.execute(_TAKE, conversation, run, list(inputs))
+                    if not effect.gathering:
+                        await self._event(db, conversation, f"{run}/begun", "run_started", run, effect.epoch, {})
+                case Joins(run=run, input_id=input_id):
+                    await db.execute(_TAKE, conversation, run, [input_id])
+                case Stops(run=run):
+                    await db.execute(_STOPPED, run)
+                    await self._event(db, conversation, f"{run}/stopped", "run_stopped", run, epoch, {})
+                case Settles(run=run):
+                    await db.execute(_ENDED, run, outcome, effect.superseded)
+                    ended = {"outcome": outcome, "superseded": effect.superseded}
+                    await self._event(db, conversation, f"{run}/ended", "run_ended", run, epoch, ended)
+        active = decision.control.active
+        speaks = active.run if active and active.phase != "stopping" else ""
+        await db.execute(_LISTEN, conversation, speaks, epoch)
+        await db.execute(_WAIT, conversation, [*decision.control.following, *decision.control.queue])
+
+    async def _write_report(self, db: Connection, conversation: str, report: RunReport, *, posts: bool) -> None:
+        run = report.run
+        for number, effect in enumerate(report.effects, start=1):
+            body = effect.model_dump(exclude_none=True)
+            await self._entry(db, conversation, f"{run}/effect/{number}", "effect", run, body)
+        if not report.text:
+            return
+        kind: EntryKind = "answer" if posts else "late"
+        body = {"text": report.text, "outcome": report.outcome, "tickets": report.tickets}
+        await self._entry(db, conversation, f"{run}/{kind}", kind, run, body)
+        if posts:
+            await self._event(db, conversation, f"{run}/answer", "answer", run, report.epoch, body)
+
+    async def _given(
+        self, db: Connection, conversation: str, caller: Caller, decision: Decision, came: Input | None = None
+    ) -> ConversationRun | None:
+        """What the run is given that begins now, if one does; `came` is the input because of which it begins."""
+        begins = next((each for each in decision.effects if isinstance(each, Begins) and not each.gathering), None)
+        if begins is None:
+            return None
+        summary = await db.fetchrow(_SUMMARY, conversation)
+        past = await db.fetch(_PAST, conversation, summary["upto"] if summary else 0, begins.run)
+        question = await db.fetch(_QUESTION, conversation, begins.run)
+        tickets = await db.fetch(_TICKETS, conversation, MAX_FACTS)
+        return ConversationRun(
+            conversation=conversation,
+            run=begins.run,
+            epoch=begins.epoch,
+            caller=caller,
+            believed=decision.control.believed if came is None else came.caller_token is None,
+            inputs=[row["text"] for row in question],
+            summary=summary["text"] if summary else "",
+            entries=seen_by_model(_line(row) for row in past),
+            facts=Facts(tickets=[row["ticket_id"] for row in tickets]),
+            interrupted=begins.interrupted,
+        )
+
+    async def _entry(
+        self, db: Connection, conversation: str, key: str, kind: str, run: str, body: dict[str, Any]
+    ) -> int:
+        return await db.fetchval(_ENTRY, conversation, key, kind, run, json.dumps(body)) or 0
+
+    async def _event(
+        self, db: Connection, conversation: str, key: str, kind: str, run: str, epoch: int, body: dict[str, Any]
+    ) -> None:
+        await db.execute(_EVENT, conversation, key, kind, run, epoch, json.dumps(body))
+
+
+FAILED = frozenset({"model_unavailable", "model_misconfigured", "tools_unavailable", "failed"})
+"""Outcomes after which the queue waits: the next question would fare no better."""
+
+
+def digest(came: Input) -> str:
+    """What makes an input the same; who sends it is another matter."""
+    told = came.model_dump_json(exclude={"input_id", "user_id", "caller_token"})
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def unknown_conversation() -> Refused:
+    """To whoever is not its owner, a conversation is not there."""
+    return Refused(404, "unknown_conversation", "there is no such conversation")
+
+
+def _state(came: Input, decision: Decision) -> tuple[str, str]:
+    """Where an input stands as it is written: whether it waits, and for whom."""
+    if decision.disposition == "rejected":
+        return "rejected", ""
+    if came.type == "stop":
+        return "done", ""
+    waits = [*decision.control.following, *decision.control.queue]
+    return ("queued" if came.input_id in waits else "steered"), ""
+
+
+def _line(row: Any) -> Line:
+    return Line(row["kind"], json.loads(row["body"]), row["run"], row["outcome"], row["superseded"])

@@ -1,0 +1,61 @@
+"""What a run is given of the past: the end of the transcript, within bounds, as the model shall read it."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from contracts import Effect, Entry, EntryKind
+
+MAX_CHARACTERS = 16_000
+"""Of the entries that a run is given; what is older is in the summary, or left out."""
+MAX_ENTRIES = 60
+
+
+class Line(NamedTuple):
+    """A line of the transcript, with what became of the run that it belongs to."""
+
+    kind: EntryKind
+    body: dict[str, Any]
+    run: str
+    outcome: str
+    superseded: bool
+
+
+def seen_by_model(lines: Iterable[Line]) -> list[Entry]:
+    """The latest lines, oldest first. What a run did is told as far as no answer of its own tells it."""
+    told = list(lines)
+    answered = {line.run for line in told if line.kind == "answer" and not line.superseded}
+    entries = [
+        Entry(kind=line.kind, text=text)
+        for line in told
+        if (text := _text(line)) and _is_seen(line, answered=line.run in answered)
+    ]
+    return _latest(entries)
+
+
+def _is_seen(line: Line, *, answered: bool) -> bool:
+    if line.kind == "effect":
+        return not answered
+    return line.kind in ("message", "answer") and not line.superseded
+
+
+def _text(line: Line) -> str:
+    if line.kind == "effect":
+        return told(Effect.model_validate(line.body))
+    return str(line.body.get("text", ""))
+
+
+def told(effect: Effect) -> str:
+    """One line: which tool, how it ended, and the ids that it left."""
+    ids = [each for each in (effect.ticket_id, effect.task_id) if each]
+    return " ".join([f"{effect.tool}: {effect.status}", *ids])
+
+
+def _latest(entries: list[Entry]) -> list[Entry]:
+    kept: list[Entry] = []
+    left = MAX_CHARACTERS
+    for entry in reversed(entries[-MAX_ENTRIES:]):
+        left -= len(entry.text)
+        if left < 0:
+            break
+        kept.insert(0, entry)
+    return kept

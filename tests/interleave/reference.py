@@ -1,0 +1,113 @@
+"""What must be true of a conversation, told as plainly as possible and without a look at how it is done.
+
+A ledger of every accepted message and every run. It knows nothing of states, epochs and queues of the room.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Standing = Literal["waiting", "asked"]
+Policy = Literal["steer", "queue", "reject", "interrupt", "rollback"]
+
+
+@dataclass
+class KnownRun:
+    """A run as the world sees it. `listened`: what it says would be said."""
+
+    name: str
+    begun: bool = False
+    over: bool = False
+    listened: bool = True
+    asked: list[str] = field(default_factory=list[str])
+
+
+class Broken(AssertionError):
+    """The conversation did what it must not."""
+
+
+class Reference:
+    """Told of everything; complains at once."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, Standing] = {}
+        self.policies: dict[str, Policy] = {}
+        self.runs: dict[str, KnownRun] = {}
+        self.said: list[str] = []
+        self.silent = False
+        """The customer wanted silence, and has said nothing since."""
+
+    @property
+    def listened(self) -> KnownRun | None:
+        return next((run for run in self.runs.values() if run.listened and not run.over), None)
+
+    @property
+    def unsettled(self) -> list[KnownRun]:
+        return [run for run in self.runs.values() if not run.over]
+
+    def came(self, message: str, policy: Policy, disposition: str) -> None:
+        """A message was answered with this disposition, before any run was told of it."""
+        busy = bool(self.unsettled)
+        if (policy == "reject" and busy) != (disposition == "rejected"):
+            raise Broken(f"{policy} while busy={busy} was {disposition}")
+        if disposition == "rejected":
+            return
+        if policy == "queue" and busy and disposition != "queued":
+            raise Broken(f"a queued message was {disposition}")
+        if disposition == "superseded" and policy not in ("interrupt", "rollback"):
+            raise Broken(f"{policy} superseded a run")
+        self.messages[message] = "waiting"
+        self.policies[message] = policy
+        self.silent = False
+
+    def stopped(self) -> None:
+        """From now on nothing is said that was asked before."""
+        self.silent = True
+        if self.listened:
+            self.listened.listened = False
+
+    def superseded(self, run: str) -> None:
+        self.runs[run].listened = False
+
+    def begins(self, run: str, messages: list[str], *, gathering: bool) -> None:
+        if run in self.runs and self.runs[run].begun:
+            raise Broken("a run began twice")
+        others = [each for each in self.unsettled if each.name != run]
+        if others:
+            raise Broken(f"{run} beside {[each.name for each in others]}")
+        if self.silent:
+            raise Broken("a run began after a stop, without a word of the customer")
+        known = self.runs.setdefault(run, KnownRun(run))
+        known.begun = not gathering
+        for message in messages:
+            if message not in known.asked:
+                self.asked(run, message)
+
+    def asked(self, run: str, message: str) -> None:
+        """A run reads a message: each is read once, and queued ones in order."""
+        if self.messages.get(message) != "waiting":
+            raise Broken(f"{message} is {self.messages.get(message)} and was read by {run}")
+        if self.policies[message] == "queue":
+            earlier = [each for each, standing in self.messages.items() if standing == "waiting"]
+            queued = [each for each in earlier if self.policies[each] == "queue"]
+            if queued[0] != message:
+                raise Broken(f"{message} overtook {queued[0]}")
+        self.messages[message] = "asked"
+        self.runs[run].asked.append(message)
+
+    def over(self, run: str, *, posts: bool) -> None:
+        known = self.runs[run]
+        if known.over:
+            raise Broken(f"{run} ended twice")
+        if posts != known.listened:
+            raise Broken(f"{run} posts={posts}, listened={known.listened}")
+        known.over = True
+        if posts:
+            self.said.append(run)
+
+    def at_rest(self) -> None:
+        """Everything has arrived and the customer has let the queue go on: nothing is left over."""
+        if self.unsettled:
+            raise Broken(f"never ended: {[run.name for run in self.unsettled]}")
+        lost = [message for message, standing in self.messages.items() if standing == "waiting"]
+        if lost:
+            raise Broken(f"lost: {lost}")

@@ -1,0 +1,162 @@
+"""The world around the decisions: runs, what is on its way between them and the object, and a seeded chance."""
+
+import random
+from dataclasses import dataclass, field
+
+from conversations.control import (
+    Begins,
+    Control,
+    Decision,
+    Ended,
+    Joins,
+    Message,
+    Settles,
+    Stop,
+    Stops,
+    end_run,
+    launch,
+    take_message,
+    take_stop,
+)
+from tests.interleave.reference import Broken, Policy, Reference
+
+POLICIES: tuple[Policy, ...] = ("steer", "queue", "reject", "interrupt", "rollback")
+MAX_STATE_BYTES = 4096
+
+
+@dataclass
+class LiveRun:
+    """A run of the router's that is at work. `read`: the steered messages that it took."""
+
+    name: str
+    read: set[str] = field(default_factory=set[str])
+
+
+class World:
+    """One conversation, moved by one random step after the other."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.reference = Reference()
+        self.control = Control()
+        self.live: dict[str, LiveRun] = {}
+        self.read: dict[str, set[str]] = {}
+        self.steered: list[str] = []
+        self.launches: list[int] = []
+        self.reports: list[tuple[str, bool]] = []
+        self.names = 0
+
+    def step(self) -> None:
+        moves = [self.message, self.message, self.stop, self.launch, self.take_inputs, self.end, self.kill, self.report]
+        self.chance.choice(moves)()
+        self.crash()
+
+    def rest(self) -> None:
+        """Let everything arrive, with a customer who says one more word whenever the queue waits for it."""
+        for _ in range(1000):
+            if self.launches:
+                self.launch()
+            elif self.live:
+                self.end()
+            elif self.reports:
+                self.report()
+            elif self.control.queue:
+                self.message("queue")
+            else:
+                break
+        self.reference.at_rest()
+
+    def crash(self) -> None:
+        """The object is loaded anew: all that it knows is its state, which is small."""
+        written = self.control.model_dump_json()
+        if len(written) > MAX_STATE_BYTES:
+            raise Broken(f"{len(written)} bytes of state")
+        self.control = Control.model_validate_json(written)
+
+    def message(self, policy: Policy | None = None) -> None:
+        policy, name = policy or self.chance.choice(POLICIES), self._name("m")
+        decision = take_message(self.control, Message(name, policy, self._name("run"), self.chance.random() < 0.3))
+        if decision.why == "queue_full":
+            return
+        self.reference.came(name, policy, decision.disposition)
+        if decision.disposition == "superseded":
+            self.reference.superseded(decision.run)
+        self._follow(decision)
+        self._check_place(name)
+
+    def stop(self) -> None:
+        decision = take_stop(self.control, Stop())
+        self.reference.stopped()
+        self._follow(decision)
+
+    def launch(self) -> None:
+        if self.launches:
+            self._follow(launch(self.control, self.launches.pop(0)))
+
+    def take_inputs(self) -> None:
+        """As the published function does: only the active run reads, and what it reads is its own."""
+        active = self.control.active
+        if active and active.phase == "running" and active.run in self.live:
+            for message in self.control.steered:
+                if message not in self.read[active.run]:
+                    self.read[active.run].add(message)
+                    self.reference.asked(active.run, message)
+
+    def end(self) -> None:
+        if self.live:
+            run = self.chance.choice(sorted(self.live))
+            del self.live[run]
+            self.reports += [(run, self.chance.random() < 0.2)] * self.chance.choice((1, 1, 2))
+
+    def kill(self) -> None:
+        """The run says nothing: whoever follows it reports that it is lost."""
+        if self.live and self.chance.random() < 0.3:
+            run = self.chance.choice(sorted(self.live))
+            del self.live[run]
+            self.reports.append((run, True))
+
+    def report(self) -> None:
+        if not self.reports:
+            return
+        run, failed = self.reports.pop(self.chance.randrange(len(self.reports)))
+        read = frozenset(self.read[run])
+        self._follow(end_run(self.control, Ended(run, failed, read, self._name("run"))))
+
+    def _follow(self, decision: Decision) -> None:
+        self.control = decision.control
+        for effect in decision.effects:
+            match effect:
+                case Begins():
+                    self.reference.begins(effect.run, list(effect.inputs), gathering=effect.gathering)
+                    if effect.gathering:
+                        self.launches.append(effect.epoch)
+                    else:
+                        self.live[effect.run] = LiveRun(effect.run)
+                        self.read[effect.run] = set()
+                case Joins(run=run, input_id=message):
+                    self.reference.asked(run, message)
+                case Stops():
+                    pass
+                case Settles(run=run, posts=posts):
+                    self.reference.over(run, posts=posts)
+
+    def _check_place(self, name: str) -> None:
+        control = self.control
+        places = [*control.steered, *control.following, *control.queue]
+        gathers = control.active.inputs if control.active else []
+        asked = self.reference.messages.get(name) == "asked"
+        if name in self.reference.messages and places.count(name) + (name in gathers or asked) != 1:
+            raise Broken(f"{name} stands in {places.count(name)} places")
+
+    def _name(self, what: str) -> str:
+        self.names += 1
+        return f"{what}_{self.names}"
+
+
+def play(seed: int, steps: int = 40) -> World:
+    """One interleaving. Raises: `Broken`."""
+    world = World(seed)
+    for _ in range(steps):
+        world.step()
+    world.rest()
+    return world
