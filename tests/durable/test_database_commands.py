@@ -14,6 +14,7 @@ import pytest
 from runtime.postgres import connect, migrate, when_up
 from standalone.ports import free_port
 from tests.conftest import ONCE
+from tests.parts import nursery
 from tests.parts.polling import eventually
 from tests.parts.postgres import PostgresServer
 from tests.parts.service import Service
@@ -84,14 +85,8 @@ def environment(server: PostgresServer, room: str) -> dict[str, str]:
 
 async def run(command: str, env: dict[str, str]) -> tuple[int, str]:
     """The exit code of `python -m <command>`, and what it wrote."""
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", *command.split()),
-        env=os.environ | env,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await asyncio.wait_for(child.communicate(), 60)
-    return child.returncode or 0, said.decode().strip()
+    code, out, err = await nursery.run(*command.split(), env=env)
+    return code, (out + err).strip()
 
 
 async def replicas(command: str, env: dict[str, str]) -> list[dict[str, object]]:

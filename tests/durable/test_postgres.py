@@ -1,10 +1,8 @@
 """`runtime.postgres` and the commands that stand on it, against a real PostgreSQL."""
 
 import asyncio
-import os
 import shutil
 import socket
-import sys
 from pathlib import Path
 
 import asyncpg
@@ -14,6 +12,7 @@ from restate import TerminalError
 from restate.exceptions import RetryableError
 
 from runtime.postgres import Pool, caller_transaction, migrate, open_pool, provision
+from tests.parts import nursery
 from tests.parts.polling import eventually
 from tests.parts.postgres import PostgresServer
 from tests.parts.signed import KEYS
@@ -36,11 +35,8 @@ def url_of(kind: str, admin_url: str) -> str:
 
 async def command(*arguments: str, **env: str) -> tuple[int, str]:
     """Runs `python -m users ...` and returns its exit code and what it wrote to standard error."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "users", *arguments, env=os.environ | KEYS | env, stderr=asyncio.subprocess.PIPE
-    )
-    _, stderr = await asyncio.wait_for(process.communicate(), 30)
-    return process.returncode or 0, stderr.decode().strip()
+    code, _, stderr = await nursery.run("users", *arguments, env=KEYS | env)
+    return code, stderr.strip()
 
 
 async def test_provisioning_again_keeps_the_data_and_takes_the_new_password(admin_url: str) -> None:

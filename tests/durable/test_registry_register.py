@@ -145,5 +145,5 @@ async def test_a_command_that_does_not_exist_is_answered_with_those_that_do() ->
     ended = await run("bogus")
     assert (ended.code, ended.stderr) == (
         1,
-        "usage: python -m registry [register | prune | remove | accept <tool>...]\n",
+        "usage: python -m registry [register | prune | remove | accept <tool>[=<digest>]...]\n",
     )

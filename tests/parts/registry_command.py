@@ -1,11 +1,10 @@
 """A command of the registry that runs once, as in a Job."""
 
-import asyncio
 import json
-import os
-import sys
 from dataclasses import dataclass
 from typing import Any
+
+from tests.parts import nursery
 
 
 @dataclass(frozen=True)
@@ -24,12 +23,5 @@ class Ended:
 
 
 async def run(*arguments: str, **env: str) -> Ended:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "registry", *arguments, env=os.environ | env, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        _, stderr = await asyncio.wait_for(process.communicate(), 60)
-    except TimeoutError:
-        process.kill()
-        raise
-    return Ended(process.returncode or 0, stderr.decode())
+    code, _, stderr = await nursery.run("registry", *arguments, env=env)
+    return Ended(code, stderr)

@@ -1,12 +1,15 @@
 """One of our services as a process of its own."""
 
+import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from standalone.ports import free_port
 from standalone.process import Process, Program
 from standalone.restate import answers
+from tests.parts.nursery import NURSERY
 from tests.parts.signed import KEYS
 
 
@@ -33,10 +36,15 @@ class Service(Process):
             ready=self._healthy,
         )
         super().__init__(program, data_dir)
+        self._module, self._arguments = module, arguments
 
     async def start(self) -> None:
         await super().start()
         await self.wait_ready()
+
+    async def _spawn(self, env: Mapping[str, str]) -> asyncio.subprocess.Process:
+        forked = await NURSERY.fork(self._module, self._arguments, env, self.log)
+        return cast(asyncio.subprocess.Process, forked)
 
     async def _healthy(self) -> bool:
         return await answers(f"{self.address}/health")

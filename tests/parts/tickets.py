@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import sys
 import time
 import uuid
 from collections.abc import AsyncGenerator
@@ -17,6 +15,7 @@ from aiohttp import web
 from runtime.caller import PROMPT_HEADER
 from runtime.postgres import migrate, provision
 from standalone.ports import free_port
+from tests.parts import nursery
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
@@ -132,11 +131,4 @@ async def staff(database: TicketsDatabase, *arguments: str) -> tuple[int, str, s
 
 
 async def command(*arguments: str, **env: str) -> tuple[int, str, str]:
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tickets", *arguments),
-        env=dict(os.environ) | env,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await child.communicate()
-    return child.returncode or 0, out.decode(), err.decode()
+    return await nursery.run("tickets", *arguments, env=env)

@@ -77,10 +77,13 @@ class Process:
     async def start(self) -> None:
         """Starts the program; its output goes to the end of its log file."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._child = await self._spawn({**inherited(), MARK: str(self._data_dir.resolve()), **self.program.env})
+
+    async def _spawn(self, env: Mapping[str, str]) -> asyncio.subprocess.Process:
         with self.log.open("ab") as log:
-            self._child = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 *self.program.command,
-                env={**inherited(), MARK: str(self._data_dir.resolve()), **self.program.env},
+                env=env,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
