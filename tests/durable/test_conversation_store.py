@@ -53,14 +53,14 @@ class Held:
         """Returns the run that the message has started, or is for."""
         came = Input(text=text, input_id=input_id or uuid.uuid4().hex)
         decision = take_message(self.control, Message(came.input_id, "steer", run or f"run_{uuid.uuid4().hex}"))
-        await self.store.take_in(self.key, ALICE, uuid.uuid4().hex, came, decision)
+        await self.store.take_in(self.key, ALICE, uuid.uuid4().hex, came, lambda _: decision, 0)
         self.control = decision.control
         return decision.run
 
     async def stop(self) -> None:
         came = Input(type="stop", input_id=uuid.uuid4().hex)
         decision = take_stop(self.control, StopWanted())
-        await self.store.take_in(self.key, ALICE, uuid.uuid4().hex, came, decision)
+        await self.store.take_in(self.key, ALICE, uuid.uuid4().hex, came, lambda _: decision, 0)
         self.control = decision.control
 
 

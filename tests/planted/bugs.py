@@ -541,4 +541,25 @@ BUGS = [
         "        inputs = []\n",
         DURABLE + "test_conversations.py::test_a_stop_that_only_the_database_tells_is_obeyed",
     ),
+    Bug(
+        "journals of runs that outlive their conversation",
+        "conversations/conversation.py",
+        'await ctx.run_typed("remove journal", purge, RunOptions(), invocation)',
+        "pass",
+        DURABLE + "test_conversation_erasing.py::test_erasing_leaves_neither_rows_nor_state_nor_journals",
+    ),
+    Bug(
+        "a registry that removes the journal of anything",
+        "registry/web.py",
+        "if target not in (None, CONVERSATION_RUN):",
+        "if False:",
+        DURABLE + "test_conversation_erasing.py::test_no_journal_but_that_of_a_conversation_s_run_can_be_removed",
+    ),
+    Bug(
+        "a conversation that is kept for ever",
+        "conversations/conversation.py",
+        "                _expire_after(ctx, taken.look_seconds)\n",
+        "                pass\n",
+        DURABLE + "test_conversation_erasing.py::test_a_conversation_in_which_nothing_was_said_for_long_is_removed",
+    ),
 ]

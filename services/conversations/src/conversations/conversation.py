@@ -16,10 +16,11 @@ from restate import ObjectContext, ObjectSharedContext, RunOptions
 
 from contracts import Caller, ConversationRun, Disposition, History, HistoryQuery, Input, RunReport
 from conversations.control import Begins, Control, Decision, Message, Stop, Stops, launch, take_message, take_stop
+from conversations.erasing import Journals, look_after
 from conversations.following import Followed, Noted, follow
 from conversations.settings import ConversationSettings
 from conversations.signals import TABLE
-from conversations.store import ConversationStore, Settled, TakenIn, unknown_conversation
+from conversations.store import ConversationStore, Erased, Quiet, Settled, TakenIn, unknown_conversation
 from runtime.acceptance import Acceptance
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
@@ -34,6 +35,9 @@ SHORT_LINE = 40
 """Characters up to which a line may be followed by more of the same question."""
 MAX_ROLE_CHARACTERS = 1000
 """Of all roles of a caller, which stand in the state."""
+
+RUNS_STILL_SECONDS = 60.0
+"""When to look again at an old conversation with a run at work."""
 
 _KEY = re.compile(r"conv_[A-Za-z0-9]{16,64}")
 _STOP_WORDS = frozenset({"stop", "cancel"})
@@ -52,12 +56,23 @@ class Parts:
     settings: ConversationSettings
     store: ConversationStore
     acceptance: Acceptance
+    journals: Journals
 
 
 class Launch(BaseModel):
     """The time for more lines is over for the run of this epoch."""
 
     epoch: int
+
+
+class Due(BaseModel):
+    """When to look again; 0: it is time."""
+
+    seconds: float
+
+
+class Wanted(BaseModel):
+    """Nothing more is to be said about it."""
 
 
 def conversation(parts: Parts) -> restate.VirtualObject:
@@ -71,10 +86,13 @@ def conversation(parts: Parts) -> restate.VirtualObject:
     )
     attempts = Attempts()
 
-    async def take_in(ctx: ObjectContext, came: Input, decision: Decision) -> TakenIn:
+    async def take_in(ctx: ObjectContext, before: Control, came: Input, run: str) -> TakenIn:
         caller = await _caller(ctx, came, parts, attempts)
-        _check_owner(decision.control, caller)
-        return await parts.store.take_in(ctx.key(), caller, ctx.request().id, came, decision)
+        _check_owner(before, caller)
+        settings, decided = parts.settings, partial(decide, before, came, run)
+        taken = await parts.store.take_in(ctx.key(), caller, ctx.request().id, came, decided, settings.coalesce_ms)
+        taken.look_seconds = look_after(Quiet(seconds=0), timedelta(days=settings.retention_days)).total_seconds()
+        return taken
 
     async def settle(ctx: ObjectContext, control: Control, owner: Caller, report: RunReport, run: str) -> Settled:
         return await parts.store.settle(ctx.key(), owner, control, report, run)
@@ -84,6 +102,25 @@ def conversation(parts: Parts) -> restate.VirtualObject:
         if given is None:
             raise LookupError("no run begins")
         return given
+
+    async def remove(ctx: ObjectContext, control: Control, owner: Caller) -> Erased:
+        return await parts.store.erase(ctx.key(), owner, control.active.invocation if control.active else "")
+
+    async def purge(invocation: str) -> Noted:
+        await parts.journals.remove(invocation)
+        return Noted()
+
+    async def look(ctx: ObjectContext, owner: Caller) -> Due:
+        quiet = await parts.store.quiet(ctx.key(), owner)
+        return Due(seconds=look_after(quiet, timedelta(days=parts.settings.retention_days)).total_seconds())
+
+    async def forget(ctx: ObjectContext, control: Control, owner: Caller) -> None:
+        if control.active and control.active.invocation:
+            ctx.cancel_invocation(control.active.invocation)
+        erased = await ctx.run_typed("erase", remove, RunOptions(), ctx, control, owner)
+        for invocation in erased.invocations:
+            await ctx.run_typed("remove journal", purge, RunOptions(), invocation)
+        ctx.clear_all()
 
     async def read(ctx: ObjectSharedContext, control: Control, wanted: HistoryQuery) -> History:
         caller = await _caller(ctx, wanted, parts, attempts)
@@ -97,11 +134,15 @@ def conversation(parts: Parts) -> restate.VirtualObject:
         _check_key(ctx.key())
         before = await ctx.get(_STATE, type_hint=Control) or Control()
         came = read_words(came)
-        decision = decide(before, came, f"run_{ctx.uuid().hex}", parts.settings.coalesce_ms)
-        taken = await ctx.run_typed("take in", take_in, RunOptions(), ctx, came, decision)
+        run = f"run_{ctx.uuid().hex}"
+        taken = await ctx.run_typed("take in", take_in, RunOptions(), ctx, before, came, run)
         if taken.is_new:
+            coalesce_ms = taken.written.coalesce_ms
+            decision = decide(before, came, run, coalesce_ms)
             decision.control.owner, decision.control.believed = taken.caller, came.caller_token is None
-            await _act(ctx, decision, taken.given, parts.settings)
+            await _act(ctx, decision, taken.given, coalesce_ms)
+            if before.owner is None:
+                _expire_after(ctx, taken.look_seconds)
         return _answer(taken)
 
     @service.handler("begin", input_serde=RAW, ingress_private=True, invocation_retry_policy=RETRY_UNTIL_DONE)
@@ -112,7 +153,7 @@ def conversation(parts: Parts) -> restate.VirtualObject:
         decision = launch(before, due.epoch)
         if decision.effects and before.owner:
             given = await ctx.run_typed("begin run", begin_run, RunOptions(), ctx, before.owner, decision)
-            await _act(ctx, decision, given, parts.settings)
+            await _act(ctx, decision, given)
         return Noted()
 
     @service.handler(
@@ -130,7 +171,42 @@ def conversation(parts: Parts) -> restate.VirtualObject:
             return Noted()
         told = (ctx, before, before.owner, report, f"run_{ctx.uuid().hex}")
         settled = await ctx.run_typed("settle", settle, RunOptions(), *told)
-        await _act(ctx, Decision(settled.control), settled.given, parts.settings)
+        await _act(ctx, Decision(settled.control), settled.given)
+        return Noted()
+
+    @service.handler(
+        "erase",
+        input_serde=RAW,
+        ingress_private=True,
+        invocation_retry_policy=RETRY_UNTIL_DONE,
+        metadata=_NO_DEADLINE,
+    )
+    @checked
+    async def erase(ctx: ObjectContext, _: Wanted) -> Noted:  # pyright: ignore[reportUnusedFunction]
+        """Remove a conversation: what was said, events, live text, state, and the journals of its runs."""
+        control = await ctx.get(_STATE, type_hint=Control)
+        if control and control.owner:
+            await forget(ctx, control, control.owner)
+        return Noted()
+
+    @service.handler(
+        "expire",
+        input_serde=RAW,
+        ingress_private=True,
+        invocation_retry_policy=RETRY_UNTIL_DONE,
+        metadata=_NO_DEADLINE,
+    )
+    @checked
+    async def expire(ctx: ObjectContext, _: Wanted) -> Noted:  # pyright: ignore[reportUnusedFunction]
+        """Remove a conversation in which nothing was said for `RETENTION_DAYS`, or look again later."""
+        control = await ctx.get(_STATE, type_hint=Control)
+        if control is None or control.owner is None:
+            return Noted()
+        due = await ctx.run_typed("look at its age", look, RunOptions(), ctx, control.owner)
+        if due.seconds > 0 or control.active:
+            _expire_after(ctx, due.seconds or RUNS_STILL_SECONDS)
+        else:
+            await forget(ctx, control, control.owner)
         return Noted()
 
     @service.handler("history", kind="shared", input_serde=RAW, ingress_private=True)
@@ -158,9 +234,7 @@ def decide(before: Control, came: Input, run: str, coalesce_ms: int) -> Decision
     return take_message(before, Message(came.input_id, came.when_busy, run, short, came.expected_run))
 
 
-async def _act(
-    ctx: ObjectContext, decision: Decision, given: ConversationRun | None, settings: ConversationSettings
-) -> None:
+async def _act(ctx: ObjectContext, decision: Decision, given: ConversationRun | None, coalesce_ms: int = 0) -> None:
     """Send what was decided, and keep the new state."""
     control = decision.control
     for effect in decision.effects:
@@ -168,11 +242,15 @@ async def _act(
             ctx.cancel_invocation(effect.invocation)
         elif isinstance(effect, Begins) and effect.gathering:
             due = Launch(epoch=effect.epoch).model_dump_json().encode()
-            delay = timedelta(milliseconds=settings.coalesce_ms)
+            delay = timedelta(milliseconds=coalesce_ms)
             ctx.generic_send("Conversation", "begin", due, key=ctx.key(), send_delay=delay)
     if given is not None and control.active is not None:
         control.active.invocation = await _start(ctx, given)
     ctx.set(_STATE, control)
+
+
+def _expire_after(ctx: ObjectContext, seconds: float) -> None:
+    ctx.generic_send("Conversation", "expire", b"{}", key=ctx.key(), send_delay=timedelta(seconds=seconds))
 
 
 async def _start(ctx: ObjectContext, given: ConversationRun) -> str:
@@ -214,13 +292,13 @@ _WHY = {
 
 def _answer(taken: TakenIn) -> Disposition:
     """Raises: `Refused`, with the active run in its metadata, for an input that was rejected; a repeat is, too."""
-    answer = taken.answer
+    answer, why = taken.written.answer, taken.written.why
     if is_live():
         _dispositions.labels(answer.disposition).inc()
     log.info("input_taken", extra={"disposition": answer.disposition})
     if answer.disposition != "rejected":
         return answer
-    status, message = _WHY[taken.why]
-    refused = Refused(status, taken.why, message)
-    refused.metadata = {"code": taken.why, "run": answer.run} if answer.run else {"code": taken.why}
+    status, message = _WHY[why]
+    refused = Refused(status, why, message)
+    refused.metadata = {"code": why, "run": answer.run} if answer.run else {"code": why}
     raise refused

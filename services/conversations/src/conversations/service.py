@@ -4,6 +4,7 @@ import aiohttp
 import typer
 
 from conversations.conversation import Parts, conversation
+from conversations.erasing import Journals
 from conversations.following import conversation_runs
 from conversations.settings import AdminSettings, ConversationSettings, OwnerSettings
 from conversations.store import MIGRATIONS, SCHEMA, ConversationStore
@@ -58,7 +59,8 @@ async def _serve(settings: ConversationSettings) -> None:
         )
     url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
     async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
-        parts = Parts(settings, ConversationStore(pool), Acceptance(http, settings.accepted_url))
+        store, acceptance = ConversationStore(pool), Acceptance(http, settings.accepted_url)
+        parts = Parts(settings, store, acceptance, Journals(http, settings.journals_url))
         await serve(settings, [conversation(parts), conversation_runs])
 
 

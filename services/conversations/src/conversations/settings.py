@@ -16,6 +16,12 @@ class ConversationSettings(CallerSettings):
     coalesce_ms: int = Field(
         default=800, ge=0, le=10_000, description="How long a short line waits for more of the same question"
     )
+    journals_url: str = Field(
+        default="http://127.0.0.1:9084/journals", description="Where the registry removes the journals of runs"
+    )
+    retention_days: float = Field(
+        default=90, gt=0, le=36_500, description="How long a conversation is kept after the last word in it"
+    )
 
 
 class OwnerSettings(Settings):

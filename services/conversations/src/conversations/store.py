@@ -5,6 +5,7 @@ Whatever is repeated changes nothing: lines have keys, a run has a name, and an 
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,8 @@ INSERT INTO events (conversation_id, key, position, user_id, kind, run, epoch, b
 SELECT $1, $2, position, user_id, $3, $4, $5, $6::jsonb FROM place
 """
 _INPUT = """
-INSERT INTO inputs (conversation_id, input_id, user_id, digest, invocation, position, state, run, answer)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb)
+INSERT INTO inputs (conversation_id, input_id, user_id, digest, invocation, position, state, answer)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)
 """
 _RUN = """
 INSERT INTO runs (run, conversation_id, user_id, epoch)
@@ -73,6 +74,13 @@ _STOPPED = "UPDATE runs SET state = 'stopped' WHERE run = $1 AND state = 'active
 _ENDED = """
 UPDATE runs SET state = 'ended', outcome = $2, superseded = superseded OR $3, ended_at = coalesce(ended_at, now())
 WHERE run = $1
+"""
+_INVOKED = "UPDATE runs SET invocation = $2 WHERE run = $1"
+_INVOCATIONS = "SELECT invocation FROM runs WHERE conversation_id = $1 AND invocation <> ''"
+_ERASE_LIVE = "DELETE FROM live WHERE conversation_id = $1"
+_ERASE = "DELETE FROM conversations WHERE conversation_id = $1"
+_QUIET_SECONDS = """
+SELECT extract(epoch FROM now() - changed_at)::float8 FROM conversations WHERE conversation_id = $1
 """
 _READ = "SELECT input_id FROM inputs WHERE conversation_id = $1 AND run = $2 AND turn > 0"
 _QUESTION = """
@@ -106,15 +114,27 @@ ORDER BY e.position LIMIT $3
 """
 
 
+Decide = Callable[[int], Decision]
+"""What is decided about an input, by the setting `COALESCE_MS`."""
+
+
+class Written(BaseModel):
+    """What is written of an input: the answer to it, why it was rejected, and the setting by which that was decided."""
+
+    answer: Disposition = Disposition(disposition="rejected")
+    why: str = ""
+    coalesce_ms: int
+
+
 class TakenIn(BaseModel):
     """What became of an input, as the journal has it. `is_new`: it is to be acted on. `given` is for the run that
-    begins with it."""
+    begins with it, and `look_seconds` says when to look whether the conversation is old."""
 
     caller: Caller
     is_new: bool
-    answer: Disposition
-    why: str = ""
+    written: Written
     given: ConversationRun | None = None
+    look_seconds: float = 0
 
 
 class Settled(BaseModel):
@@ -124,14 +144,26 @@ class Settled(BaseModel):
     given: ConversationRun | None = None
 
 
+class Erased(BaseModel):
+    """The invocations whose journals still hold what was said."""
+
+    invocations: list[str]
+
+
+class Quiet(BaseModel):
+    """For how long nothing was said in a conversation; None if it is not there."""
+
+    seconds: float | None
+
+
 class ConversationStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def take_in(
-        self, conversation: str, caller: Caller, invocation: str, came: Input, decision: Decision
+        self, conversation: str, caller: Caller, invocation: str, came: Input, decide: Decide, coalesce_ms: int
     ) -> TakenIn:
-        """Write down an input and what was decided about it; a repeat reads what was answered then.
+        """Write down an input and what is decided about it; a repeat reads what was decided then.
 
         Raises: `Refused` 404 to everybody but the owner, 409 for another input under a known `input_id`.
         """
@@ -141,15 +173,16 @@ class ConversationStore:
                 raise unknown_conversation()
             known = await db.fetchrow(_KNOWN, conversation, came.input_id)
             if known is None:
-                answer = await self._write(db, conversation, caller, invocation, came, decision)
+                written = Written(coalesce_ms=coalesce_ms)
+                await self._write(db, conversation, caller, invocation, came, decide(coalesce_ms), written)
             elif known["digest"] != digest(came):
                 raise Refused(409, "input_id_taken", "this input_id was another input's", "input_id")
             else:
-                answer = json.loads(known["answer"])
+                written = Written.model_validate_json(known["answer"])
             is_new = known is None or known["invocation"] == invocation
+            decision = decide(written.coalesce_ms)
             given = await self._given(db, conversation, caller, decision, came) if is_new else None
-        why = answer.pop("why", "")
-        return TakenIn(caller=caller, is_new=is_new, answer=Disposition(**answer), why=why, given=given)
+        return TakenIn(caller=caller, is_new=is_new, written=written, given=given)
 
     async def launch(self, conversation: str, caller: Caller, decision: Decision) -> ConversationRun | None:
         """What the run is given that begins now."""
@@ -168,10 +201,24 @@ class ConversationStore:
             read = frozenset(row["input_id"] for row in rows)
             decision = end_run(control, Ended(report.run, report.outcome in FAILED, read, run_next))
             settles = next((each for each in decision.effects if isinstance(each, Settles)), None)
+            if control.active and control.active.run == report.run:
+                await db.execute(_INVOKED, report.run, control.active.invocation)
             await self._write_report(db, conversation, report, posts=settles is not None and settles.posts)
             await self._apply(db, conversation, decision, report.outcome)
             given = await self._given(db, conversation, caller, decision)
         return Settled(control=decision.control, given=given)
+
+    async def erase(self, conversation: str, caller: Caller, active: str) -> Erased:
+        """Remove everything; `active` is the invocation of the run that is at work, empty if none is."""
+        async with caller_transaction(self._pool, caller.user_id) as db:
+            invocations = {row["invocation"] for row in await db.fetch(_INVOCATIONS, conversation)} | {active}
+            await db.execute(_ERASE_LIVE, conversation)
+            await db.execute(_ERASE, conversation)
+        return Erased(invocations=sorted(invocations - {""}))
+
+    async def quiet(self, conversation: str, caller: Caller) -> Quiet:
+        async with caller_transaction(self._pool, caller.user_id) as db:
+            return Quiet(seconds=await db.fetchval(_QUIET_SECONDS, conversation))
 
     async def history(self, conversation: str, caller: Caller, after: int, limit: int) -> History:
         """Raises: `Refused` 404 to everybody but the owner."""
@@ -192,9 +239,16 @@ class ConversationStore:
         return History(entries=page, next=page[-1].position if len(rows) > limit else None)
 
     async def _write(
-        self, db: Connection, conversation: str, caller: Caller, invocation: str, came: Input, decision: Decision
-    ) -> dict[str, Any]:
-        """The input's line and row, and what follows; returns the answer."""
+        self,
+        db: Connection,
+        conversation: str,
+        caller: Caller,
+        invocation: str,
+        came: Input,
+        decision: Decision,
+        written: Written,
+    ) -> None:
+        """The input's line and row, and what follows; fills in the answer."""
         key, run = f"input/{came.input_id}", decision.run
         rejected = decision.disposition == "rejected"
         position = 0
@@ -202,16 +256,15 @@ class ConversationStore:
             body = {"text": came.text} if came.type == "message" else {}
             position = await self._entry(db, conversation, key, came.type, run, body)
         paused = decision.control.paused and bool(decision.control.queue)
-        answer = Disposition(disposition=decision.disposition, run=run, position=position, paused=paused)
-        written = answer.model_dump() | {"why": decision.why}
-        state, taken_by = _state(came, decision)
-        row = (came.input_id, caller.user_id, digest(came), invocation, position, state, taken_by, json.dumps(written))
+        written.answer = Disposition(disposition=decision.disposition, run=run, position=position, paused=paused)
+        written.why = decision.why
+        state = _state(came, decision)
+        row = (came.input_id, caller.user_id, digest(came), invocation, position, state, written.model_dump_json())
         await db.execute(_INPUT, conversation, *row)
         if not rejected:
             told = {"type": came.type, "text": came.text, "disposition": decision.disposition, "position": position}
             await self._event(db, conversation, key, "input", run, decision.control.epoch, told)
         await self._apply(db, conversation, decision)
-        return written
 
     async def _apply(self, db: Connection, conversation: str, decision: Decision, outcome: str = "stopped") -> None:
         """Bring runs and inputs to where the decision has them."""
@@ -300,14 +353,13 @@ def unknown_conversation() -> Refused:
     return Refused(404, "unknown_conversation", "there is no such conversation")
 
 
-def _state(came: Input, decision: Decision) -> tuple[str, str]:
-    """Where an input stands as it is written: whether it waits, and for whom."""
+def _state(came: Input, decision: Decision) -> str:
+    """Where an input stands as it is written: whether it waits, and for what."""
     if decision.disposition == "rejected":
-        return "rejected", ""
+        return "rejected"
     if came.type == "stop":
-        return "done", ""
-    waits = [*decision.control.following, *decision.control.queue]
-    return ("queued" if came.input_id in waits else "steered"), ""
+        return "done"
+    return "queued" if came.input_id in (*decision.control.following, *decision.control.queue) else "steered"
 
 
 def _line(row: Any) -> Line:

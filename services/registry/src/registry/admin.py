@@ -36,6 +36,10 @@ _UNFINISHED_PINNED = """
 
 _ACCEPTED_AT = "SELECT created_at FROM sys_invocation WHERE id = '{id}'"
 
+_TARGET = """
+    SELECT target_service_name AS service, target_handler_name AS handler FROM sys_invocation WHERE id = '{id}'
+"""
+
 _UNFINISHED_BY_DEPLOYMENT = """
     SELECT coalesce(pinned_deployment_id, last_attempt_deployment_id) AS id, count(1) AS unfinished
     FROM sys_invocation WHERE status <> 'completed' GROUP BY 1
@@ -181,6 +185,22 @@ class Admin:
         except AdminError as error:
             if error.status not in (404, 409):
                 raise
+
+    async def purge(self, invocation_id: str) -> None:
+        """Remove all that is kept of an invocation that has ended; fine if nothing is.
+
+        Raises: `AdminError` 409 while it goes on.
+        """
+        try:
+            await self._call("PATCH", f"/invocations/{_checked(_INVOCATION_ID, invocation_id)}/purge")
+        except AdminError as error:
+            if error.status != 404:
+                raise
+
+    async def target_of(self, invocation_id: str) -> str | None:
+        """The handler of an invocation, as `Service/handler`; None if Restate knows none of that id."""
+        rows = await self.query(_TARGET.format(id=_checked(_INVOCATION_ID, invocation_id)))
+        return f"{rows[0]['service']}/{rows[0]['handler']}" if rows else None
 
     async def query(self, sql: str) -> list[dict[str, Any]]:
         """Rows of Restate's own tables. It takes no parameters: whatever goes into the text is checked first."""

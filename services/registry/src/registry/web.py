@@ -7,6 +7,8 @@ from registry.admin import Admin, AdminError
 from registry.catalogue import ServedCatalogue
 from registry.status import Status
 
+CONVERSATION_RUN = "ToolRouter/converse"
+
 
 def app(served: ServedCatalogue, status: Status, admin: Admin) -> web.Application:
     async def tools(request: web.Request) -> web.Response:
@@ -33,6 +35,18 @@ def app(served: ServedCatalogue, status: Status, admin: Admin) -> web.Applicatio
             return web.json_response({"error": "there is no such invocation"}, status=404)
         return _json(Accepted(accepted_at=accepted_at).model_dump_json().encode())
 
+    async def remove_journal(request: web.Request) -> web.Response:
+        """Of a run of a conversation alone, which is erased: all else is kept for as long as Restate was told."""
+        invocation = request.match_info["id"]
+        try:
+            target = await admin.target_of(invocation)
+            if target not in (None, CONVERSATION_RUN):
+                return web.json_response({"error": "this is no run of a conversation"}, status=403)
+            await admin.purge(invocation)
+        except AdminError as error:
+            return web.json_response({"error": str(error)}, status=409 if error.status == 409 else 503)
+        return web.Response(status=204)
+
     async def health(_: web.Request) -> web.Response:
         return web.Response(text="up")
 
@@ -46,6 +60,7 @@ def app(served: ServedCatalogue, status: Status, admin: Admin) -> web.Applicatio
             web.get("/tools", tools),
             web.get("/status", show_status),
             web.get(r"/accepted/{id:inv_[A-Za-z0-9]+}", accepted),
+            web.delete(r"/journals/{id:inv_[A-Za-z0-9]+}", remove_journal),
             web.get("/health", health),
             web.get("/ready", ready),
         ]

@@ -39,6 +39,7 @@ def conversations(settings: StandaloneSettings, database: Database) -> Program:
     env = {
         "DATABASE_URL": database.url("conversations", "app"),
         "ACCEPTED_URL": f"http://127.0.0.1:{settings.registry_port}/accepted",
+        "JOURNALS_URL": f"http://127.0.0.1:{settings.registry_port}/journals",
         "TRUST_USER_ID": "true",
     }
     return _service(settings, "conversations", env)
