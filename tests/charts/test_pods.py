@@ -103,6 +103,18 @@ def test_every_password_comes_from_a_secret(file: Path) -> None:
                 assert not re.search(r"://[^/@]*:[^/@]*@", variable.get("value", "")), (pod.owner, variable["name"])
 
 
+@OURS
+def test_the_staffs_role_is_in_the_staffs_pod_alone(file: Path) -> None:
+    """What makes the roles, before a service starts, knows all their passwords."""
+    holders = {
+        (pod.component, container["name"])
+        for pod in pods(rendered(file))
+        for container in pod.containers
+        if re.search(r"STAFF|tickets.staff", str(container.get("env", [])))
+    }
+    assert holders - {("tickets", "provision"), ("migrate", "provision")} == {("staff", "staff")}
+
+
 @FILES
 def test_generated_secrets_outlive_the_release(file: Path) -> None:
     for secret in of_kind(rendered(file), "Secret"):

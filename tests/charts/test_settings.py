@@ -25,7 +25,8 @@ SETTINGS: dict[tuple[str, ...], tuple[type[Settings], ...]] = {
     ("users", "provision"): (users.settings.AdminSettings,),
     ("users", "migrate"): (users.settings.OwnerSettings,),
     ("users", "seed"): (users.settings.OwnerSettings,),
-    ("tickets",): (tickets.settings.TicketSettings, tickets.settings.StaffSettings),
+    ("tickets",): (tickets.settings.TicketSettings,),
+    ("tickets", "wait"): (tickets.settings.StaffSettings,),
     ("tickets", "provision"): (tickets.settings.AdminSettings,),
     ("tickets", "migrate"): (tickets.settings.OwnerSettings,),
     ("registry",): (registry.settings.RegistrySettings,),
@@ -34,7 +35,7 @@ SETTINGS: dict[tuple[str, ...], tuple[type[Settings], ...]] = {
     ("registry", "remove"): (registry.settings.RemoveSettings,),
     ("demo_model",): (demo_model.settings.DemoModelSettings,),
 }
-"""What each program reads; the staff's command runs in the pod of `tickets`."""
+"""What each program reads."""
 
 OF_LIBRARIES = {"PGSSLROOTCERT"}
 """What PostgreSQL's clients read themselves."""

@@ -454,7 +454,7 @@ async def test_the_staff_list_assign_show_and_close(store: TicketStore, database
     assert ticket_id in listed
     assert "in 23h 59m" in listed
     assert await staff(database, "assign", ticket_id.lower(), "erik") == (0, f"{ticket_id} is assigned to erik\n", "")
-    assert await staff(database, "close", ticket_id, "--note", "new chart", "--as", "erik") == (
+    assert await staff(database, "close", ticket_id, "--note", "new chart", person="erik") == (
         0,
         f"{ticket_id} is closed\n",
         "",
@@ -467,6 +467,21 @@ async def test_the_staff_list_assign_show_and_close(store: TicketStore, database
         "erik  close  new chart",
     ]
     assert await staff(database, "list", "--user", "user_9") == (0, "no tickets\n", "")
+
+
+async def test_nobody_can_say_that_another_did_it(store: TicketStore, database: TicketsDatabase) -> None:
+    ticket_id = (await insert(store, uuid.uuid4().hex, new())).ticket_id
+    assert (await staff(database, "close", ticket_id, "--as", "erik"))[0] == 2
+    connection = await asyncpg.connect(await database.login("dana"), server_settings={"search_path": "tickets"})
+    try:
+        insertion = "INSERT INTO audit (ticket_id, who, action, args_hash) VALUES ($1, 'erik', 'close', '')"
+        await connection.execute(insertion, ticket_id)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("UPDATE audit SET who = 'erik' WHERE ticket_id = $1", ticket_id)
+    finally:
+        await connection.close()
+    events = await database.rows("SELECT who, action FROM audit WHERE ticket_id = $1 ORDER BY audit_id", ticket_id)
+    assert [tuple(event) for event in events] == [("user_1", "create"), ("dana", "close")]
 
 
 async def test_a_change_that_cannot_be_made_is_one_clear_line(store: TicketStore, database: TicketsDatabase) -> None:

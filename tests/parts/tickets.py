@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 from aiohttp import web
+from yarl import URL
 
 from runtime.caller import PROMPT_HEADER
 from runtime.postgres import migrate, provision
@@ -25,6 +26,15 @@ from tickets.store import MIGRATIONS
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ROLES = ("owner", "app", "staff")
 BUG = {"user_id": "user_1", "subject": "Empty dashboard", "description": "The chart shows a bug since this morning."}
+
+
+_PERSON = """
+DO $$ BEGIN
+    CREATE ROLE {person} LOGIN PASSWORD 'secret' IN ROLE tickets_staff;
+EXCEPTION WHEN duplicate_object OR unique_violation OR internal_error THEN
+    NULL;  -- made before, or just now by another test
+END $$
+"""
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,12 @@ class TicketsDatabase:
             return await connection.fetch(query, *arguments)
         finally:
             await connection.close()
+
+    async def login(self, person: str) -> str:
+        """The URL of one of the staff, who has a role of their own."""
+        if self.admin:
+            await self.rows(_PERSON.format(person=person))
+        return str(URL(self.staff).with_user(person))
 
     async def count(self, table: str, key: str) -> int:
         join = "" if table == "tickets" else "JOIN tickets USING (ticket_id)"
@@ -126,8 +142,8 @@ def user_of(body: Any) -> str:
     return str(body.get("user_id", "")) if isinstance(body, dict) else ""
 
 
-async def staff(database: TicketsDatabase, *arguments: str) -> tuple[int, str, str]:
-    return await command("staff", *arguments, STAFF_DATABASE_URL=database.staff, USER="dana")
+async def staff(database: TicketsDatabase, *arguments: str, person: str = "dana") -> tuple[int, str, str]:
+    return await command("staff", *arguments, STAFF_DATABASE_URL=await database.login(person), USER="somebody")
 
 
 async def command(*arguments: str, **env: str) -> tuple[int, str, str]:

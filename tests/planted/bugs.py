@@ -465,6 +465,13 @@ BUGS = [
         DURABLE + "test_registry_tools.py::test_only_what_was_read_is_accepted",
     ),
     Bug(
+        "a change that anybody may have made",
+        "tickets/migrations/0005_audit_who.sql",
+        "        NEW.who := session_user;\n",
+        "        NULL;\n",
+        DURABLE + "test_tickets.py::test_nobody_can_say_that_another_did_it",
+    ),
+    Bug(
         "a steered message that its run has not read is dropped",
         "conversations/control.py",
         "unread = [each for each in control.steered if each not in ended.read]",

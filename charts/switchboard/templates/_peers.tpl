@@ -6,7 +6,7 @@ another `port` than the table says, or others in place of several (`ports`).
 {{- define "switchboard.party" -}}
 {{- $values := .root.Values -}}
 {{- $egress := $values.networkPolicy.egress -}}
-{{- if has .name (list "router" "users" "tickets" "registry" "test") }}
+{{- if has .name (list "router" "users" "tickets" "staff" "registry" "test") }}
 {{- include "switchboard.ownParty" . }}
 {{- else if eq .name "demo-model" }}
 {{- if not $values.model.name }}{{ include "switchboard.ownParty" . }}{{ end }}

@@ -106,7 +106,6 @@ name that stands there twice.
 {{- define "switchboard.env.tickets" -}}
 {{ include "switchboard.env.callers" . }}
 {{ include "switchboard.databaseEnv" (dict "root" . "prefix" "" "role" "tickets-app") }}
-{{ include "switchboard.databaseEnv" (dict "root" . "prefix" "STAFF_" "role" "tickets-staff") }}
 {{- with .Values.tickets.webhook }}
 {{- if .url }}
 - {name: WEBHOOK_URL, value: {{ .url | quote }}}

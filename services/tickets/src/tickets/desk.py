@@ -1,6 +1,7 @@
 """What the support staff may do with a ticket: the only SQL of the staff command, run as the role `tickets_staff`.
 
-Each change is one statement that compares, sets and writes its audit row, so two people never both win.
+Each change is one statement that compares, sets and writes its audit row, so two people never both win. Who did it
+is the role that has logged in: a trigger writes it, whatever a statement says.
 """
 
 from collections.abc import AsyncGenerator
@@ -40,7 +41,8 @@ WITH changed AS (
     WHERE ticket_id = $1 AND status <> 'closed' AND (assignee IS NULL OR ($3 AND assignee <> $2))
     RETURNING ticket_id
 )
-INSERT INTO audit (ticket_id, who, action, args_hash, note) SELECT ticket_id, $4, 'assign', $5, $6 FROM changed
+INSERT INTO audit (ticket_id, who, action, args_hash, note)
+SELECT ticket_id, session_user, 'assign', $4, $5 FROM changed
 RETURNING ticket_id
 """
 _CLOSE = """
@@ -49,7 +51,7 @@ WITH changed AS (
     WHERE ticket_id = $1 AND status <> 'closed'
     RETURNING ticket_id
 )
-INSERT INTO audit (ticket_id, who, action, args_hash, note) SELECT ticket_id, $2, 'close', $3, $4 FROM changed
+INSERT INTO audit (ticket_id, who, action, args_hash, note) SELECT ticket_id, session_user, 'close', $2, $3 FROM changed
 RETURNING ticket_id
 """
 
@@ -65,7 +67,7 @@ WITH changed AS (
     WHERE ($1::text IS NULL OR ticket_id = $1) AND (state = 'refused' OR ($2 AND state = 'sending'))
     RETURNING ticket_id
 )
-INSERT INTO audit (ticket_id, who, action, args_hash) SELECT ticket_id, $3, 'resend', $4 FROM changed
+INSERT INTO audit (ticket_id, who, action, args_hash) SELECT ticket_id, session_user, 'resend', $3 FROM changed
 RETURNING ticket_id
 """
 _DROP = """
@@ -74,7 +76,7 @@ WITH changed AS (
     WHERE ticket_id = $1 AND state IN ('refused', 'wanted', 'sending')
     RETURNING ticket_id
 )
-INSERT INTO audit (ticket_id, who, action, args_hash, note) SELECT ticket_id, $2, 'drop', $3, $4 FROM changed
+INSERT INTO audit (ticket_id, who, action, args_hash, note) SELECT ticket_id, session_user, 'drop', $2, $3 FROM changed
 RETURNING ticket_id
 """
 
@@ -150,10 +152,10 @@ class Desk:
     async def history(self, ticket_id: str) -> list[Event]:
         return [Event.model_validate(dict(row)) for row in await self._db.fetch(_HISTORY, ticket_id)]
 
-    async def assign(self, ticket_id: str, assignee: str, who: str, *, reassign: bool = False) -> None:
+    async def assign(self, ticket_id: str, assignee: str, *, reassign: bool = False) -> None:
         """Give a ticket to somebody; takes it from somebody else only when told so."""
         digest = args_hash(f"assign {ticket_id} {assignee}")
-        if await self._db.fetchval(_ASSIGN, ticket_id, assignee, reassign, who, digest, f"to {assignee}") is None:
+        if await self._db.fetchval(_ASSIGN, ticket_id, assignee, reassign, digest, f"to {assignee}") is None:
             ticket = await self.show(ticket_id)
             if ticket.status == "closed":
                 raise Declined(f"{ticket_id} is closed")
@@ -161,9 +163,9 @@ class Desk:
                 raise Declined(f"{ticket_id} is assigned to {assignee} already")
             raise Declined(f"{ticket_id} is assigned to {ticket.assignee}; --reassign gives it to somebody else")
 
-    async def close(self, ticket_id: str, who: str, note: str = "") -> None:
+    async def close(self, ticket_id: str, note: str = "") -> None:
         digest = args_hash(f"close {ticket_id} {note}")
-        if await self._db.fetchval(_CLOSE, ticket_id, who, digest, note) is None:
+        if await self._db.fetchval(_CLOSE, ticket_id, digest, note) is None:
             await self.show(ticket_id)
             raise Declined(f"{ticket_id} is closed already")
 
@@ -175,18 +177,18 @@ class Desk:
     async def count_undelivered(self, user_id: str | None = None) -> int:
         return await self._db.fetchval(_COUNT_UNDELIVERED, user_id)
 
-    async def resend(self, ticket_id: str | None, who: str, *, again: bool = False) -> list[str]:
+    async def resend(self, ticket_id: str | None, *, again: bool = False) -> list[str]:
         """Have the notification of a ticket, or all of them, sent again; the tickets whose notifications will be."""
         digest = args_hash(f"resend {ticket_id or 'all'}")
-        tickets = [row["ticket_id"] for row in await self._db.fetch(_RESEND, ticket_id, again, who, digest)]
+        tickets = [row["ticket_id"] for row in await self._db.fetch(_RESEND, ticket_id, again, digest)]
         if ticket_id and not tickets:
             raise Declined(await self._why_not_again(ticket_id))
         return tickets
 
-    async def drop(self, ticket_id: str, who: str, note: str = "") -> None:
+    async def drop(self, ticket_id: str, note: str = "") -> None:
         """Nobody needs the notification of this ticket any more."""
         digest = args_hash(f"drop {ticket_id} {note}")
-        if await self._db.fetchval(_DROP, ticket_id, who, digest, note) is None:
+        if await self._db.fetchval(_DROP, ticket_id, digest, note) is None:
             raise Declined(f"no notification of {ticket_id} is undelivered")
 
     async def _why_not_again(self, ticket_id: str) -> str:

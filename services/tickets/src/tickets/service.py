@@ -1,5 +1,6 @@
-"""Runs the ticket services, or one of their commands: `provision`, `migrate`, `staff`."""
+"""Runs the ticket services, or one of their commands: `provision`, `migrate`, `staff`, `wait`."""
 
+import signal
 from contextlib import nullcontext
 
 import aiohttp
@@ -17,7 +18,7 @@ from tickets.counts import counting
 from tickets.notifier import Post, notifier, webhook_post
 from tickets.reading import ticket_tools
 from tickets.resender import resender
-from tickets.settings import AdminSettings, OwnerSettings, TicketSettings
+from tickets.settings import AdminSettings, OwnerSettings, StaffSettings, TicketSettings
 from tickets.staff import staff
 from tickets.store import MIGRATIONS, SCHEMA, TicketStore
 from tickets.undelivered import Undelivered
@@ -55,6 +56,13 @@ def update_schema() -> None:
     url = settings.migration_database_url.get_secret_value()
     password = settings.migration_database_password.get_secret_value()
     run_command("MIGRATION_DATABASE_URL", lambda: migrate(url, SCHEMA, MIGRATIONS, password))
+
+
+@commands.command("wait")
+def wait() -> None:
+    """Do nothing until SIGTERM: for a pod in which the staff's command is run, and nothing is served."""
+    StaffSettings.read()
+    signal.pause()
 
 
 async def _serve(settings: TicketSettings) -> None:

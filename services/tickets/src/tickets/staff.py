@@ -47,7 +47,6 @@ def _clean_name(name: str) -> str:
 
 
 TicketId = Annotated[str, typer.Argument(metavar="ID", help="Such as TCK-000123.", callback=_upper)]
-Who = Annotated[str, typer.Option("--as", envvar="USER", metavar="NAME", help="Who does this.", callback=_clean_name)]
 
 
 @staff.command("list")
@@ -104,22 +103,20 @@ def show(ticket_id: TicketId) -> None:
 def assign(
     ticket_id: TicketId,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who shall work on it.", callback=_clean_name)],
-    who: Who,
     reassign: Annotated[bool, typer.Option("--reassign", help="Also when somebody else has it.")] = False,
 ) -> None:
     """Give a ticket to somebody."""
-    _at_desk(lambda desk: desk.assign(ticket_id, name, who, reassign=reassign))
+    _at_desk(lambda desk: desk.assign(ticket_id, name, reassign=reassign))
     typer.echo(f"{ticket_id} is assigned to {name}")
 
 
 @staff.command()
 def close(
     ticket_id: TicketId,
-    who: Who,
     note: Annotated[str, typer.Option(help="How it was solved; kept in the history.")] = "",
 ) -> None:
     """Close a ticket."""
-    _at_desk(lambda desk: desk.close(ticket_id, who, note))
+    _at_desk(lambda desk: desk.close(ticket_id, note))
     typer.echo(f"{ticket_id} is closed")
 
 
@@ -136,7 +133,6 @@ def list_undelivered(
 
 @staff.command()
 def resend(
-    who: Who,
     ticket_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Of which ticket.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All that were refused.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Also what is on its way again already.")] = False,
@@ -145,7 +141,7 @@ def resend(
     if (ticket_id is None) != every:
         raise typer.BadParameter("name one ticket, or give --all")
     wanted = ticket_id and _upper(ticket_id)
-    tickets = _at_desk(lambda desk: desk.resend(wanted, who, again=again))
+    tickets = _at_desk(lambda desk: desk.resend(wanted, again=again))
     for ticket in tickets:
         typer.echo(f"the notification of {ticket} is going to be sent again")
     if not tickets:
@@ -155,11 +151,10 @@ def resend(
 @staff.command()
 def drop(
     ticket_id: TicketId,
-    who: Who,
     note: Annotated[str, typer.Option(help="Why nobody needs it; kept in the history.")] = "",
 ) -> None:
     """Give up the notification of a ticket that was not delivered."""
-    _at_desk(lambda desk: desk.drop(ticket_id, who, note))
+    _at_desk(lambda desk: desk.drop(ticket_id, note))
     typer.echo(f"the notification of {ticket_id} is dropped")
 
 
