@@ -75,7 +75,6 @@ async def _serve(settings: RestateServiceSettings, app: AsgiApp) -> None:
 
         await serve_with_granian(app, settings, stop)
         return
-    _send_without_empty_turns()
     _guard_refused_streams()
     _take_what_comes_before_the_settings()
     run = cast(Any, hypercorn.asyncio).serve  # its annotations are those of all its frameworks at once
@@ -147,19 +146,3 @@ def _take_what_comes_before_the_settings() -> None:
 
     patient.patient = True  # pyright: ignore[reportFunctionMemberAccess]
     H2Protocol.initiate = patient
-
-
-def _send_without_empty_turns() -> None:
-    """Hypercorn takes up a stream again to find that nothing is left to send: a twentieth of a run's CPU."""
-    send_data: Any = H2Protocol._send_data  # pyright: ignore[reportPrivateUsage]
-    if getattr(send_data, "once", False):
-        return
-
-    async def once(self: H2Protocol, stream_id: int) -> None:
-        await send_data(self, stream_id)
-        left = self.stream_buffers.get(stream_id)
-        if left is not None and not left.buffer:
-            self.priority.block(stream_id)
-
-    once.once = True  # pyright: ignore[reportFunctionMemberAccess]
-    H2Protocol._send_data = once  # pyright: ignore[reportPrivateUsage]
