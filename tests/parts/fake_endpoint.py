@@ -1,5 +1,6 @@
 """An OpenAI-compatible endpoint in the test's own process: a function answers each request."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -8,16 +9,25 @@ from typing import Any
 
 from aiohttp import web
 
+from demo_model.wire.replies import chunks
+
 Body = dict[str, Any]
 
 
 @dataclass
 class Told:
-    """What the endpoint answers: a completion, an error, or any bytes."""
+    """What the endpoint answers: a completion, an error, or any bytes.
 
-    body: Any
+    A completion comes as a stream where one is asked for. `events`: the bytes of a stream instead, each after `pause`
+    seconds; then the connection ends, or `stays` open.
+    """
+
+    body: Any = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    events: list[bytes] | None = None
+    pause: float = 0.0
+    stays: bool = False
 
 
 @dataclass
@@ -28,6 +38,8 @@ class FakeEndpoint:
     requests: list[Body] = field(default_factory=list[Body])
     headers: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     paths: list[str] = field(default_factory=list[str])
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a client has left a connection that stayed open."""
 
 
 @asynccontextmanager
@@ -35,12 +47,14 @@ async def fake_endpoint(answer: Callable[[Body], Told]) -> AsyncGenerator[FakeEn
     """Serves while the block runs."""
     fake = FakeEndpoint("")
 
-    async def chat(request: web.Request) -> web.Response:
+    async def chat(request: web.Request) -> web.StreamResponse:
         asked = json.loads(await request.read())
         fake.requests.append(asked)
         fake.headers.append(dict(request.headers))
         fake.paths.append(request.path_qs)
         told = answer(asked)
+        if (events := _events(told, asked)) is not None:
+            return await _stream(request, told, events, fake.left)
         body = told.body if isinstance(told.body, bytes) else json.dumps(told.body).encode()
         return web.Response(status=told.status, body=body, headers={"Content-Type": "application/json"} | told.headers)
 
@@ -55,6 +69,25 @@ async def fake_endpoint(answer: Callable[[Body], Told]) -> AsyncGenerator[FakeEn
         yield fake
     finally:
         await runner.cleanup()
+
+
+def _events(told: Told, asked: Body) -> list[bytes] | None:
+    if told.events is not None or not asked.get("stream") or not isinstance(told.body, dict) or told.status != 200:
+        return told.events
+    return list(chunks(told.body, with_usage="stream_options" in asked)) if "choices" in told.body else None
+
+
+async def _stream(request: web.Request, told: Told, events: list[bytes], left: asyncio.Event) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"} | told.headers)
+    await response.prepare(request)
+    for event in events:
+        await asyncio.sleep(told.pause)
+        await response.write(event)
+    while told.stays and request.transport is not None and not request.transport.is_closing():
+        await asyncio.sleep(0.01)
+    if told.stays:
+        left.set()
+    return response
 
 
 def says(text: str | None = "done", finish: str | None = "stop", **message: Any) -> Told:

@@ -12,6 +12,9 @@ from standalone.restate import answers
 from tests.parts.nursery import NURSERY
 from tests.parts.signed import KEYS
 
+QUIET = {"OPENAI_CHECK_AT_START": "false"}
+"""A router asks its model nothing at start, unless a test is about that: tests count what a model is asked."""
+
 
 class Service(Process):
     """`python -m <module>` on a port of its own; `start` again after `stop` or `kill` keeps port and environment."""
@@ -32,7 +35,7 @@ class Service(Process):
         program = Program(
             name=name or f"{module}-{self.port}",
             command=[sys.executable, "-m", module, *arguments],
-            env={"PORT": str(self.port), "PYTHONUNBUFFERED": "1", **KEYS, **env},
+            env={"PORT": str(self.port), "PYTHONUNBUFFERED": "1", **QUIET, **KEYS, **env},
             ready=self._healthy,
         )
         super().__init__(program, data_dir)

@@ -443,7 +443,7 @@ async def test_every_fault_can_be_sent(demo: Running) -> None:
             ) as response:
                 await response.read()
         except aiohttp.ClientError:
-            assert name in ("reset", "half_body", "hang")
+            assert name in ("reset", "half_body", "early_end", "stall", "hang")
     faults = (await demo.admin("fault", method="GET"))["faults"]
     assert [one["fired"] for one in faults] == [1] * len(FAULTS)
 

@@ -1,6 +1,7 @@
 """Several endpoints: the next one answers when one does not, and none hides what somebody has to mend."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -95,6 +96,51 @@ async def test_an_only_endpoint_is_never_left_out() -> None:
                 await client.answer(asked(), 10)
         await client.close()
     assert len(one.requests) == FAILURES + 2
+
+
+ALSO_ANSWERS = {
+    "a reply": says(),
+    "a content filter": refuses(400, "no", code="content_filter"),
+    "a call it cannot read": refuses(400, "Failed to call a function.", code="tool_use_failed"),
+    "a refused key": refuses(401, "no"),
+    "a request it cannot take": refuses(400, "You are holding it wrong."),
+}
+
+
+@pytest.mark.parametrize("told", ALSO_ANSWERS.values(), ids=ALSO_ANSWERS.keys())
+async def test_an_endpoint_is_back_whatever_it_answers(told: Told) -> None:
+    async with fake_endpoint(lambda _: told) as one, fake_endpoint(lambda _: says()) as two:
+        client = model(one.url, two.url)
+        clock = iter([0.0] * FAILURES + [OPEN_SECONDS] * 9)
+        breaker = client.endpoints[0].breaker = Breaker(lambda: next(clock))
+        for _ in range(FAILURES):
+            breaker.failed()
+        with suppress(ModelFault):
+            await client.answer(asked(), 10)
+        assert [breaker.lets_through() for _ in range(3)] == [True, True, True]
+        await client.close()
+    assert len(one.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "prompt", "completion"),
+    [
+        (says(finish="error"), (7, 7), (2, 2)),
+        (Told({"error": {"message": "no", "code": 502}, "usage": {"prompt_tokens": 5}}), (5, 5), (0, 0)),
+        (Told(b'{"choices": [{"message": {"content": "half of i'), (10, 100), (11, 11)),
+        (refuses(503, "no"), (0, 0), (0, 0)),
+    ],
+)
+async def test_the_tokens_of_a_reply_of_no_use_are_counted_too(
+    told: Told, prompt: tuple[int, int], completion: tuple[int, int]
+) -> None:
+    """Its own count, else an estimate; and those of the reply that was of use: 7 and 2."""
+    async with fake_endpoint(lambda _: told) as one, fake_endpoint(lambda _: says()) as two:
+        client, question = model(one.url, two.url), asked()
+        await client.answer(question, 10)
+        await client.close()
+    assert prompt[0] <= question.spent["prompt"] - 7 <= prompt[1]
+    assert completion[0] <= question.spent["completion"] - 2 <= completion[1]
 
 
 def test_one_call_at_a_time_tries_whether_it_is_back() -> None:

@@ -2,17 +2,18 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
-from demo_model.double.faults import FAULTS, UNPAID, Armed, Honest, error_body, send
+from demo_model.double.faults import FAULTS, UNPAID, Armed, Honest, Streaming, Wire, error_body, send
 from demo_model.double.ledger import Ledger, digest
-from demo_model.double.script import BadScript, Script, ScriptedReply, read_fault, read_reply, read_script
+from demo_model.double.script import BadScript, Script, ScriptedReply, number, read_fault, read_reply, read_script
 from demo_model.english.turn import next_turn
 from demo_model.status_page import STATUS_PATH, show_status
 from demo_model.wire.conversation import BadRequest, Conversation, parse
-from demo_model.wire.replies import MODEL, Completion, Reply, chunks, completion, encode
+from demo_model.wire.replies import MODEL, Reply, completion, encode
 from demo_model.wire.shapes import as_object
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -32,12 +33,14 @@ class DemoModel:
     def __init__(self, ledger: Ledger, latency_seconds: float = 0.0) -> None:
         self.ledger = ledger
         self._usual_latency = latency_seconds
+        self.chunk_seconds = 0.0
         self._latest: dict[str, Conversation] = {}
         self.reset()
 
     def reset(self) -> None:
         """Forgets scripts, faults and latency; the ledger stays."""
         self.latency_seconds = self._usual_latency
+        self.chunk_seconds = 0.0
         self.scripts: list[Script] = []
         self.armed: list[Armed] = []
 
@@ -53,19 +56,22 @@ class DemoModel:
         except BadScript as bad:
             return _refused(str(bad), "x-demo-model")
         reply = scripted.reply or (Reply() if scripted.raw else next_turn(conversation))
-        number = self._record(conversation, _outcome(scripted, reply), paid=_is_paid(scripted))
+        served = self._record(conversation, _outcome(scripted, reply), paid=_is_paid(scripted))
         latency = scripted.latency_seconds or self.latency_seconds
         if latency:
             await asyncio.sleep(latency)
-        whole = completion(reply, len(body), number)
+        whole = completion(reply, len(body), served)
+        streaming = None
+        if conversation.stream:
+            streaming = Streaming(conversation.stream_usage, scripted.chunk_seconds or self.chunk_seconds)
         if scripted.fault is not None:
             names = tuple(tool["function"]["name"] for tool in conversation.tools)
-            return await send(request, FAULTS[scripted.fault.name](Honest(whole, names), scripted.fault.params))
+            return await send(
+                request, FAULTS[scripted.fault.name](Honest(whole, names), scripted.fault.params), streaming
+            )
         if scripted.raw is not None:
             return web.Response(status=scripted.raw.status, body=scripted.raw.body, headers=scripted.raw.headers)
-        if conversation.stream:
-            return await _stream(request, whole, with_usage=conversation.stream_usage)
-        return web.Response(body=encode(whole), headers=_JSON)
+        return await send(request, Wire(body=encode(whole), completion=whole), streaming)
 
     def _scripted(self, request: web.Request, conversation: Conversation) -> ScriptedReply:
         """What this call gets: by its own header, else an armed fault, else a script, else the model's own reply."""
@@ -84,7 +90,7 @@ class DemoModel:
         if fault is None:
             return scripted
         fault.fired += 1
-        return ScriptedReply(reply=scripted.reply, fault=fault, latency_seconds=scripted.latency_seconds)
+        return replace(scripted, raw=None, fault=fault)
 
     def _record(self, conversation: Conversation, outcome: str, *, paid: bool) -> int:
         self._latest.pop(conversation.first, None)
@@ -119,12 +125,11 @@ class DemoModel:
         return _json({"faults": [_told(one) for one in self.armed], "names": sorted(FAULTS)})
 
     async def set_latency(self, request: web.Request) -> web.Response:
-        """`POST /admin/latency`: how long every reply is held back."""
-        seconds = (as_object(await _body(request)) or {}).get("seconds")
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
-            raise BadScript('latency is {"seconds": <number, 0 or more>}')
-        self.latency_seconds = float(seconds)
-        return _json({"seconds": self.latency_seconds})
+        """`POST /admin/latency`: how long every reply is held back, and a stream between two of its events."""
+        told = as_object(await _body(request)) or {}
+        self.latency_seconds = number(told.get("seconds"), "seconds")
+        self.chunk_seconds = number(told.get("chunk_seconds", 0), "chunk_seconds")
+        return _json({"seconds": self.latency_seconds, "chunk_seconds": self.chunk_seconds})
 
     async def forget(self, _: web.Request) -> web.Response:
         """`POST /admin/reset`: scripts, faults and latency; the ledger has its own `DELETE`."""
@@ -175,15 +180,6 @@ async def _errors(request: web.Request, handler: Any) -> web.StreamResponse:
     except web.HTTPException as error:
         said = f"{error.reason} ({request.method} {request.path})"
         return web.json_response(error_body(said), status=error.status)
-
-
-async def _stream(request: web.Request, whole: Completion, *, with_usage: bool) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
-    await response.prepare(request)
-    for chunk in chunks(whole, with_usage=with_usage):
-        await response.write(chunk)
-    await response.write_eof()
-    return response
 
 
 def _outcome(scripted: ScriptedReply, reply: Reply) -> str:

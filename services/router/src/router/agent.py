@@ -17,7 +17,7 @@ from router.calls.call import LocalTools
 from router.catalogue import Offers
 from router.converse import Reported, reporting
 from router.customers import is_customer
-from router.decision import Means, next_turn, seconds_left
+from router.decision import Means, next_turn, paid_in_vain, seconds_left
 from router.inbox import Inbox
 from router.model import Model
 from router.prompt import Prompt
@@ -114,8 +114,8 @@ async def decide(run: Run, agent: Agent) -> Turn:
     return turn
 
 
-def _given_up(why: TerminalError) -> Turn:
-    return Turn(outcome="failed" if is_defect(why) else "model_unavailable")
+def _given_up(why: TerminalError, moment: Moment) -> Turn:
+    return paid_in_vain("failed" if is_defect(why) else "model_unavailable", moment)
 
 
 async def _nothing(_begun: Begun, _moment: Moment) -> Nothing:

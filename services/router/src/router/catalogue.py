@@ -49,14 +49,18 @@ class Offers:
         expect_tools(self._shelf.offers)
         self._ready.set()
 
+    async def read(self) -> Shelf:
+        """All tools, as soon as the first catalogue has come."""
+        await self._ready.wait()
+        return self._shelf
+
     async def within(self, seconds: float) -> Shelf:
-        """All tools, as soon as the first catalogue has come. Raises `NoCatalogue` if that is too late."""
+        """The same. Raises `NoCatalogue` if that is too late."""
         try:
             async with asyncio.timeout(seconds):
-                await self._ready.wait()
+                return await self.read()
         except TimeoutError:
             raise NoCatalogue from None
-        return self._shelf
 
 
 def for_model(offers: dict[str, Offer], caller: Caller) -> list[str]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
+from contracts import Outcome
 from router.catalogue import NoCatalogue, Offers, for_model
 from router.inbox import Inbox
 from router.model import Asked, Model, ModelBusy, ModelFault, Reply, wait
@@ -45,9 +46,9 @@ async def next_turn(run: Run, means: Means, begun: Begun, moment: Moment) -> Tur
     """The action of a model turn. Raises: `ModelBusy` when Restate shall try it again, after the pause in it."""
     until = must_end_at(begun)
     if moment.seconds_until(until) <= 0:
-        return Turn(outcome="time_exhausted")
+        return paid_in_vain("time_exhausted", moment)
     if (inputs := await means.inbox.take(run.conversation, len(run.turns) + 1)) is None:
-        return Turn(outcome="stopped")
+        return paid_in_vain("stopped", moment)
     with means.inbox.listening(run.conversation):
         turn = await _asked(run, means, begun, moment, inputs)
     turn.inputs = inputs
@@ -63,15 +64,22 @@ async def _asked(run: Run, means: Means, begun: Begun, moment: Moment, inputs: l
         given = run.conversation
         told = (prompt_for(given, means.prompt.text), run.message, run.turns, run.results)
         chat = partial(messages, *told, past=past(given), inputs=inputs)
-        asked = Asked(chat, for_model(on_offer, begun.caller), on_offer.keys(), may_call=may_call, silent=run.silent)
+        asked = Asked(
+            chat,
+            for_model(on_offer, begun.caller),
+            on_offer.keys(),
+            may_call=may_call,
+            silent=run.silent,
+            spent=moment.spent,
+        )
         reply = await means.model.answer(asked, moment.seconds_until(until))
-        turn = _turn(run, reply, on_offer, begun, moment.seconds_until(until), may_call=may_call)
+        turn = _turn(run, reply, on_offer, begun, moment, may_call=may_call)
     except NoCatalogue:
         return Turn(outcome="tools_unavailable")
     except ModelBusy as busy:
         return _wait(busy, moment, until)
     except ModelFault as fault:
-        return Turn(outcome=fault.outcome)
+        return paid_in_vain(fault.outcome, moment)
     for plan in turn.plans:
         sign_plan(means.signer, plan, run.id, begun, moment.seconds_until(until))
     turn.prompt = means.prompt.digest
@@ -82,18 +90,24 @@ def _wait(busy: ModelBusy, moment: Moment, until: float) -> Turn:
     try:
         raise wait(busy, moment.attempt, moment.seconds_until(until))
     except ModelFault as fault:
-        return Turn(outcome=fault.outcome)
+        return paid_in_vain(fault.outcome, moment)
 
 
-def _turn(run: Run, reply: Reply, offers: dict[str, Offer], begun: Begun, seconds: float, *, may_call: bool) -> Turn:
+def paid_in_vain(outcome: Outcome, moment: Moment) -> Turn:
+    """A turn that ends without a reply; what its attempts cost is counted all the same."""
+    spent = moment.spent
+    return Turn(outcome=outcome, prompt_tokens=spent["prompt"], completion_tokens=spent["completion"])
+
+
+def _turn(run: Run, reply: Reply, offers: dict[str, Offer], begun: Begun, moment: Moment, *, may_call: bool) -> Turn:
     turn = Turn(
         text=reply.text,
         model=reply.model,
         endpoint=reply.endpoint,
         foreign=reply.foreign,
         again=reply.again,
-        prompt_tokens=reply.prompt_tokens,
-        completion_tokens=reply.completion_tokens,
+        prompt_tokens=moment.spent["prompt"],
+        completion_tokens=moment.spent["completion"],
     )
     if reply.again:
         _bound(run, turn)
@@ -102,6 +116,7 @@ def _turn(run: Run, reply: Reply, offers: dict[str, Offer], begun: Begun, second
     elif run.usage.calls + len(reply.calls) > begun.limits.calls:
         turn.outcome = "calls_exhausted"
     else:
+        seconds = moment.seconds_until(must_end_at(begun))
         turn.plans = make_plans(run.turns, reply.calls, offers, begun.caller, seconds)
     return turn
 

@@ -24,7 +24,8 @@ class Preset(BaseModel):
     """What an endpoint wants.
 
     `limit` is its word for an output limit, `key_header` where its key goes (empty: as a bearer token). `foreign`: it
-    wants fields of its own back, or bears them. `hosts` are how its address is known, `port` its usual one.
+    wants fields of its own back, or bears them. `stream_usage`: it takes the wish to be told the tokens of a stream.
+    `hosts` are how its address is known, `port` its usual one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +38,7 @@ class Preset(BaseModel):
     query: dict[str, str] = Field(default_factory=dict[str, str])
     foreign: bool = True
     bare_schemas: bool = False
+    stream_usage: bool = True
 
 
 PRESETS: dict[PresetName, Preset] = {
@@ -54,7 +56,9 @@ PRESETS: dict[PresetName, Preset] = {
         base_url="https://generativelanguage.googleapis.com/v1beta/openai",
         hosts=("generativelanguage.googleapis.com",),
     ),
-    "mistral": Preset(base_url="https://api.mistral.ai/v1", hosts=("api.mistral.ai",), foreign=False),
+    "mistral": Preset(
+        base_url="https://api.mistral.ai/v1", hosts=("api.mistral.ai",), foreign=False, stream_usage=False
+    ),
     "deepseek": Preset(base_url="https://api.deepseek.com", hosts=("api.deepseek.com",)),
     "groq": Preset(base_url="https://api.groq.com/openai/v1", hosts=("api.groq.com",), limit="max_completion_tokens"),
     "openrouter": Preset(base_url="https://openrouter.ai/api/v1", hosts=("openrouter.ai",)),

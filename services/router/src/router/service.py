@@ -8,6 +8,7 @@ from router.agent import Agent, tool_router
 from router.apart import calls_apart
 from router.begin import Callers
 from router.catalogue import Offers, polling
+from router.check import checking
 from router.customers import Customers
 from router.inbox import Inbox, open_inbox
 from router.model import Model
@@ -49,7 +50,10 @@ async def run(settings: RouterSettings) -> None:
             spans=RunSpans(settings, prompt),
             inbox=inbox,
         )
-        async with polling(agent.offers, session, settings.catalogue_url, settings.catalogue_seconds):
+        async with (
+            polling(agent.offers, session, settings.catalogue_url, settings.catalogue_seconds),
+            checking(agent.model, offers, prompt, settings),
+        ):
             await serve(settings, [tool_router(agent), tasks, calls_apart])
         await agent.model.close()
 

@@ -98,6 +98,12 @@ class RouterSettings(CallerSettings):
     openai_fallbacks: list[Fallback] = Field(
         default=[], description="Endpoints to ask when this one does not answer, in this order: a JSON list"
     )
+    openai_stream: bool = Field(
+        default=False, description="Ask for replies as streams; of these each part has the time of the first byte"
+    )
+    openai_check_at_start: bool | None = Field(
+        default=None, description="Ask each endpoint once at start; empty: only those of one's own, which cost nothing"
+    )
     openai_timeout: float = Field(default=90, gt=0, description="Seconds for one model call, all in all")
     openai_first_byte_timeout: float | None = Field(
         default=None, gt=0, description="Seconds until the first byte of a reply; empty: as `OPENAI_TIMEOUT`"

@@ -58,6 +58,15 @@ class Shelf:
         known = [name for name in dict.fromkeys(wanted) if name in self.offers and name not in forbidden]
         return forbidden | self._finder | {name: self.offers[name] for name in known[: most - 1]}
 
+    def at_start(self, most: int) -> dict[str, Offer]:
+        """What a turn offers to a caller without roles of whom nothing is known yet."""
+        nobody = Caller(user_id="")
+        names = [name for name in sorted(self.offers) if self.offers[name].allowed_to(nobody)]
+        if len(names) <= most or not self._finder:
+            return {name: self.offers[name] for name in names}
+        wanted = dict.fromkeys([*(name for name in self._pinned() if name in names), *names])
+        return self._finder | {name: self.offers[name] for name in list(wanted)[: most - 1]}
+
     def _pinned(self) -> list[str]:
         """Those that the policy pins, and the router's own."""
         tools = [self.offers[name].tool for name in sorted(self.offers)]

@@ -256,6 +256,21 @@ LOG_EVENTS = (
         "No reply came; `mend` names the setting to look at first.",
     ),
     LogEvent(
+        "model_check_waits",
+        ("info",),
+        ("endpoint", "reason"),
+        ("router",),
+        "The check at start waits for this endpoint: for its reply, or, with a reason, until it is there.",
+    ),
+    LogEvent(
+        "model_checked",
+        ("info", "warning", "error"),
+        ("endpoint", "found", "seconds", "prompt_tokens", "fewest_tokens", "mend", "left"),
+        ("router",),
+        "What the check at start found: `fit`, `slow`, `tools_dropped` (fewer tokens were read than prompt and tools "
+        "have), `context_too_small`, `refused`, `no_answer`. `mend` names the setting, `left` how many follow.",
+    ),
+    LogEvent(
         "model_fallback",
         ("warning",),
         ("endpoint", "reason"),

@@ -3,9 +3,11 @@ the clock."""
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, Field
@@ -48,6 +50,8 @@ class Moment:
     """When the first attempt at this step began, as far as this process knows."""
     attempt: int = 1
     """Which attempt this is, as far as this process knows."""
+    spent: Counter[str] = field(default_factory=Counter[str])
+    """What the attempts so far have used up, by its name; an action adds to it."""
 
     def seconds_until(self, at: float) -> float:
         """Below 0 when it has passed."""
@@ -64,7 +68,7 @@ class Patience(Generic[Value]):
 
     attempts: int
     within: timedelta
-    otherwise: Callable[[TerminalError], Value]
+    otherwise: Callable[[TerminalError, Moment], Value]
 
 
 class Watcher(Protocol):
@@ -117,7 +121,7 @@ class Steps:
                 self._break_off()
                 raise
             giving_up = (f"{name} given up", self._give_up, journaled(journal_as))
-            done = await self._ctx.run_typed(*giving_up, key, patience.otherwise(error), journal_as)
+            done = await self._ctx.run_typed(*giving_up, key, partial(patience.otherwise, error), journal_as)
         self._attempts.forget(key)
         self.begun = self.begun or done.begun
         self.ended_at = done.ended_at
@@ -156,21 +160,21 @@ class Steps:
             self._acting.cancel()
 
     async def _give_up(
-        self, key: tuple[str, str], value: Value, journal_as: type[StepRecord[Value]]
+        self, key: tuple[str, str], otherwise: Callable[[Moment], Value], journal_as: type[StepRecord[Value]]
     ) -> StepRecord[Value]:
         """The attempts were perhaps another process's: then all that is known is that they began after the calls."""
         began = self.ended_at + max(self._seen.values(), default=0) if self.ended_at else time.time()
-        attempt = self._attempts.of(key) or Attempt(began, 1)
+        attempt = self._attempts.of(key) or Attempt(began, 1, Counter())
 
-        async def otherwise(_begun: Begun, _moment: Moment) -> Value:
-            return value
+        async def give_up(_begun: Begun, moment: Moment) -> Value:
+            return otherwise(moment)
 
-        return await self._done(otherwise, attempt, journal_as)
+        return await self._done(give_up, attempt, journal_as)
 
     async def _done(
         self, action: Action[Value], attempt: Attempt, journal_as: type[StepRecord[Value]]
     ) -> StepRecord[Value]:
-        moment = Moment(attempt.first_started_at, attempt.number)
+        moment = Moment(*attempt)
         begun = self.begun or await self._begin(moment)
         return journal_as(
             value=await action(begun, moment),

@@ -6,7 +6,7 @@ of it goes into the step's journaled result: a replay reads it there and never a
 
 import random
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -29,10 +29,14 @@ def spread(pause: timedelta) -> timedelta:
 
 
 class Attempt(NamedTuple):
-    """`first_started_at` is in seconds since the epoch, that of attempt 1; another process's attempts are unknown."""
+    """`first_started_at` is in seconds since the epoch, that of attempt 1; another process's attempts are unknown.
+
+    `spent` is one and the same for all attempts at a step: what they have used up so far, by its name.
+    """
 
     first_started_at: float
     number: int
+    spent: Counter[str]
 
 
 class Attempts:
@@ -45,7 +49,7 @@ class Attempts:
     def begin(self, key: tuple[str, str]) -> Attempt:
         """Count one more attempt at this step; to be called inside its action."""
         before = self._open.get(key)
-        attempt = Attempt(before.first_started_at, before.number + 1) if before else Attempt(time.time(), 1)
+        attempt = before._replace(number=before.number + 1) if before else Attempt(time.time(), 1, Counter())
         self._open[key] = attempt
         self._open.move_to_end(key)
         if len(self._open) > self._kept:

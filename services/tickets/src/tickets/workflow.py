@@ -81,7 +81,7 @@ def ticket_workflow(store: TicketStore, callers: ProvenCallers, notify: bool) ->
 
     async def insert(ctx: restate.WorkflowContext, trace: Trace, new: CreateSupportTicket) -> Inserted:
         step = (trace.invocation, INSERT)
-        started_at, number = attempts.begin(step)
+        started_at, number, _ = attempts.begin(step)
         with trace.around(INSERT):
             outcome = await ticket_or_failure(made(ctx, new))
         attempts.forget(step)

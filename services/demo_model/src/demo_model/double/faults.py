@@ -12,10 +12,10 @@ from typing import Any, Literal
 from aiohttp import web
 
 from demo_model.double.malformed import generate
-from demo_model.wire.replies import Completion, encode
+from demo_model.wire.replies import Completion, chunks, encode, error_event
 
 Params = dict[str, Any]
-Manner = Literal["whole", "reset", "half", "hang", "drip"]
+Manner = Literal["whole", "reset", "half", "early_end", "stall", "error", "hang", "drip"]
 
 _JSON = {"Content-Type": "application/json"}
 _HANG_SECONDS = 3600.0
@@ -25,13 +25,14 @@ _HUGE_CHARACTERS = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """What goes over the wire, and how."""
+    """What goes over the wire, and how. Where it is a `completion` it can be sent as a stream."""
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=lambda: dict(_JSON))
     manner: Manner = "whole"
     seconds: float = 0.0
+    completion: Completion | None = None
 
 
 @dataclass(slots=True)
@@ -87,9 +88,14 @@ def _html(_: Honest, __: Params) -> Wire:
 # --- transport -----------------------------------------------------------------------------------------------------
 
 
+def _wire(completion: Completion, manner: Manner = "whole", seconds: float = 0.0) -> Wire:
+    return Wire(body=encode(completion), completion=completion, manner=manner, seconds=seconds)
+
+
 def _sent(manner: Manner, seconds: float = 0.0) -> Make:
     def make(honest: Honest, params: Params) -> Wire:
-        return Wire(body=encode(honest.completion), manner=manner, seconds=float(params.get("seconds", seconds)))
+        seconds_between = float(params.get("seconds", seconds))
+        return _wire(honest.completion, manner=manner, seconds=seconds_between)
 
     return make
 
@@ -123,7 +129,7 @@ def _spoilt(spoil: Callable[[Completion, Params], None], *, call: bool = False) 
         if call:
             _ensure_call(whole, honest.tools)
         spoil(whole, params)
-        return Wire(body=encode(whole))
+        return _wire(whole)
 
     return make
 
@@ -159,14 +165,14 @@ def _with_text(whole: Completion, text: str | None, finish: str = "stop", **more
 
 def _says(text: str | None, finish: str = "stop", **more: Any) -> Make:
     def make(honest: Honest, params: Params) -> Wire:
-        return Wire(body=encode(_with_text(honest.completion, params.get("text", text), finish, **more)))
+        return _wire(_with_text(honest.completion, params.get("text", text), finish, **more))
 
     return make
 
 
 def _huge(honest: Honest, params: Params) -> Wire:
     text = "all work and no play " * (int(params.get("characters", _HUGE_CHARACTERS)) // 21)
-    return Wire(body=encode(_with_text(honest.completion, text)))
+    return _wire(_with_text(honest.completion, text))
 
 
 def _arguments(arguments: Any) -> Make:
@@ -222,6 +228,10 @@ FAULTS: dict[str, Make] = {
     **UNPAID,
     "reset": _sent("reset"),
     "half_body": _sent("half"),
+    "early_end": _sent("early_end"),
+    "stall": _sent("stall", _HANG_SECONDS),
+    "error_within": _sent("error"),
+    "broken_off": _spoilt(_set_finish("error")),
     "hang": _sent("hang", _HANG_SECONDS),
     "drip": _sent("drip", _DRIP_SECONDS),
     "not_json": _body(b"Sorry, something odd happened here."),
@@ -256,17 +266,51 @@ FAULTS: dict[str, Make] = {
 """Every fault by its name in `POST /admin/fault`."""
 
 
-async def send(request: web.Request, wire: Wire) -> web.StreamResponse:
-    """Sends a reply in its manner."""
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """How a stream is sent: whether it ends with the tokens, and the seconds between its events."""
+
+    with_usage: bool = False
+    pause: float = 0.0
+
+
+async def send(request: web.Request, wire: Wire, streaming: Streaming | None = None) -> web.StreamResponse:
+    """Sends a reply in its manner, as a stream if that is wanted and it can be one."""
     if wire.manner == "hang":
         await asyncio.sleep(wire.seconds)
     if wire.manner in ("hang", "reset"):
         return _reset(request)
-    if wire.manner == "half":
-        return await _half(request, wire)
+    if streaming is not None and wire.completion is not None:
+        return await _stream(request, wire, list(chunks(wire.completion, with_usage=streaming.with_usage)), streaming)
     if wire.manner == "drip":
         return await _drip(request, wire)
-    return web.Response(status=wire.status, body=wire.body, headers=wire.headers)
+    if wire.manner == "error":
+        failed = error_body("The server failed within its reply.", "server_error")
+        return web.Response(body=encode(failed), headers=_JSON)
+    if wire.manner == "whole":
+        return web.Response(status=wire.status, body=wire.body, headers=wire.headers)
+    return await _half(request, wire)
+
+
+async def _stream(request: web.Request, wire: Wire, events: list[bytes], streaming: Streaming) -> web.StreamResponse:
+    """All events, or the first half of them and then what the manner says."""
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+    await response.prepare(request)
+    if wire.manner == "drip":
+        events, pause = [bytes([byte]) for byte in b"".join(events)], wire.seconds
+    else:
+        pause = streaming.pause
+    for place, event in enumerate(events if wire.manner in ("whole", "drip") else events[: len(events) // 2]):
+        if place and pause:
+            await asyncio.sleep(pause)
+        await response.write(event)
+    if wire.manner == "error":
+        await response.write(error_event("The server failed within its reply."))
+    if wire.manner in ("half", "stall"):
+        await _leave(request, wire)
+        return response
+    await response.write_eof()
+    return response
 
 
 def _reset(request: web.Request) -> web.Response:
@@ -288,10 +332,15 @@ async def _begun(request: web.Request, wire: Wire) -> web.StreamResponse:
 async def _half(request: web.Request, wire: Wire) -> web.StreamResponse:
     response = await _begun(request, wire)
     await response.write(wire.body[: len(wire.body) // 2])
-    await asyncio.sleep(0.01)  # lets the half leave before the connection goes
+    await _leave(request, wire)
+    return response
+
+
+async def _leave(request: web.Request, wire: Wire) -> None:
+    """In the middle of a reply: at once, or after a silence."""
+    await asyncio.sleep(wire.seconds if wire.manner == "stall" else 0.01)  # lets the half leave before the connection
     if request.transport is not None:
         request.transport.abort()
-    return response
 
 
 async def _drip(request: web.Request, wire: Wire) -> web.StreamResponse:

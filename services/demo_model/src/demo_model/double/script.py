@@ -33,6 +33,7 @@ class ScriptedReply:
     raw: Raw | None = None
     fault: Armed | None = None
     latency_seconds: float = 0.0
+    chunk_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +62,17 @@ def read_reply(asked: Any, turn: int = 0) -> ScriptedReply:
     fields = as_object(asked)
     if fields is None:
         raise BadScript("a reply is an object")
-    latency = _number(fields.get("latency_seconds", 0), "latency_seconds")
+    latency = number(fields.get("latency_seconds", 0), "latency_seconds")
+    pause = number(fields.get("chunk_seconds", 0), "chunk_seconds")
     if "fault" in fields:
-        return ScriptedReply(fault=read_fault({**fields, "name": fields["fault"]}), latency_seconds=latency)
+        spoilt = read_fault({**fields, "name": fields["fault"]})
+        return ScriptedReply(fault=spoilt, latency_seconds=latency, chunk_seconds=pause)
     if "body" in fields or "status" in fields:
         return ScriptedReply(raw=_raw(fields), latency_seconds=latency)
     if "text" in fields or "tool_calls" in fields:
-        return ScriptedReply(reply=_reply(fields, turn), latency_seconds=latency)
+        return ScriptedReply(reply=_reply(fields, turn), latency_seconds=latency, chunk_seconds=pause)
     if fields.get("natural"):
-        return ScriptedReply(latency_seconds=latency)
+        return ScriptedReply(latency_seconds=latency, chunk_seconds=pause)
     raise BadScript("a reply has one of: text, tool_calls, body, status, fault, natural")
 
 
@@ -84,10 +87,11 @@ def read_fault(asked: Any) -> Armed:
     params = as_object(fields.get("params") or {})
     if params is None:
         raise BadScript("`params` is an object")
-    return Armed(str(name), int(_number(fields.get("times", 1), "times")), match, turn, params)
+    return Armed(str(name), int(number(fields.get("times", 1), "times")), match, turn, params)
 
 
-def _number(value: Any, name: str) -> float:
+def number(value: Any, name: str) -> float:
+    """A number of 0 or more."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         raise BadScript(f"`{name}` is a number, 0 or more")
     return value
@@ -117,7 +121,7 @@ def _raw(fields: dict[str, Any]) -> Raw:
     headers = as_object(fields.get("headers") or {}) or {}
     kind = "text/plain" if isinstance(body, str) else "application/json"
     return Raw(
-        status=int(_number(fields.get("status", 200), "status")),
+        status=int(number(fields.get("status", 200), "status")),
         body=body.encode(errors="surrogatepass") if isinstance(body, str) else json.dumps(body).encode(),
         headers={"Content-Type": kind, **{key: str(value) for key, value in headers.items()}},
     )

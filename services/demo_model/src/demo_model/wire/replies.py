@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from demo_model.wire.shapes import as_list, as_object
+
 MODEL = "switchboard-demo"
 
 Completion = dict[str, Any]
+
+DONE = b"data: [DONE]\n\n"
 
 _BYTES_PER_TOKEN = 4
 _PIECE = 24
@@ -71,35 +75,56 @@ def encode(value: Any) -> bytes:
 
 
 def chunks(whole: Completion, *, with_usage: bool) -> Iterator[bytes]:
-    """The same completion as server-sent events."""
-    choice: dict[str, Any] = whole["choices"][0]
-    message: dict[str, Any] = choice["message"]
-    yield _event(whole, {"role": "assistant", "content": None if message["content"] is None else ""})
-    for piece in _pieces(message["content"] or ""):
-        yield _event(whole, {"content": piece})
-    for index, call in enumerate(message.get("tool_calls") or []):
-        function = {"name": call["function"]["name"], "arguments": ""}
-        yield _event(
-            whole, {"tool_calls": [{"index": index, "id": call["id"], "type": "function", "function": function}]}
-        )
-        for piece in _pieces(call["function"]["arguments"]):
-            yield _event(whole, {"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
-    yield _event(whole, {}, choice["finish_reason"])
-    if with_usage:
+    """The same completion, be it a spoilt one, as server-sent events; its texts come in pieces."""
+    for choice in as_list(whole.get("choices")) or []:
+        yield from _choice_chunks(whole, as_object(choice) or {})
+    if with_usage and "usage" in whole:
         yield _data({**_head(whole), "choices": [], "usage": whole["usage"]})
-    yield b"data: [DONE]\n\n"
+    yield DONE
+
+
+def _choice_chunks(whole: Completion, choice: dict[str, Any]) -> Iterator[bytes]:
+    message = as_object(choice.get("message")) or {}
+    index = choice.get("index", 0)
+
+    def event(delta: dict[str, Any], finish: Any = None) -> bytes:
+        return _data({**_head(whole), "choices": [{"index": index, "delta": delta, "finish_reason": finish}]})
+
+    first = "" if isinstance(message.get("content"), str) else message.get("content")
+    yield event({"role": message.get("role", "assistant"), "content": first})
+    for name, value in message.items():
+        if name == "tool_calls":
+            for place, call in enumerate(as_list(value) or []):
+                yield from (event({"tool_calls": [part]}) for part in _call_parts(place, as_object(call) or {}))
+        elif isinstance(value, str) and name != "role":
+            yield from (event({name: piece}) for piece in _pieces(value))
+        elif value is not None and name not in ("role", "content"):
+            yield event({name: value})
+    yield event({}, choice.get("finish_reason"))
+
+
+def _call_parts(place: int, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A call as its parts: at first all but its arguments, then these."""
+    function = as_object(call.get("function")) or {}
+    arguments = function.get("arguments")
+    first = "" if isinstance(arguments, str) else arguments
+    yield {"index": place, **call, "function": {**function, "arguments": first}}
+    for piece in _pieces(arguments) if isinstance(arguments, str) else ():
+        yield {"index": place, "function": {"arguments": piece}}
+
+
+def error_event(message: str) -> bytes:
+    """What takes the place of the rest of a stream when its server fails."""
+    return _data({"error": {"message": message, "type": "server_error", "param": None, "code": None}}) + DONE
 
 
 def _pieces(text: str) -> Iterator[str]:
     return (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
 
 
-def _event(whole: Completion, delta: dict[str, Any], finish: str | None = None) -> bytes:
-    return _data({**_head(whole), "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
-
-
 def _head(whole: Completion) -> dict[str, Any]:
-    return {"id": whole["id"], "object": "chat.completion.chunk", "created": whole["created"], "model": whole["model"]}
+    kept = {name: whole[name] for name in ("id", "created", "model") if name in whole}
+    return {"object": "chat.completion.chunk", **kept}
 
 
 def _data(value: dict[str, Any]) -> bytes:

@@ -6,10 +6,11 @@ from typing import Any
 import httpx2
 import openai
 
-from router.model.endpoint import Address, Asked, Endpoint
-from router.model.faults import CallUnreadable, Filtered, ModelBusy
+from router.model.endpoint import Asked, Endpoint
+from router.model.exchange import Address
+from router.model.faults import CallUnreadable, Filtered, ModelBusy, ModelFault
 from router.model.reply import REFUSED_TEXT, Reply
-from router.model.request import Fit
+from router.model.request import STREAM_OPTIONS, Fit
 from router.presets import Preset, preset_for
 from router.settings import Fallback, RouterSettings
 from router.transcript import compact
@@ -17,6 +18,9 @@ from runtime.telemetry.logs import get_logger
 
 SILENT_BEFORE_NEXT = 2
 """After how many replies without a word the next endpoint is asked."""
+
+_ALSO_ANSWERS = (Filtered, CallUnreadable, ModelFault)
+"""What shows that an endpoint is there, though it gave no reply."""
 
 log = get_logger(__name__)
 
@@ -27,7 +31,7 @@ class Model:
     def __init__(self, settings: RouterSettings) -> None:
         self.name = settings.openai_model
         self._http = openai.DefaultAioHttpClient(follow_redirects=False)
-        self._endpoints = _endpoints(settings, self._http)
+        self.endpoints = _endpoints(settings, self._http)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -47,7 +51,7 @@ class Model:
 
     async def _first_that_answers(self, asked: Asked, until: float) -> Reply:
         """Never past a refusal: what is wrong with a request or a key would be hidden by another endpoint."""
-        endpoints = [each for each in self._endpoints if each.breaker.lets_through()] or self._endpoints
+        endpoints = [each for each in self.endpoints if each.breaker.lets_through()] or self.endpoints
         if asked.silent >= SILENT_BEFORE_NEXT:
             endpoints = endpoints[1:] or endpoints
         failures: list[ModelBusy] = []
@@ -60,6 +64,9 @@ class Model:
                 failures.append(busy)
                 if left > 1:
                     log.warning("model_fallback", extra={"endpoint": endpoint.name, "reason": busy.reason})
+            except _ALSO_ANSWERS:
+                endpoint.breaker.succeeded()
+                raise
             else:
                 endpoint.breaker.succeeded()
                 return reply
@@ -92,8 +99,15 @@ def _endpoint(told: Fallback, settings: RouterSettings, http: httpx2.AsyncClient
         headers=_headers(told, preset),
         timeouts=settings.model_timeouts,
     )
-    parameters = _parameters(settings, preset) | told.extra_body
-    return Endpoint(address, Fit(parameters, foreign=preset.foreign, bare_schemas=preset.bare_schemas), http)
+    fit = Fit(
+        parameters=_parameters(settings, preset) | told.extra_body,
+        limit=preset.limit,
+        foreign=preset.foreign,
+        bare_schemas=preset.bare_schemas,
+        stream=settings.openai_stream,
+        refused=set() if preset.stream_usage else {STREAM_OPTIONS},
+    )
+    return Endpoint(address, fit, http)
 
 
 def _parameters(settings: RouterSettings, preset: Preset) -> dict[str, Any]:

@@ -6,19 +6,29 @@ used: no retries of its own, deadlines of ours, the raw body read by `reply`, th
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 import httpx2
 
 from router.model.breaker import Breaker
-from router.model.faults import CallUnreadable, ContextTooLong, Filtered, ModelBusy, ModelFault, again
+from router.model.exchange import Address, Exchange
+from router.model.faults import (
+    CallUnreadable,
+    ContextTooLong,
+    Filtered,
+    ModelBusy,
+    ModelFault,
+    TooFewTokens,
+    again,
+)
+from router.model.live import Live, OnText
 from router.model.refusal import Refusal, read_refusal
-from router.model.reply import MAX_REPLY_BYTES, RefusedInside, Reply, read_reply
+from router.model.reply import RefusedInside, Reply, read_reply
 from router.model.request import Fit
 from router.seen.metrics import count_model_call, expect_model
-from router.settings import ModelTimeouts
 from router.transcript import Chat
 from runtime.telemetry.logs import get_logger
 
@@ -40,7 +50,9 @@ class Asked:
     """What is asked of a model.
 
     `chat` builds the messages for the endpoint of a name; `names` are those of `tools`. `silent`: how many replies
-    before this one had no words.
+    before this one had no words. `most_tokens`: of the reply; None: as the settings say. With `on_text` the reply comes
+    as a stream, and what may be shown of it is told while it comes. `spent` are the tokens of all replies so far, those
+    of no use among them, as `prompt` and `completion`.
     """
 
     chat: Callable[[str], Chat]
@@ -48,17 +60,9 @@ class Asked:
     names: Collection[str]
     may_call: bool = True
     silent: int = 0
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where an endpoint is, what it is asked for, and how long it may take."""
-
-    name: str
-    model: str
-    url: str
-    headers: dict[str, str]
-    timeouts: ModelTimeouts
+    most_tokens: int | None = None
+    on_text: OnText | None = None
+    spent: Counter[str] = field(default_factory=Counter[str])
 
 
 class Endpoint:
@@ -67,10 +71,12 @@ class Endpoint:
     def __init__(self, address: Address, fit: Fit, http: httpx2.AsyncClient) -> None:
         self.name = address.name
         self.model = address.model
+        self.url = address.url
         self.breaker = Breaker()
         self._address = address
         self._fit = fit
         self._http = http
+        self._thinks_first = False
         expect_model(self.model)
 
     async def ask(self, asked: Asked, seconds: float, *, compacting: Callable[[Chat], Chat]) -> Reply:
@@ -84,19 +90,21 @@ class Endpoint:
             try:
                 return await self._counted(chat, asked, until - time.monotonic())
             except ContextTooLong:
-                if compacted:
+                shorter = chat if compacted else compacting(chat)
+                if shorter == chat:
                     raise ModelFault("tokens_exhausted") from None
                 log.warning("conversation_compacted", extra={"messages": len(chat)})
-                chat, compacted = compacting(chat), True
+                chat, compacted = shorter, True
             except _Fitted:
                 continue
         raise ModelFault("model_misconfigured")
 
     async def _counted(self, chat: Chat, asked: Asked, seconds: float) -> Reply:
-        started, outcome, tokens = time.perf_counter(), "broken_off", None
+        exchange = self._exchange(chat, asked)
+        started, outcome = time.perf_counter(), "broken_off"
         try:
-            reply = await self._complete(chat, asked, seconds)
-            outcome, tokens = "ok", (reply.prompt_tokens, reply.completion_tokens)
+            reply = await self._complete(exchange, chat, asked, seconds)
+            outcome = "ok"
             return reply
         except ModelBusy as error:
             outcome = error.reason
@@ -104,58 +112,71 @@ class Endpoint:
         except ModelFault as error:
             outcome = error.outcome
             raise
-        except (ContextTooLong, Filtered, CallUnreadable, _Fitted) as error:
+        except (ContextTooLong, Filtered, CallUnreadable, TooFewTokens, _Fitted) as error:
             outcome = _OUTCOMES[type(error)]
             raise
         finally:
+            prompt, completion = exchange.spent
+            asked.spent.update(prompt=prompt, completion=completion)
+            tokens = exchange.spent if any(exchange.spent) else None
             count_model_call(self.model, outcome, time.perf_counter() - started, tokens)
 
-    async def _complete(self, chat: Chat, asked: Asked, seconds: float) -> Reply:
-        body = self._fit.body(self.model, chat, asked.tools, may_call=asked.may_call)
+    def _exchange(self, chat: Chat, asked: Asked) -> Exchange:
+        streamed = self._fit.streams(wanted=asked.on_text is not None)
+        body = self._fit.body(
+            self.model, chat, asked.tools, may_call=asked.may_call, streamed=streamed, most_tokens=asked.most_tokens
+        )
+        live = Live(asked.on_text, asked.names, thinks_first=self._thinks_first) if asked.on_text else None
+        return Exchange(body, streamed=streamed, live=live)
+
+    async def _complete(self, exchange: Exchange, chat: Chat, asked: Asked, seconds: float) -> Reply:
+        """The reply; what was shown of one that turns out to be none is taken back."""
         try:
-            async with asyncio.timeout(min(self._address.timeouts.total, seconds)):
-                status, headers, content = await self._post(body)
-        except (httpx2.HTTPError, OSError, TimeoutError) as error:
-            raise self._not_reached(error) from None
-        if status >= 400:
-            self._refused(read_refusal(status, headers, content, time.time()), chat)
-        try:
-            reply = read_reply(content, asked.names)
-        except RefusedInside as inside:
-            self._refused(inside.refusal, chat)
+            reply = await self._read(exchange, chat, asked, seconds)
+        except Exception:
+            if exchange.live:
+                exchange.live.show("")
+            raise
         reply.endpoint = self.name
+        if exchange.live:
+            exchange.live.show(reply.text)
+            self._thinks_first = self._thinks_first or exchange.live.thought_unmarked
         return reply
 
-    async def _post(self, body: bytes) -> tuple[int, httpx2.Headers, bytes]:
-        """Past the client's own `post`, which builds URL and headers anew: that takes half of a call's CPU."""
-        address = self._address
-        request = httpx2.Request(
-            "POST",
-            address.url,
-            headers=address.headers,
-            content=body,
-            extensions={"timeout": httpx2.Timeout(None, connect=address.timeouts.connect).as_dict()},
-        )
-        async with asyncio.timeout(address.timeouts.first_byte):
-            response = await self._http.send(request, stream=True)
+    async def _read(self, exchange: Exchange, chat: Chat, asked: Asked, seconds: float) -> Reply:
         try:
-            content = bytearray()
-            async for part in response.aiter_bytes():
-                content += part
-                if len(content) > MAX_REPLY_BYTES:
-                    break
-            return response.status_code, response.headers, bytes(content)
-        finally:
-            await response.aclose()
+            async with asyncio.timeout(min(self._address.timeouts.total, seconds)):
+                await exchange.run(self._http, self._address)
+        except (httpx2.HTTPError, OSError, TimeoutError) as error:
+            raise self._not_reached(error, exchange) from None
+        if exchange.status >= 400:
+            told = read_refusal(exchange.status, exchange.headers, bytes(exchange.content), time.time())
+            self._refused(told, chat, asked)
+        try:
+            reply = read_reply(bytes(exchange.content), asked.names)
+        except RefusedInside as inside:
+            exchange.spent = inside.spent
+            self._refused(inside.refusal, chat, asked)
+        except ModelBusy as busy:
+            exchange.spent = (busy.spent[0] or exchange.estimate[0], busy.spent[1])
+            raise
+        reply.prompt_tokens = reply.prompt_tokens or exchange.estimate[0]
+        exchange.spent = (reply.prompt_tokens, reply.completion_tokens)
+        return reply
 
-    def _not_reached(self, error: Exception) -> ModelBusy:
-        reason = type(error).__name__
+    def _not_reached(self, error: Exception, exchange: Exchange) -> ModelBusy:
+        """The endpoint has probably worked for what it was too slow for, or began to send."""
+        reason, paid = type(error).__name__, isinstance(error, TimeoutError) or exchange.status == 200
+        if paid:
+            exchange.spent = exchange.estimate
         advice = _advice(error)
         if advice:
             log.warning("model_not_reached", extra={"reason": reason, "mend": advice})
-        return again(reason, paid=isinstance(error, TimeoutError))
+        busy = again(reason, paid=paid)
+        busy.mend = advice
+        return busy
 
-    def _refused(self, refusal: Refusal, chat: Chat) -> NoReturn:
+    def _refused(self, refusal: Refusal, chat: Chat, asked: Asked) -> NoReturn:
         meaning = refusal.meaning
         if meaning == "context":
             raise ContextTooLong
@@ -166,6 +187,8 @@ class Endpoint:
         if meaning in ("limited", "busy"):
             reason = "rate_limited" if meaning == "limited" else f"status_{refusal.status}"
             raise again(reason, refusal.retry_after)
+        if asked.most_tokens is not None and refusal.wants_more_tokens:
+            raise TooFewTokens
         told = refusal.scrubbed(_texts(chat))
         facts = {
             "endpoint": self.name,
@@ -180,7 +203,7 @@ class Endpoint:
             raise _Fitted
         mend = "the endpoint's quota" if meaning == "spent" else _SETTING_TO_MEND.get(refusal.status, REQUEST_TO_MEND)
         log.error("model_refused", extra=facts | {"mend": mend})
-        raise ModelFault("model_unavailable" if meaning == "spent" else "model_misconfigured")
+        raise ModelFault("model_unavailable" if meaning == "spent" else "model_misconfigured", mend)
 
 
 class _Fitted(Exception):
@@ -191,6 +214,7 @@ _OUTCOMES = {
     ContextTooLong: "context_too_long",
     Filtered: "filtered",
     CallUnreadable: "call_unreadable",
+    TooFewTokens: "too_few_tokens",
     _Fitted: "fitted",
 }
 

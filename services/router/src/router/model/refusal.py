@@ -53,6 +53,10 @@ _SPENT = re.compile(
 _NO_TOOLS = re.compile(
     r"support (?:tool|function)|tools? (?:is|are) not supported|tool use.*not supported", re.IGNORECASE
 )
+_LIMIT = re.compile(r"max_\w*tokens|output limit|token limit", re.IGNORECASE)
+_TOO_FEW = re.compile(
+    r"limit was reached|could not finish|minimum|at least|below|greater than|too (?:low|small|few)|>=", re.IGNORECASE
+)
 _WAIT_SAID = re.compile(
     r"(?:try again|retry(?: after)?|wait)(?: in)?[: ]+(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m(?!s))?"
     r"(?:(?P<s>\d+(?:\.\d+)?)\s*(?P<unit>ms|s))?",
@@ -98,6 +102,12 @@ class Refusal:
         if status in (400, 422):
             return "unfitting"
         return "misconfigured" if 400 < status < 500 and status not in (408, 409, 425, 499) else "busy"
+
+    @property
+    def wants_more_tokens(self) -> bool:
+        """Whether a reply was asked for that is shorter than the endpoint gives any."""
+        told = f"{self.param} {self.words}"
+        return bool(_TOO_FEW.search(told) and _LIMIT.search(told)) and self.meaning == "unfitting"
 
     def scrubbed(self, sent: Iterable[str]) -> "Refusal":
         """For a log line: bounded, and without keys and without any word of the texts that were sent."""

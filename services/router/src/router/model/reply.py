@@ -56,11 +56,12 @@ class Reply(BaseModel):
 
 
 class RefusedInside(RetryableError):
-    """The body of a 200 holds an error."""
+    """The body of a 200 holds an error; `spent` are the tokens that it counts all the same."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, spent: tuple[int, int]) -> None:
         super().__init__(f"model call failed: status_{refusal.status}", status_code=503)
         self.refusal = refusal
+        self.spent = spent
 
 
 def read_reply(body: bytes, names: Collection[str] = ()) -> Reply:
@@ -69,25 +70,25 @@ def read_reply(body: bytes, names: Collection[str] = ()) -> Reply:
     Raises: `ModelBusy` when it is not a usable completion, `RefusedInside` when it is an error.
     """
     if len(body) > MAX_REPLY_BYTES:
-        raise again("reply_too_large", paid=True)
+        raise again("reply_too_large", paid=True, spent=(0, len(body) // BYTES_PER_TOKEN))
     try:
         value = _value(body)
     except (ValueError, RecursionError):
-        raise _malformed() from None
+        raise _malformed(body) from None
     if not isinstance(value, dict) or is_too_deep(value):
-        raise _malformed()
+        raise _malformed(body)
     completion = cast(dict[str, Any], scrub(value) if b"\\" in body else value)
     choices = _objects(completion.get("choices"))
     messages = [message for choice in choices if (message := _object(choice.get("message"))) is not None]
     if completion.get("error"):
-        raise RefusedInside(refusal_of(completion, 200))
+        raise RefusedInside(refusal_of(completion, 200), _usage(completion.get("usage"), 0))
     if not messages:
-        raise _malformed()
+        raise _malformed(body, completion.get("usage"))
     return _reply(completion, choices, messages, names, len(body))
 
 
-def _malformed() -> ModelBusy:
-    return again("reply_malformed", paid=True)
+def _malformed(body: bytes, usage: Any = None) -> ModelBusy:
+    return again("reply_malformed", paid=True, spent=_usage(usage, len(body)))
 
 
 def _value(body: bytes) -> Any:
@@ -104,9 +105,9 @@ def _reply(
     size: int,
 ) -> Reply:
     finish = {str(choice.get("finish_reason") or "").lower() for choice in choices}
-    if finish & _BROKEN_OFF:
-        raise again("reply_broken_off", paid=True)
     prompt_tokens, completion_tokens = _usage(completion.get("usage"), size)
+    if finish & _BROKEN_OFF:
+        raise again("reply_broken_off", paid=True, spent=(prompt_tokens, completion_tokens))
     model = completion.get("model")
     reply = Reply(
         text="",

@@ -12,6 +12,7 @@ from router.slim import bare
 from router.transcript import Chat
 
 MAX_TOOLS_KEPT = 1024
+STREAM_OPTIONS = "stream_options"
 
 _LIMITS = ("max_completion_tokens", "max_tokens")
 """The two words for an output limit; an endpoint that refuses one takes the other, or none."""
@@ -38,16 +39,39 @@ class Fit:
     """The parameters for one endpoint, and what it has refused so far in this process."""
 
     parameters: dict[str, Any]
+    limit: str = "max_tokens"
+    """Its word for an output limit, until it refuses it."""
     foreign: bool = True
     """Whether it takes back fields that its own messages hold beside OpenAI's."""
     bare_schemas: bool = False
     """Whether it takes schemas only without bounds, patterns and references."""
+    stream: bool = False
+    """Whether every reply is asked for as a stream."""
     refused: set[str] = field(default_factory=set[str])
 
-    def body(self, model: str, chat: Chat, tools: list[str], *, may_call: bool) -> bytes:
+    def streams(self, *, wanted: bool) -> bool:
+        """Whether the next reply is asked for as a stream: if somebody wants one, and the endpoint has refused none."""
+        return (wanted or self.stream) and "stream" not in self.refused
+
+    def body(
+        self,
+        model: str,
+        chat: Chat,
+        tools: list[str],
+        *,
+        may_call: bool,
+        streamed: bool = False,
+        most_tokens: int | None = None,
+    ) -> bytes:
         """The request. With tools that may not be called now, their descriptions stay where caches expect them."""
         request: dict[str, Any] = {"model": model, "messages": chat if self.foreign else list(_plain(chat))}
         request |= self.parameters
+        if streamed:
+            request["stream"] = True
+            if STREAM_OPTIONS not in self.refused:
+                request[STREAM_OPTIONS] = {"include_usage": True}
+        if most_tokens is not None:
+            request[self._limit_word()] = most_tokens
         if tools and "tool_choice" not in self.refused:
             request["tool_choice"] = "auto" if may_call else "none"
         if not tools or not (may_call or "tool_choice" in request):
@@ -81,12 +105,16 @@ class Fit:
 
     def _named(self, refusal: Refusal) -> str:
         """The parameter that the refusal is about: by its own field, else by a word of its message."""
-        names = [name for name in [*self.parameters, "tool_choice"] if name not in self.refused]
+        names = [name for name in (STREAM_OPTIONS, *self.parameters, "tool_choice") if name not in self.refused]
         if refusal.param in names:
             return refusal.param
         quoted = set(re.findall(r"['\"`](\w+)['\"`]", refusal.message))
         quoted |= {word for word in re.findall(r"\w+", refusal.message) if "_" in word}
         return next((name for name in names if name in quoted), "")
+
+    def _limit_word(self) -> str:
+        words = (*(word for word in _LIMITS if word in self.parameters), self.limit, *_LIMITS)
+        return next((word for word in words if word not in self.refused), self.limit)
 
     def _leave_out(self, name: str) -> str:
         self.refused.add(name)

@@ -1,8 +1,12 @@
 """A completion that came as a stream of events, put together to the one object that it would have been."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, cast
+
+_LINE_END = re.compile(r"\r\n|\n|\r")
+"""Nothing else ends a line of a stream, though more does in Python."""
 
 
 def is_stream(text: str) -> bool:
@@ -33,7 +37,7 @@ def put_together(text: str) -> dict[str, Any]:
 
 def _events(text: str) -> Iterator[str]:
     lines: list[str] = []
-    for line in [*text.splitlines(), ""]:
+    for line in [*_LINE_END.split(text), ""]:
         if line.startswith("data:"):
             lines.append(line.removeprefix("data:").removeprefix(" "))
         elif not line and lines:
@@ -61,6 +65,8 @@ def _add_delta(message: dict[str, Any], delta: Any) -> None:
     for key, value in cast(dict[str, Any], delta).items():
         if key == "tool_calls" and isinstance(value, list):
             _add_calls(message.setdefault("tool_calls", []), cast(list[Any], value))
+        elif key == "function_call" and isinstance(value, dict):
+            _add_function(message.setdefault("function_call", {}), cast(dict[str, Any], value))
         elif isinstance(value, str) and key != "role" and isinstance(message.get(key), str):
             message[key] += value
         elif isinstance(value, list) and isinstance(message.get(key), list):
@@ -78,13 +84,16 @@ def _add_calls(calls: list[dict[str, Any]], parts: list[Any]) -> None:
         call = _call_for(calls, part)
         told = part.get("function")
         function = cast(dict[str, Any], told) if isinstance(told, dict) else {}
-        into = call["function"]
-        if function.get("name"):
-            into["name"] = function["name"]
-        if (arguments := function.get("arguments")) is not None:
-            joined = isinstance(arguments, str) and isinstance(into.get("arguments"), str)
-            into["arguments"] = into["arguments"] + arguments if joined else arguments
+        _add_function(call["function"], function)
         call.update({key: value for key, value in part.items() if key not in ("function", "index") and value})
+
+
+def _add_function(into: dict[str, Any], part: dict[str, Any]) -> None:
+    if part.get("name"):
+        into["name"] = part["name"]
+    if (arguments := part.get("arguments")) is not None:
+        joined = isinstance(arguments, str) and isinstance(into.get("arguments"), str)
+        into["arguments"] = into["arguments"] + arguments if joined else arguments
 
 
 def _call_for(calls: list[dict[str, Any]], part: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,11 @@ def without_thinking(text: str) -> str:
     return _BEGUN.sub("", _REST_OF.sub("", _WHOLE.sub("", text)))
 
 
+def thinks_unmarked(text: str) -> bool:
+    """Whether there is an end of thinking in it without a beginning: all before it was thinking."""
+    return _REST_OF.match(_WHOLE.sub("", text)) is not None
+
+
 def final_channel(text: str) -> str:
     """What a model with channels says to the reader; of any other model all that it says."""
     channels = list(_CHANNEL.finditer(text))
