@@ -1,7 +1,6 @@
 """The check at start: one request, and what it shows is said with the setting that mends it."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 from contracts import Catalogue, Tool
 from router.catalogue import Offers
-from router.check import checking
+from router.check import checking, is_wanted
 from router.model import Model, is_own
 from router.model.check import judged
 from router.prompt import read_prompt
@@ -150,15 +149,14 @@ def test_what_costs_nothing_is_known_by_its_address(url: str, own: bool) -> None
     assert is_own(url) is own
 
 
-@pytest.mark.parametrize(("setting", "asked"), [(False, 0), (None, 1), (True, 1)])
-async def test_a_setting_decides_whether_it_is_asked(setting: bool | None, asked: int) -> None:
-    async with fake_endpoint(lambda _: reads(1500)) as fake:
-        told = settings(fake.url, openai_check_at_start=setting)
-        model, offers = Model(told), Offers()
-        offers.replace(Catalogue(tools=TOOLS, switched_off=[]))
-        async with checking(model, offers, read_prompt(PROMPT), told):
-            until = time.monotonic() + 0.5
-            while time.monotonic() < until and len(fake.requests) < 1:
-                await asyncio.sleep(0.01)
-        await model.close()
-    assert len(fake.requests) == asked
+@pytest.mark.parametrize(
+    ("setting", "url", "asked"),
+    [
+        (None, "http://127.0.0.1:1/v1", True),
+        (None, "https://api.openai.com/v1", False),
+        (True, "https://api.openai.com/v1", True),
+        (False, "http://127.0.0.1:1/v1", False),
+    ],
+)
+def test_a_setting_decides_whether_it_is_asked(setting: bool | None, url: str, asked: bool) -> None:
+    assert is_wanted(url, settings(url, openai_check_at_start=setting)) is asked

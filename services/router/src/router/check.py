@@ -28,7 +28,7 @@ async def checking(model: Model, offers: Offers, prompt: Prompt, settings: Route
 
 
 async def _check_all(model: Model, offers: Offers, prompt: Prompt, settings: RouterSettings) -> None:
-    wanted = [endpoint for endpoint in model.endpoints if _is_wanted(endpoint.url, settings)]
+    wanted = [endpoint for endpoint in model.endpoints if is_wanted(endpoint.url, settings)]
     if not wanted:
         return
     on_offer = (await offers.read()).at_start(settings.max_offered)
@@ -40,7 +40,7 @@ async def _check_all(model: Model, offers: Offers, prompt: Prompt, settings: Rou
         )
 
 
-def _is_wanted(url: str, settings: RouterSettings) -> bool:
+def is_wanted(url: str, settings: RouterSettings) -> bool:
     """By the setting, else only where it costs nothing: every start of every process would be paid."""
     wanted = settings.openai_check_at_start
     return is_own(url) if wanted is None else wanted
