@@ -187,6 +187,36 @@ async def test_a_refused_key_is_one_line_that_names_the_setting(tmp_path: Path, 
     assert machine.children() == {}
 
 
+@ONCE
+async def test_a_server_that_loads_and_then_drops_tools_is_waited_for_and_told(tmp_path: Path) -> None:
+    """Its key goes where Azure wants it."""
+    loading, keys = [503], list[str]()
+
+    async def models(request: web.Request) -> web.Response:
+        keys.append(request.headers["api-key"])
+        return web.json_response({"data": []}, status=loading.pop() if loading else 200)
+
+    async def chat(_: web.Request) -> web.Response:
+        choice = {"index": 0, "message": {"role": "assistant", "content": "Hi."}, "finish_reason": "stop"}
+        return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 229, "completion_tokens": 1}})
+
+    app = web.Application()
+    app.router.add_get("/v1/models", models)
+    app.router.add_post("/v1/chat/completions", chat)
+    async with TestServer(app) as endpoint:
+        told = {"OPENAI_BASE_URL": str(endpoint.make_url("/v1")), "OPENAI_API_KEY": "k", "OPENAI_PRESET": "azure"}
+        machine = Standalone(tmp_path / "data", **told)
+        try:
+            await machine.start()
+            screen = machine.screen
+        finally:
+            await machine.clean_up()
+    assert keys == ["k", "k"]
+    assert "it answers 503, as if it loads its model" in screen
+    assert "drops tools, or cuts the prompt: it read 229 tokens" in screen
+    assert screen.index("drops tools") < screen.index("asks: ") < screen.index("answered in")
+
+
 async def _ask_until_answered(machine: Standalone, question: dict[str, str]) -> dict[str, object]:
     """With the same key, as a client should while parts are still coming back."""
     deadline = time.monotonic() + 60

@@ -11,7 +11,7 @@ from yarl import URL
 
 from standalone import services
 from standalone.database import Database, administrator, read_passwords
-from standalone.model import advice
+from standalone.model import advice, follow_check
 from standalone.process import StartError, inherited
 from standalone.prometheus import configuration
 from standalone.restate import Ports, binary, environment
@@ -162,6 +162,55 @@ def test_a_refused_model_request_names_the_setting_that_the_router_logged(tmp_pa
     log.write_text('{"event": "serving"}\n{"event": "model_refused", "status": 404, "mend": "OPENAI_MODEL"}\n')
 
     assert advice(tmp_path).startswith("setting OPENAI_MODEL: ")
+
+
+CHECKED = {"seconds": 12.5, "prompt_tokens": 229, "fewest_tokens": 700, "mend": "OPENAI_MODEL", "left": 0}
+SHOWN = {
+    "fit": "m at here is fit",
+    "slow": "m at here is slow: prompt and tools, 229 tokens, took 12.5 s; see OPENAI_MODEL",
+    "tools_dropped": "m at here drops tools, or cuts the prompt: it read 229 tokens, which should be 700 at least",
+    "context_too_small": "m at here has too small a context",
+    "no_answer": "m at here did not answer within 12.5 s; see OPENAI_MODEL",
+}
+
+
+@pytest.mark.parametrize("found", SHOWN)
+async def test_what_the_router_finds_at_start_is_shown(tmp_path: Path, found: str) -> None:
+    shown = await followed(tmp_path, checked(found))
+    assert len(shown) == 1
+    assert shown[0].startswith(SHOWN[found])
+
+
+async def test_an_endpoint_that_refuses_ends_the_start_unless_it_is_a_fallback(tmp_path: Path) -> None:
+    refused = {"event": "model_refused", "mend": "OPENAI_API_KEY", "status": 401}
+    with pytest.raises(StartError, match=r"setting OPENAI_API_KEY: .*status 401"):
+        await followed(tmp_path, refused, checked("refused"))
+    shown = await followed(tmp_path, checked("fit", left=1), refused, checked("refused"))
+    assert [line.split(" at here ")[1][:7] for line in shown] == ["is fit:", "refuses"]
+
+
+def checked(found: str, **more: Any) -> dict[str, Any]:
+    return {"event": "model_checked", "endpoint": "m at here", "found": found} | CHECKED | more
+
+
+async def followed(folder: Path, *lines: dict[str, Any]) -> list[str]:
+    waits = {"event": "model_check_waits", "endpoint": "m at here", "reason": ""}
+    (folder / "logs").mkdir(exist_ok=True)
+    (folder / "logs" / "router.log").write_text("".join(json.dumps(line) + "\n" for line in (waits, *lines)))
+    shown: list[str] = []
+    await follow_check(folder, shown.append)
+    return shown
+
+
+def test_only_a_real_model_is_asked_at_start(tmp_path: Path) -> None:
+    def asked(**more: Any) -> str:
+        settings = StandaloneSettings(data_dir=tmp_path, **more)
+        database = Database(administrator(settings, passwords := read_passwords(tmp_path)), passwords)
+        return services.router(settings, database).env["OPENAI_CHECK_AT_START"]
+
+    assert asked() == "false"
+    assert asked(openai_base_url="http://127.0.0.1:1/v1") == "True"
+    assert asked(openai_base_url="http://127.0.0.1:1/v1", openai_check_at_start=False) == "False"
 
 
 def test_the_user_chooses_the_status_page_and_who_knows_customers(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from registry.status import Status
 from standalone import services
 from standalone.ask import NoAnswer, ask_and_show
 from standalone.database import Database, administrator, read_passwords
-from standalone.model import check_model
+from standalone.model import check_model, follow_check
 from standalone.ports import is_free
 from standalone.postgres import SUPERUSER, Postgres
 from standalone.process import Process, Program, StartError, end_leftovers
@@ -72,10 +72,12 @@ class Machine:
         self._progress.done(f"{', '.join(services.REGISTERED)} registered, {status.tools} remote tools on offer")
         if ended := status.ended_former:
             self._progress.note(f"the code has changed; runs of the former code that were ended: {ended}")
+        if settings.real_model and settings.openai_check_at_start:
+            await follow_check(settings.data_dir, self._progress.note)
 
     async def _start_model(self) -> None:
         if self._settings.real_model:
-            await check_model(self._settings)
+            await check_model(self._settings, self._progress.note)
             self._progress.done("the model's endpoint answers")
         else:
             await self._keep(services.demo_model(self._settings))

@@ -99,13 +99,15 @@ def _callers(settings: StandaloneSettings) -> dict[str, str]:
 def _model(settings: StandaloneSettings) -> dict[str, str]:
     if not settings.real_model:
         url = f"http://127.0.0.1:{settings.demo_model_port}/v1"
-        return {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none", "OPENAI_MODEL": "demo"}
+        demo = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none", "OPENAI_MODEL": "demo"}
+        return demo | {"OPENAI_CHECK_AT_START": "false"}
     secrets = {
         "OPENAI_API_KEY": settings.openai_api_key,
         "OPENAI_FALLBACKS": settings.openai_fallbacks,
         "OPENAI_EXTRA_HEADERS": settings.openai_extra_headers,
     }
-    return {name: secret.get_secret_value() for name, secret in secrets.items() if secret}
+    told = {name: secret.get_secret_value() for name, secret in secrets.items() if secret}
+    return told | {"OPENAI_CHECK_AT_START": str(settings.openai_check_at_start)}
 
 
 def _service(settings: StandaloneSettings, name: str, env: Mapping[str, str]) -> Program:

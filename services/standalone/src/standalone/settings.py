@@ -78,6 +78,9 @@ class StandaloneSettings(AskSettings):
         default=None, description="Endpoints to ask when that one does not answer"
     )
     openai_extra_headers: SecretStr | None = Field(default=None, description="More headers for it: a JSON object")
+    openai_check_at_start: bool = Field(
+        default=True, description="Ask a real model's endpoints once at start, and say what that shows"
+    )
     webhook_secret: SecretStr | None = Field(default=None, description="Signs the webhooks of `WEBHOOK_URL`")
 
     status_url: str | None = Field(default=None, description="Your status page's `summary.json`; none: the example")
