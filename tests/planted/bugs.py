@@ -9,6 +9,7 @@ DURABLE = "tests/durable/"
 ACCEPTED = "tests/unit/test_registry_accepted.py::"
 INTERLEAVE = "tests/unit/test_interleave.py::test_nothing_is_lost_answered_twice_or_run_beside_another"
 SWEEP = ("tests.sweep", "--victim", "service", "--only")
+OUTAGE = ("tests.sweep", "--outage", "--victim", "postgres", "--only")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,13 @@ BUGS = [
         '"webhook-id": notification.message_id,',
         '"webhook-id": __import__("uuid").uuid4().hex,',
         DURABLE + "test_tickets.py::test_a_failing_receiver_gets_the_same_message_again",
+    ),
+    Bug(
+        "accepted work ended by its age",
+        "registry/stuck.py",
+        'return NEVER if stated == "none" or is_effect else None',
+        'return NEVER if stated == "none" and is_effect else None',
+        (*OUTAGE, "insert ticket, before COMMIT"),
     ),
     Bug(
         "connections to a former primary that are kept",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.sweep.outage import AWAY_SECONDS, LASTING, REGISTRY, ROUTER, Outages
 from tests.sweep.points import Position
 from tests.sweep.sweep import VICTIMS, Case, Summary, Sweep, Victim
 from tests.sweep.world import world
@@ -18,6 +19,9 @@ def main() -> None:
     folder = Path(arguments.data_dir or tempfile.mkdtemp(prefix="sweep-"))
     cases = asyncio.run(_run(folder, arguments))
     _report(cases)
+    if arguments.outage and cases:
+        shortest = min(case.away_seconds for case in cases)
+        print(f"{sum(case.accepted for case in cases)} tickets accepted; each time away for {shortest:.1f} s or longer")
     failed = [case for case in cases if case.violations]
     if failed:
         sys.exit(f"{len(failed)} of {len(cases)} cases failed; logs: {folder / 'logs'}")
@@ -27,6 +31,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.sweep", description=__doc__)
     parser.add_argument("--only", default="", help="sweep the positions whose names contain this")
     parser.add_argument("--victim", choices=VICTIMS, action="append", help="kill only this; may be given again")
+    parser.add_argument("--every", type=int, default=1, help="sweep each so many-th position only")
+    parser.add_argument(
+        "--outage",
+        action="store_true",
+        help=f"what is killed stays away for {AWAY_SECONDS:g} s, longer than every deadline, which are shortened",
+    )
     parser.add_argument("--list", action="store_true", help="name the positions and kill nothing")
     parser.add_argument("--server", default="", help="the HTTP/2 server of the services, for their setting SERVER")
     parser.add_argument("--always-replay", action="store_true", help="with a replay at every await")
@@ -35,13 +45,15 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _run(folder: Path, arguments: argparse.Namespace) -> list[Case]:
-    async with world(folder, always_replay=arguments.always_replay, server=arguments.server) as started:
-        sweep = Sweep(started)
-        positions = [each for each in await sweep.positions() if arguments.only in str(each)]
+    replay, server = arguments.always_replay, arguments.server
+    router, registry = (ROUTER, REGISTRY) if arguments.outage else ({}, {})
+    async with world(folder, always_replay=replay, server=server, router=router, registry=registry) as started:
+        sweep = Outages(started) if arguments.outage else Sweep(started)
+        positions = [each for each in await sweep.positions() if arguments.only in str(each)][:: arguments.every]
         if arguments.list:
             print(*positions, f"{len(positions)} positions", sep="\n")
             return []
-        victims: Sequence[Victim] = arguments.victim or VICTIMS
+        victims: Sequence[Victim] = arguments.victim or (LASTING if arguments.outage else VICTIMS)
         print(f"{len(positions)} positions, killing in turn: {', '.join(victims)}")
         plan: list[tuple[Position, Victim]] = [(position, victim) for victim in victims for position in positions]
         cases = [await _strike(sweep, position, victim) for position, victim in plan]

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,10 +74,21 @@ async def outside() -> AsyncGenerator[Outside]:
 
 
 class SweepWorld:
-    """The parts. `start` makes them and keeps each running until the stack unwinds."""
+    """The parts. `start` makes them and keeps each running until the stack unwinds.
+
+    `router` and `registry` are settings of these.
+    """
 
     def __init__(
-        self, folder: Path, out: Outside, stack: AsyncExitStack, *, always_replay: bool = False, server: str = ""
+        self,
+        folder: Path,
+        out: Outside,
+        stack: AsyncExitStack,
+        *,
+        always_replay: bool = False,
+        server: str = "",
+        router: Mapping[str, str] | None = None,
+        registry: Mapping[str, str] | None = None,
     ) -> None:
         self.outside = out
         self.receiver = Receiver()
@@ -91,9 +102,13 @@ class SweepWorld:
         self._stack = stack
         self._server = server
         self._ended: dict[str, float] = {}
+        self._back: dict[str, float] = {}
+        self._keep_away: dict[str, float] = {}
         self.model = Service("demo_model", folder, {"LATENCY_SECONDS": str(LATENCY_SECONDS)})
         self.registry = Service(
-            "registry", folder, {"RESTATE_ADMIN_URL": self.restate.admin_url, "CATALOGUE_POLL_SECONDS": "0.3"}
+            "registry",
+            folder,
+            {"RESTATE_ADMIN_URL": self.restate.admin_url, "CATALOGUE_POLL_SECONDS": "0.3", **(registry or {})},
         )
         self.services = {
             "users": self._faulted("users", DATABASE_URL=self._database.url("users", "app")),
@@ -112,6 +127,7 @@ class SweepWorld:
                 STATUS_URL=f"{out.url}/summary.json",
                 TRUST_USER_ID="true",
                 CUSTOMER_CHECK="UserDatabase/is_customer",
+                **(router or {}),
             ),
         }
 
@@ -156,8 +172,24 @@ class SweepWorld:
     async def _start_again_for_ever(self, process: Process, start: Callable[[], Awaitable[None]]) -> None:
         while True:
             await process.wait()
-            self._ended[process.program.name] = time.time()
+            name = process.program.name
+            self._ended[name] = time.time()
+            await asyncio.sleep(self._keep_away.pop(name, 0))
+            self._back[name] = time.time()
             await start()
+
+    def keep_away(self, name: str, seconds: float) -> None:
+        """When this process ends next, it is started again only after so many seconds."""
+        self._keep_away[name] = seconds
+
+    async def away_for(self, name: str, since: float) -> float:
+        """How long this process was away after `since`; waits until it is started again."""
+
+        async def back() -> bool:
+            return self._back.get(name, 0) > since
+
+        await self._until(back, f"{name} is started again")
+        return self._back[name] - self._ended[name]
 
     async def ended_at(self, name: str, since: float) -> float:
         """When this process ended for the last time; waits until that was after `since`."""
@@ -234,6 +266,11 @@ class SweepWorld:
         query = "select target, completion_failure from sys_invocation where completion_result = 'failure'"
         return [f"{row['target']}: {row['completion_failure']}" for row in await self.restate.query(query)]
 
+    async def ticket_workflows(self) -> set[str]:
+        """The tickets that Restate was ever given to make, by the ids of their invocations."""
+        query = "select id from sys_invocation where target_service_name = 'SupportTicketWorkflow'"
+        return {row["id"] for row in await self.restate.query(query)}
+
     async def asked_the_model(self, message: str, times: int) -> None:
         """Returns once the model was asked so often about a message."""
 
@@ -255,8 +292,18 @@ async def _tried(condition: Callable[[], Awaitable[bool]]) -> bool:
 
 
 @asynccontextmanager
-async def world(folder: Path, *, always_replay: bool = False, server: str = "") -> AsyncGenerator[SweepWorld]:
+async def world(
+    folder: Path,
+    *,
+    always_replay: bool = False,
+    server: str = "",
+    router: Mapping[str, str] | None = None,
+    registry: Mapping[str, str] | None = None,
+) -> AsyncGenerator[SweepWorld]:
+    """`router` and `registry` are settings of these."""
     async with outside() as out, AsyncExitStack() as stack:
-        made = SweepWorld(folder, out, stack, always_replay=always_replay, server=server)
+        made = SweepWorld(
+            folder, out, stack, always_replay=always_replay, server=server, router=router, registry=registry
+        )
         await made.start()
         yield made
