@@ -542,6 +542,39 @@ async def test_a_database_that_is_away_is_one_line_for_the_staff(database: Ticke
 # --- a database that takes no writes -----------------------------------------------------------------------------
 
 
+REFUSALS = {
+    "a table that is missing": ("ALTER TABLE audit RENAME TO mislaid", "ALTER TABLE mislaid RENAME TO audit"),
+    "a check that nothing passes": (
+        "ALTER TABLE tickets ADD CONSTRAINT closed CHECK (subject = '') NOT VALID",
+        "ALTER TABLE tickets DROP CONSTRAINT closed",
+    ),
+    "a column that is missing": (
+        "ALTER TABLE tickets RENAME COLUMN prompt TO mislaid",
+        "ALTER TABLE tickets RENAME COLUMN mislaid TO prompt",
+    ),
+}
+
+
+@pytest.mark.parametrize(("broken", "mended"), REFUSALS.values(), ids=REFUSALS)
+async def test_a_ticket_that_the_database_refuses_waits_until_that_is_mended(
+    tickets: TicketServices, database: TicketsDatabase, process: Service, broken: str, mended: str
+) -> None:
+    key, before = uuid.uuid4().hex, process.log.read_text().count("statement_refused")
+
+    async def refused_twice() -> bool:
+        return process.log.read_text().count("statement_refused") >= before + 2
+
+    await database.rows(broken)
+    asked = asyncio.create_task(tickets.create(key))
+    try:
+        await eventually(refused_twice, 15)
+    finally:
+        await database.rows(mended)
+    reply = await asked
+    assert reply.status_code == 200, reply.text
+    assert await database.count("tickets", key) == await database.count("audit", key) == 1
+
+
 async def test_a_ticket_asked_for_while_the_database_is_read_only_is_made_once_when_it_is_not(
     tickets: TicketServices, database: TicketsDatabase, process: Service
 ) -> None:

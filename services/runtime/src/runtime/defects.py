@@ -23,7 +23,7 @@ from restate.vm import VMException  # pyright: ignore[reportUnknownVariableType]
 
 from runtime.endpoint import RestateService
 from runtime.errors import TryAgain
-from runtime.retries import RETRY_UNTIL_DONE
+from runtime.retries import RETRY_UNTIL_DONE, accepted_for_good
 from runtime.steps import pause_after
 from runtime.telemetry.logs import classes_of, get_logger, place_of
 from runtime.telemetry.metrics import SHARED
@@ -157,6 +157,7 @@ class Guard:
 
 @asynccontextmanager
 async def _around(kept: bool) -> AsyncGenerator[None]:
+    accepted_for_good.set(kept)
     guard = Guard(current_context(), kept)
     guard.over_steps()
     guard.keep_the_stack()

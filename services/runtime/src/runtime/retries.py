@@ -1,5 +1,6 @@
 """How often Restate tries again, said by every handler."""
 
+from contextvars import ContextVar
 from datetime import timedelta
 
 from restate import InvocationRetryPolicy
@@ -22,3 +23,6 @@ RETRY_UNTIL_DONE = InvocationRetryPolicy(
     on_max_attempts="pause",
 )
 """For effects that nobody waits for: slower and slower, to one try a minute, and for years rather than minutes."""
+
+accepted_for_good: ContextVar[bool] = ContextVar("accepted_for_good", default=False)
+"""Whether the handler at work is one of `RETRY_UNTIL_DONE`: then nothing but success may end it."""

@@ -26,7 +26,7 @@ from runtime.telemetry.tracing import TRACEPARENT, Span, Trace, spans_sent, trac
 from tickets.notification import Notification, Reason
 from tickets.resender import Noted, look_soon
 from tickets.signals import TABLE
-from tickets.undelivered import Undelivered, until_done
+from tickets.undelivered import Undelivered
 
 ATTEMPT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 CANCELLED = 409
@@ -121,12 +121,12 @@ def notifier(post: Post | None, undelivered: Undelivered) -> restate.Service:
         error = "" if is_delivered(status) else "refused"
         return Posted(ended_at=time.time(), status=status, attempts=number, error=error)
 
-    async def keep(invocation: str, notification: Notification, reason: Reason, status: int | None) -> Noted:
-        await until_done(attempts, (invocation, KEEP), undelivered.keep(notification, reason, status))
+    async def keep(notification: Notification, reason: Reason, status: int | None) -> Noted:
+        await undelivered.keep(notification, reason, status)
         return Noted()
 
-    async def close(invocation: str, notification: Notification) -> Noted:
-        await until_done(attempts, (invocation, CLOSE), undelivered.delivered(notification))
+    async def close(notification: Notification) -> Noted:
+        await undelivered.delivered(notification)
         return Noted()
 
     @service.handler(input_serde=RAW, metadata={"switchboard.deadline": "none"})
@@ -143,12 +143,12 @@ def notifier(post: Post | None, undelivered: Undelivered) -> restate.Service:
             tell(trace, notification, posted)
             await spans_sent()
         if posted.error:
-            await ctx.run_typed(KEEP, keep, RunOptions(), trace.invocation, notification, posted.error, posted.status)
+            await ctx.run_typed(KEEP, keep, RunOptions(), notification, posted.error, posted.status)
             look_soon(ctx)
             log.error("notification_not_delivered", extra=facts | {"reason": posted.problem})
             raise posted.final()
         if notification.resends:
-            await ctx.run_typed(CLOSE, close, RunOptions(), trace.invocation, notification)
+            await ctx.run_typed(CLOSE, close, RunOptions(), notification)
         if is_live():
             _delay.observe(max(0.0, posted.ended_at - notification.timestamp.timestamp()))
         log.info("notification_delivered", extra=facts)

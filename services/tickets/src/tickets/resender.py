@@ -14,11 +14,10 @@ from restate import RunOptions
 
 from runtime.checked import RAW, checked
 from runtime.retries import RETRY_UNTIL_DONE
-from runtime.steps import Attempts
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.tracing import untraced
 from tickets.notification import Notification
-from tickets.undelivered import Undelivered, until_done
+from tickets.undelivered import Undelivered
 
 RESENDER = "Resender"
 PAUSE = timedelta(seconds=5)
@@ -62,17 +61,16 @@ def resender(undelivered: Undelivered) -> restate.VirtualObject:
         invocation_retry_policy=RETRY_UNTIL_DONE,
         journal_retention=KEPT_FOR,
     )
-    attempts = Attempts()
 
-    async def read(invocation: str) -> Wanted:
+    async def read() -> Wanted:
         with untraced():  # no question asked for this
-            found = await until_done(attempts, (invocation, READ), undelivered.find(AT_ONCE))
+            found = await undelivered.find(AT_ONCE)
         return Wanted(notifications=found.wanted, left=found.left)
 
-    async def note(invocation: str, sent: Wanted) -> Noted:
+    async def note(sent: Wanted) -> Noted:
         with untraced():
             for notification in sent.notifications:
-                await until_done(attempts, (invocation, NOTE), undelivered.sent(notification))
+                await undelivered.sent(notification)
         return Noted()
 
     @watching.handler(input_serde=RAW, metadata={"switchboard.deadline": "none"})
@@ -82,11 +80,11 @@ def resender(undelivered: Undelivered) -> restate.VirtualObject:
         before = await ctx.get("looks", type_hint=int) or 0
         if planned.number not in (None, before):
             return
-        wanted = await ctx.run_typed(READ, read, RunOptions(), ctx.request().id)
+        wanted = await ctx.run_typed(READ, read, RunOptions())
         for notification in wanted.notifications:
             await _hand_over(ctx, notification)
         if wanted.notifications:
-            await ctx.run_typed(NOTE, note, RunOptions(), ctx.request().id, wanted)
+            await ctx.run_typed(NOTE, note, RunOptions(), wanted)
         ctx.set("looks", before + 1)
         if wanted.left:
             _plan(ctx, Look(number=before + 1), PAUSE)

@@ -1,16 +1,9 @@
 """Notifications that were not delivered, kept in PostgreSQL. A repeated change changes nothing."""
 
-from collections.abc import Awaitable
-from typing import NamedTuple, TypeVar
-
-from restate import TerminalError
-from restate.exceptions import RetryableError
+from typing import NamedTuple
 
 from runtime.postgres import Pool, caller_transaction
-from runtime.steps import Attempts, pause_after
 from tickets.notification import Notification, Reason
-
-Result = TypeVar("Result")
 
 _KEEP = """
 INSERT INTO notifications (message_id, ticket_id, user_id, message, reason, status, resends)
@@ -86,14 +79,3 @@ class Undelivered:
             return None
         kept = Notification.model_validate_json(row["message"])
         return kept.model_copy(update={"resends": row["resends"] + 1})
-
-
-async def until_done(attempts: Attempts, step: tuple[str, str], effect: Awaitable[Result]) -> Result:
-    """The result of an action that nothing may end but success: what the database refuses may be mended, too."""
-    number = attempts.begin(step).number
-    try:
-        result = await effect
-    except TerminalError as error:
-        raise RetryableError(str(error), status_code=503, retry_after=pause_after(number)) from None
-    attempts.forget(step)
-    return result

@@ -1,7 +1,8 @@
 """Transactions that see one caller's rows alone, and what Restate should do about a database's errors.
 
 Row-level security does the separation: each transaction sets `app.user_id`, each policy compares with it, and unset
-or empty means nobody. Whatever failed for want of a database is tried slower and slower, to once a minute.
+or empty means nobody. Whatever failed for want of a database is tried slower and slower, to once a minute. So is what
+a database refuses of work that was accepted for good: somebody can mend that.
 """
 
 from collections.abc import AsyncGenerator, Generator
@@ -14,6 +15,7 @@ from restate.exceptions import RetryableError
 from restate.extensions import current_context
 
 from runtime.postgres.pool import Connection, Pool
+from runtime.retries import accepted_for_good
 from runtime.steps import Attempts, pause_after, spread
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import SHARED
@@ -43,7 +45,8 @@ _failed = Attempts()
 async def caller_transaction(pool: Pool, user_id: str) -> AsyncGenerator[Connection]:
     """One transaction that sees the rows of `user_id` alone.
 
-    Raises: `RetryableError` when the database is away or busy, `TerminalError` 500 when it refused the statement.
+    Raises: `RetryableError` when the database is away or busy, `TerminalError` 500 when it refused the statement. Work
+    that was accepted for good is tried again then, too.
     """
     with sql_errors():
         async with _connection(pool) as connection, connection.transaction():
@@ -92,6 +95,8 @@ def sql_errors() -> Generator[None]:
             raise _away(f"SQLSTATE {state}") from None
         _errors.labels("refused").inc()
         log.error("statement_refused", extra={"sqlstate": state, "error": type(error).__name__})
+        if accepted_for_good.get() and not _is_of_another_caller(error):
+            raise _again(f"the database refused the statement: SQLSTATE {state}") from None
         raise TerminalError("the database refused the statement", status_code=500) from None
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
         raise _away(type(error).__name__) from None
@@ -100,6 +105,11 @@ def sql_errors() -> Generator[None]:
 def is_leaving(error: asyncpg.PostgresError) -> bool:
     """Whether the server must be asked no more: a new connection may reach another one."""
     return (error.sqlstate or "").startswith(_LEAVING)
+
+
+def _is_of_another_caller(error: asyncpg.PostgresError) -> bool:
+    """Whether row-level security refused a row. Nobody shall mend that; its SQLSTATE is that of a missing right."""
+    return error.server_source_function == "ExecWithCheckOptions"
 
 
 def _away(reason: str) -> RetryableError:
