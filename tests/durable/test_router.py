@@ -165,6 +165,17 @@ async def test_a_slow_read_is_cancelled_and_may_be_asked_again(board: Board) -> 
     await until(cancelled)
 
 
+async def test_a_read_that_fails_on_and_on_ends_with_its_call(board: Board) -> None:
+    """It fails before its first step, so that its cancellation alone does not reach it."""
+    message = await board.script(calls(("failing_read", {"text": "a"})), text("sorry"))
+    assert statuses(await board.answer(message)) == [("failing_read", "error")]
+
+    async def ended() -> bool:
+        return not [row for row in await board.restate.open_invocations() if "failing_read" in row["target"]]
+
+    await until(ended)
+
+
 async def test_a_slow_effect_lives_on_as_a_task_that_a_later_question_finds(board: Board) -> None:
     answer = await board.answer(message := await board.script(calls(("slow_effect", {"seconds": 3})), text("unknown")))
     assert statuses(answer) == [("slow_effect", "unknown")]
@@ -172,6 +183,31 @@ async def test_a_slow_effect_lives_on_as_a_task_that_a_later_question_finds(boar
     assert await state_of(board, task, "user_12345") == "running"
     await until(lambda: is_done(board, task))
     await assert_unknown_to(board, task, "user_other")
+
+
+TASKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "an effect that outlived its run": ("slow_effect", {"seconds": 2}),
+    "a call that was started": ("start_export", {"seconds": 1}),
+    "one that failed": ("slow_refusal", {"seconds": 2}),
+}
+
+
+@pytest.mark.parametrize(("tool", "arguments"), TASKS.values(), ids=TASKS)
+async def test_how_a_task_ended_is_known_after_restate_has_forgotten_it(
+    board: Board, tool: str, arguments: dict[str, Any]
+) -> None:
+    user = f"user_{uuid.uuid4().hex}"
+    await board.answer(message := await board.script(calls((tool, arguments)), text("later")), user)
+    task = (await board.told(message))[0]["task_id"]
+    kept = f"select key from state where service_name = 'RouterTasks' and key = 'ending {task}'"
+    await until(lambda: board.restate.query(kept))
+    before = await look_at(board, task, user)
+    finished = "select id from sys_invocation where status = 'completed' and target_service_name <> 'RouterTasks'"
+    for row in await board.restate.query(finished):
+        purged = await request("PATCH", f"{board.restate.admin_url}/invocations/{row['id']}/purge")
+        assert purged.status_code in (200, 202, 404), purged.text
+    assert await look_at(board, task, user) == before
+    assert before["untrusted_data"]["state"] == ("failed" if tool == "slow_refusal" else "done")
 
 
 async def test_a_sent_call_goes_on_while_the_model_answers(board: Board) -> None:

@@ -158,6 +158,21 @@ async def long_read(ctx: restate.Context, wait: Wait) -> Echo:
     return Echo(said="read")
 
 
+@examples.handler(metadata=TOOL | {"tool.timeout": "1"}, input_serde=RAW)
+@checked
+async def slow_refusal(ctx: restate.Context, wait: Wait) -> Echo:
+    """Refuses, after a while."""
+    await ctx.sleep(timedelta(seconds=wait.seconds))
+    raise Refused(409, "conflict", "that text is taken", "text")
+
+
+@examples.handler(metadata=TOOL | {"tool.readonly": "true", "tool.timeout": "1"}, input_serde=RAW)
+@checked
+async def failing_read(ctx: restate.Context, say: Say) -> Echo:
+    """Fails on and on, before its first step."""
+    raise ConnectionError("nobody is there")
+
+
 @examples.handler(metadata=TOOL | {"tool.mode": "send"}, input_serde=RAW)
 @checked
 async def start_export(ctx: restate.Context, wait: Wait) -> Echo:

@@ -1,7 +1,11 @@
-"""Tasks: calls that outlive their run, remembered for each caller, so that a later question can ask how they stand."""
+"""Tasks: calls that outlive their run, remembered for each caller, so that a later question can ask how they stand.
+
+Restate keeps the result of a call for a day. How a task ended is kept here until newer tasks take its place: somebody
+looks after it again and again, at last once an hour, for as long as it goes on.
+"""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import restate
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,6 +23,20 @@ from runtime.serving import ABORT_TIMEOUT
 
 MAX_TASKS = 50
 LOOK_FOR = timedelta(milliseconds=500)
+FIRST_PAUSE = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(hours=1)
+"""Between two looks; far less than Restate keeps a result."""
+
+KEPT_RESULT_BYTES = 4096
+"""Of a result, when Restate has forgotten it."""
+
+LOOKS_KEPT_FOR = timedelta(minutes=10)
+"""How long Restate shows a look that has ended: there are many of them."""
+
+NOT_FOUND = (404, "not found")
+"""What Restate says of an invocation that it has forgotten."""
+
+HOW_IS_UNKNOWN = "it has ended; its result is not kept any more"
 
 
 class Task(BaseModel):
@@ -41,14 +59,30 @@ class CheckTask(BaseModel):
     task_id: str = Field(pattern=r"^task_[0-9a-f]{16}$", description="The id of the task, as it was told before.")
 
 
-class TaskState(BaseModel):
-    """How a task stands: `running`, `done` with its result, or `failed` with the reason."""
+State = Literal["running", "done", "failed", "ended"]
+"""`done` has a result, `failed` a reason; of what has `ended` Restate knows nothing any more."""
+
+
+class Standing(BaseModel):
+    """How a task stands."""
+
+    state: State
+    result: Any = None
+    error: str | None = None
+
+
+class TaskState(Standing):
+    """How this task stands, as the model reads it."""
 
     task_id: str
     tool: str
-    state: str
-    result: Any = None
-    error: str | None = None
+
+
+class Look(BaseModel):
+    """A look after one task; `number` is how many came before it."""
+
+    task_id: str
+    number: int = 0
 
 
 class Remembered(BaseModel):
@@ -69,7 +103,31 @@ tasks = restate.VirtualObject(
 async def remember(ctx: ObjectContext, task: Task) -> Remembered:
     """Note a task of this caller; the oldest are forgotten."""
     known = await ctx.get("tasks", type_hint=TaskList) or TaskList()
-    ctx.set("tasks", TaskList(tasks=[*known.tasks, task][-MAX_TASKS:]))
+    noted = [*(each for each in known.tasks if each.task_id != task.task_id), task]
+    for forgotten in noted[:-MAX_TASKS]:
+        ctx.clear(_ending(forgotten.task_id))
+    ctx.set("tasks", TaskList(tasks=noted[-MAX_TASKS:]))
+    _look_later(ctx, Look(task_id=task.task_id))
+    return Remembered()
+
+
+@tasks.handler(
+    input_serde=RAW,
+    metadata={"switchboard.deadline": "none"},
+    invocation_retry_policy=RETRY_UNTIL_DONE,
+    journal_retention=LOOKS_KEPT_FOR,
+)
+@checked
+async def keep(ctx: ObjectContext, look: Look) -> Remembered:
+    """Keep how a task ended, or look again later."""
+    task = await _find(ctx, look.task_id)
+    if task is None:
+        return Remembered()
+    standing = await _look(ctx, task, KEPT_RESULT_BYTES)
+    if standing.state == "running":
+        _look_later(ctx, look.model_copy(update={"number": look.number + 1}))
+    else:
+        ctx.set(_ending(task.task_id), standing)
     return Remembered()
 
 
@@ -78,32 +136,51 @@ async def remember(ctx: ObjectContext, task: Task) -> Remembered:
 async def check(ctx: ObjectSharedContext, wanted: CheckTask) -> TaskState:
     """Tell how a task stands that was started earlier and had not ended: still running, done with its result, or
     failed. Use it when the customer asks about a task, an export or a request by its task id."""
-    known = await ctx.get("tasks", type_hint=TaskList) or TaskList()
-    task = next((task for task in known.tasks if task.task_id == wanted.task_id), None)
+    task = await _find(ctx, wanted.task_id)
     if task is None:
         raise Refused(404, "unknown_task", "there is no such task of this caller", "task_id")
-    return await _look(ctx, task)
+    standing = await _look(ctx, task, DEFAULT_MAX_RESULT_BYTES)
+    if standing.state == "ended":
+        standing = await ctx.get(_ending(task.task_id), type_hint=Standing) or standing
+    return TaskState(task_id=task.task_id, tool=task.tool, **standing.model_dump())
 
 
-async def _look(ctx: ObjectSharedContext, task: Task) -> TaskState:
+def _ending(task_id: str) -> str:
+    """The name in the object's state of how this task ended."""
+    return f"ending {task_id}"
+
+
+def _look_later(ctx: ObjectContext, look: Look) -> None:
+    """By a new invocation, which Restate routes to the newest version; a waiting one would keep its version alive."""
+    pause = min(FIRST_PAUSE * 2 ** min(look.number, 16), LONGEST_PAUSE)
+    ctx.object_send(keep, key=ctx.key(), arg=look, send_delay=pause)
+
+
+async def _find(ctx: ObjectContext | ObjectSharedContext, task_id: str) -> Task | None:
+    known = await ctx.get("tasks", type_hint=TaskList) or TaskList()
+    return next((task for task in known.tasks if task.task_id == task_id), None)
+
+
+async def _look(ctx: ObjectContext | ObjectSharedContext, task: Task, most_bytes: int) -> Standing:
     result = ctx.attach_invocation(task.invocation_id, serde=BytesSerde())
     timer = ctx.sleep(LOOK_FOR, "look for the result")
     done, _ = await restate.wait_completed(result, timer)
-    state = TaskState(task_id=task.task_id, tool=task.tool, state="running")
     if result not in done:
-        return state
+        return Standing(state="running")
     try:
         body = await result
-        return state.model_copy(update={"state": "done", "result": _json(body or b"")})
+        return Standing(state="done", result=_json(body or b"", most_bytes))
     except TerminalError as error:
+        if (error.status_code, error.message) == NOT_FOUND:
+            return Standing(state="ended", error=HOW_IS_UNKNOWN)
         why = cut_words(error.message) if error.status_code < 500 else "the tool failed"
-        return state.model_copy(update={"state": "failed", "error": why})
+        return Standing(state="failed", error=why)
 
 
-def _json(body: bytes) -> Any:
+def _json(body: bytes, most_bytes: int) -> Any:
     """The value, or the text where it is no value that can be told on; never anything that cannot be written again."""
-    if len(body) > DEFAULT_MAX_RESULT_BYTES:
-        return cut(body, DEFAULT_MAX_RESULT_BYTES)
+    if len(body) > most_bytes:
+        return cut(body, most_bytes)
     try:
         return read(body)
     except Unreadable:
