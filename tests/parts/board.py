@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -82,7 +82,13 @@ class Board:
 
 
 async def start_board(
-    restate: RestateServer, launch: Callable[..., Awaitable[Service]], *, router: str = "router", **router_settings: str
+    restate: RestateServer,
+    launch: Callable[..., Awaitable[Service]],
+    registry_settings: Mapping[str, str] | None = None,
+    /,
+    *,
+    router: str = "router",
+    **router_settings: str,
 ) -> Board:
     """Starts all parts on free ports and waits until the example tools are on offer; `router` is its module.
 
@@ -91,7 +97,8 @@ async def start_board(
     taken = await restate.query("select name from sys_service where name = 'ToolRouter'")
     assert not taken, "this Restate has a router already: take `own_restate` for one with other settings"
     model = await launch("demo_model")
-    registry = await launch("registry", RESTATE_ADMIN_URL=restate.admin_url, CATALOGUE_POLL_SECONDS="0.3")
+    asked = {"RESTATE_ADMIN_URL": restate.admin_url, "CATALOGUE_POLL_SECONDS": "0.3"}
+    registry = await launch("registry", **asked, **(registry_settings or {}))
     settings = {
         "OPENAI_BASE_URL": f"{model.url}/v1",
         "CATALOGUE_URL": f"{registry.url}/tools",

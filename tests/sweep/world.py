@@ -108,8 +108,14 @@ class SweepWorld:
         self.registry = Service(
             "registry",
             folder,
-            {"RESTATE_ADMIN_URL": self.restate.admin_url, "CATALOGUE_POLL_SECONDS": "0.3", **(registry or {})},
+            {
+                "RESTATE_ADMIN_URL": self.restate.admin_url,
+                "CATALOGUE_POLL_SECONDS": "0.3",
+                "WANTED_DEPLOYMENTS_FILE": str(folder / "wanted"),
+                **(registry or {}),
+            },
         )
+        self._wanted = folder / "wanted"
         self.services = {
             "users": self._faulted("users", DATABASE_URL=self._database.url("users", "app")),
             "tickets": self._faulted(
@@ -148,6 +154,7 @@ class SweepWorld:
         self.postgres.psql(_COPY_A_CUSTOMER.format(count=CUSTOMERS))
         await self._keep(self.restate.process, self.restate.start)
         await self._keep(self.model, self.model.start)
+        self._wanted.write_text(",".join(f"{name}={service.url}" for name, service in self.services.items()))
         await self._keep(self.registry, self.registry.start)
         await self._serve("users")
         await self._serve("tickets")

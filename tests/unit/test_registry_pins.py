@@ -63,6 +63,15 @@ def test_an_own_service_lives_at_own_deployments_in_any_version(wanted: str, new
     assert list(found.moved) == (["UserDatabase"] if moved else [])
 
 
+def test_only_tools_of_own_deployments_are_steady() -> None:
+    """The router calls these at once, and those of others apart, since they may vanish."""
+    services = [service("UserDatabase", "dp_1"), service("Parcels", "dp_2", handler("track"))]
+    deployments = [deployment(1, OWN, "UserDatabase"), deployment(2, "http://parcels:9099", "Parcels")]
+    where = Homes.of(services, deployments, [OWN])
+    offered = build_catalogue(services, {}, Policy(), set(), owners={}, homes=where).tools
+    assert {tool.name: tool.steady for tool in offered} == {"look": True, "track": False}
+
+
 def test_what_was_never_at_home_here_may_live_anywhere() -> None:
     deployments = [deployment(1, OWN, "UserDatabase"), deployment(2, "http://parcels:9099", "Parcels")]
     assert not homes(deployments, {"UserDatabase": 1, "Parcels": 2}, [OWN]).moved

@@ -25,6 +25,7 @@ class Tool(BaseModel):
     `concurrent`: this effect need not wait for the calls before it in one message, nor those after it for this one.
     `max_per_run`: so many effects of it one run may make.
     `pinned`: it is on offer in every turn, however many tools there are.
+    `steady`: the registry keeps its service registered, so that a call of it never meets nobody.
     `ticket`: the `ticket_id` of its result is a ticket that the run made.
     A local tool has neither service nor handler.
     """
@@ -42,6 +43,7 @@ class Tool(BaseModel):
     concurrent: bool = False
     ticket: bool = False
     pinned: bool = False
+    steady: bool = False
     max_per_run: int = Field(default=DEFAULT_MAX_PER_RUN, gt=0)
     timeout: float = Field(default=DEFAULT_TIMEOUT_SECONDS, gt=0)
     roles: list[str] = Field(default_factory=list[str])

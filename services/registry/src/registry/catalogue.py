@@ -221,7 +221,7 @@ def _offered(tool: Tool, taken_by: str | None, policy: Policy, homes: Homes, for
     if taken_by not in (None, handler_of(tool)):
         raise NotOffered(f"the name belongs to {taken_by}")
     _refuse_what_was_not_accepted(tool, rules, homes, former)
-    return rules.applied(tool)
+    return rules.applied(tool).model_copy(update={"steady": tool.service in homes.own})
 
 
 def _refuse_what_was_not_accepted(tool: Tool, rules: ToolPolicy, homes: Homes, former: Tool | None) -> None:

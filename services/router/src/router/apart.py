@@ -20,9 +20,6 @@ from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import is_live
 from runtime.telemetry.tracing import TRACEPARENT
 
-STEADY = frozenset({"UserDatabase", "AccountExport", "Tickets", "SupportTicketWorkflow", "RouterTasks"})
-"""Services that the registry keeps registered; they are called at once."""
-
 ATTEMPTS = 4
 """So often an attempt may fail before its call is in the journal: two seconds."""
 

@@ -7,6 +7,7 @@ from contracts import Outcome
 from router.catalogue import NoCatalogue, Offers, for_model
 from router.inbox import Inbox
 from router.model import Asked, Model, ModelBusy, ModelFault, Reply, wait
+from router.names import Names
 from router.offer import Offer
 from router.past import past, prompt_for
 from router.plan import make_plans
@@ -73,7 +74,8 @@ async def _asked(run: Run, means: Means, begun: Begun, moment: Moment, inputs: l
             spent=moment.spent,
         )
         reply = await means.model.answer(asked, moment.seconds_until(until))
-        turn = _turn(run, reply, on_offer, begun, moment, may_call=may_call)
+        names = Names(means.signer, run.id, run.message, begun.caller)
+        turn = _turn(run, reply, on_offer, begun, names, moment, may_call=may_call)
     except NoCatalogue:
         return Turn(outcome="tools_unavailable")
     except ModelBusy as busy:
@@ -99,7 +101,9 @@ def paid_in_vain(outcome: Outcome, moment: Moment) -> Turn:
     return Turn(outcome=outcome, prompt_tokens=spent["prompt"], completion_tokens=spent["completion"])
 
 
-def _turn(run: Run, reply: Reply, offers: dict[str, Offer], begun: Begun, moment: Moment, *, may_call: bool) -> Turn:
+def _turn(
+    run: Run, reply: Reply, offers: dict[str, Offer], begun: Begun, names: Names, moment: Moment, *, may_call: bool
+) -> Turn:
     turn = Turn(
         text=reply.text,
         model=reply.model,
@@ -117,7 +121,7 @@ def _turn(run: Run, reply: Reply, offers: dict[str, Offer], begun: Begun, moment
         turn.outcome = "calls_exhausted"
     else:
         seconds = moment.seconds_until(must_end_at(begun))
-        turn.plans = make_plans(run.turns, reply.calls, offers, begun.caller, seconds)
+        turn.plans = make_plans(run.turns, reply.calls, offers, begun.caller, names, seconds)
     return turn
 
 

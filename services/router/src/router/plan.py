@@ -6,30 +6,33 @@ catalogue, a policy or a setting never changes a run that is being replayed.
 
 import json
 import re
-import uuid
 from collections import Counter
 from typing import Any, cast
 
 from contracts import Caller, Tool
-from router.apart import STEADY
+from router.names import Names
 from router.offer import COMPLAINT_CHARACTERS, Offer, Unfit
 from router.repair import Unreadable, read_arguments, repair
 from router.turn import CallKind, Plan, Turn, WantedCall
 
-TASK_ID_LENGTH = 16
 EFFECTS: tuple[CallKind, ...] = ("effect", "started")
 
 _NAME_IN = re.compile(r"^\W*(?:functions?[.:])?(?P<name>[a-zA-Z0-9_-]+)")
 
 
 def make_plans(
-    turns: list[Turn], calls: list[WantedCall], offers: dict[str, Offer], caller: Caller, seconds_left: float
+    turns: list[Turn],
+    calls: list[WantedCall],
+    offers: dict[str, Offer],
+    caller: Caller,
+    names: Names,
+    seconds_left: float,
 ) -> list[Plan]:
     """Decide the calls of the turn after these, in order; a run makes only so many effects of one tool.
 
     An effect that stands in the same message already has no plan of its own: it is made once.
     """
-    made = Counter(plan.tool for turn in turns for plan in turn.plans if plan.kind in EFFECTS)
+    made = Counter(plan.tool for turn in turns for plan in turn.plans if plan.kind != "refused")
     plans: list[Plan] = []
     for wanted in calls:
         call_id = f"call_{len(turns) + 1}_{len(plans) + 1}"
@@ -39,7 +42,9 @@ def make_plans(
         if plan.kind in EFFECTS and made[plan.tool] >= (most := offers[plan.tool].tool.max_per_run):
             why = f"this was already done {most} times for this question, which is as often as it may be"
             plan = Plan(call_id=plan.call_id, tool=plan.tool, arguments=plan.arguments, fault="forbidden", error=why)
-        made[plan.tool] += plan.kind in EFFECTS
+        if plan.kind != "refused":
+            _name(plan, offers[plan.tool].tool, names, made[plan.tool])
+            made[plan.tool] += 1
         plans.append(plan)
     return plans
 
@@ -97,15 +102,21 @@ def _fill(plan: Plan, tool: Tool, arguments: dict[str, Any], caller: Caller, sec
     plan.kind = _kind(tool)
     plan.body = json.dumps(arguments | bound, ensure_ascii=False)
     plan.service, plan.handler, plan.workflow = tool.service or "", tool.handler or "", tool.workflow
-    plan.apart = tool.service is not None and tool.service not in STEADY
+    plan.apart = tool.service is not None and not tool.steady
     plan.key = _key(tool.key, arguments, caller)
     plan.timeout = min(tool.timeout, max(seconds_left, 1))
     plan.max_result_bytes = tool.max_result_bytes
     if plan.kind in EFFECTS:
         plan.concurrent = tool.concurrent
         plan.makes_ticket = tool.ticket
-        plan.task_id = f"task_{uuid.uuid4().hex[:TASK_ID_LENGTH]}"
-        plan.once = uuid.uuid4().hex
+
+
+def _name(plan: Plan, tool: Tool, names: Names, number: int) -> None:
+    """Give the call what it is known by; `number` calls of this tool came before it."""
+    if tool.key == "run":
+        plan.key = names.key(tool.name, number)
+    if plan.kind in EFFECTS:
+        plan.task_id, plan.once = names.task_id(tool.name, number), names.once(tool.name, number)
 
 
 def _kind(tool: Tool) -> CallKind:
@@ -134,10 +145,8 @@ def _bound(source: str, caller: Caller) -> str:
 
 
 def _key(rule: str | None, arguments: dict[str, Any], caller: Caller) -> str | None:
-    if rule is None:
+    if rule in (None, "run"):
         return None
     if rule == "caller.user_id":
         return caller.user_id
-    if rule == "run":
-        return uuid.uuid4().hex
     return str(arguments[rule.removeprefix("argument:")])

@@ -195,5 +195,6 @@ CHECK_TASK = Tool(
     handler="check",
     key="caller.user_id",
     readonly=True,
+    steady=True,
     timeout=30,
 )

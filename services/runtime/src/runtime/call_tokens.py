@@ -4,6 +4,8 @@ Its service is the audience, so no tool can use the token of its caller against 
 plans the call and journaled with the plan: a replay sends the same one, whatever has become of the key.
 """
 
+import hashlib
+import hmac
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -109,6 +111,10 @@ class CallSigner:
 
     def sign(self, claims: CallClaims) -> str:
         return jwt.encode(claims.model_dump(), self._key, ALGORITHM)
+
+    def secret(self, purpose: str) -> bytes:
+        """A secret that follows from the key, another for each purpose."""
+        return hmac.new(self._key.private_bytes_raw(), purpose.encode(), hashlib.sha256).digest()
 
 
 class ProvenCallers:
