@@ -15,6 +15,7 @@ async def board(restate: RestateServer, service: Callable[..., Awaitable[Service
     return await start_board(
         restate,
         service,
+        {"STUCK_POLL_SECONDS": "1"},
         CALLER_KEYS="a-secret-of-32-bytes-for-the-tests",
         MAX_TURNS="5",
         MAX_CALLS="6",

@@ -60,6 +60,28 @@ async def test_runs_that_wait_or_may_fail_on_are_left_alone(restate: RestateServ
         await request("PATCH", f"{restate.admin_url}/invocations/{each}/kill")
 
 
+async def test_what_was_cancelled_and_fails_on_and_on_is_ended(restate: RestateServer, registry: Registry) -> None:
+    """Its handler fails before its first step, and so never learns that nobody waits any more."""
+    read, effect, other = [await start(restate, name) for name in ("fail_patiently", "fail_for_good", "fail_patiently")]
+
+    async def states() -> list[str]:
+        return [await state_of(restate, each) for each in (read, effect, other)]
+
+    async def all_fail() -> bool:
+        return set(await states()) == {"backing-off"}
+
+    async def read_ended() -> bool:
+        return (await states())[0] == "completed"
+
+    await eventually(all_fail)
+    for each in (read, effect):
+        await request("PATCH", f"{restate.admin_url}/invocations/{each}/cancel")
+    await eventually(read_ended, 20)
+    assert "completed" not in (await states())[1:]
+    for each in (effect, other):
+        await request("PATCH", f"{restate.admin_url}/invocations/{each}/kill")
+
+
 async def test_what_a_person_paused_is_not_taken_for_stuck(restate: RestateServer, registry: Registry) -> None:
     by_hand = [await start(restate, "wait"), await start(restate, "fail_patiently")]
 

@@ -58,6 +58,10 @@ def probe(settings: ProbeSettings) -> restate.Service:
     async def fail_patiently(ctx: restate.Context, words: Words) -> str:
         raise ValueError(f"cannot take {words.words}")
 
+    @service.handler(metadata={"switchboard.deadline": "none"})
+    async def fail_for_good(ctx: restate.Context, words: Words) -> str:
+        raise ValueError(f"cannot take {words.words}")
+
     return service
 
 

@@ -1,5 +1,7 @@
 """Whose time counts before a run is taken for stuck."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +21,7 @@ class OneRunAdmin(Admin):
         super().__init__("http://restate")
         self.runs: list[Unfinished] | None = []
         self.killed: list[str] = []
+        self.is_cancelled = False
         self.says: dict[str, str] = {}
         self.failure: dict[str, Any] | None = {"restate_doc_error_code": "RT0007", "error_message": "KeyError('x')"}
 
@@ -30,6 +33,9 @@ class OneRunAdmin(Admin):
         if self.runs is None:
             raise AdminError("away")
         return self.runs
+
+    async def cancelled(self, invocation_ids: Sequence[str]) -> AbstractSet[str]:
+        return frozenset(invocation_ids if self.is_cancelled else ())
 
     async def services(self) -> list[Service]:
         return [Service(name="S", ty="Service", deployment_id="dp_1", handlers=[Handler(name="h", metadata=self.says)])]
@@ -112,6 +118,18 @@ async def test_reads_and_effects_that_say_so_have_a_deadline(watch: Watch, says:
     watch.admin.says = says
     watch.admin.set("backing-off")
     assert [await watch.look(seconds) for seconds in (0, 600)] == [False, True]
+
+
+async def test_a_read_that_was_cancelled_and_fails_on_and_on_is_ended_soon(watch: Watch) -> None:
+    watch.admin.is_cancelled = True
+    watch.admin.set("backing-off")
+    assert [await watch.look(seconds) for seconds in (0, 4, 1)] == [False, False, True]
+
+
+async def test_an_effect_is_not_ended_because_it_was_cancelled(watch: Watch) -> None:
+    watch.admin.is_cancelled, watch.admin.says = True, EFFECT
+    watch.admin.set("backing-off")
+    assert [await watch.look(seconds) for seconds in (0, 600)] == [False, False]
 
 
 async def test_time_while_restate_is_away_does_not_count(watch: Watch) -> None:

@@ -6,6 +6,7 @@ The API is unauthenticated and can do everything, so no other room talks to it.
 import json
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -28,6 +29,9 @@ _PAUSED_OR_FAILING = """
 _PAUSE_EVENTS = """
     SELECT id, event_json FROM sys_journal_events WHERE event_type = 'Paused' AND id IN ({ids}) ORDER BY appended_at
 """
+_CANCELLED = """
+    SELECT DISTINCT id FROM sys_journal WHERE entry_type = 'Notification: Signal' AND id IN ({ids})
+"""
 _UNFINISHED_ONE = "SELECT id FROM sys_invocation_status WHERE status <> 'completed' AND id = '{id}'"
 _UNFINISHED_PINNED = """
     SELECT id, target_service_name AS service FROM sys_invocation_status
@@ -39,6 +43,8 @@ _ACCEPTED_AT = "SELECT created_at FROM sys_invocation WHERE id = '{id}'"
 _TARGET = """
     SELECT target_service_name AS service, target_handler_name AS handler FROM sys_invocation WHERE id = '{id}'
 """
+
+_NOW = "SELECT date_part('epoch', now()) AS now"
 
 _UNFINISHED_BY_DEPLOYMENT = """
     SELECT coalesce(pinned_deployment_id, last_attempt_deployment_id) AS id, count(1) AS unfinished
@@ -209,6 +215,13 @@ class Admin:
     async def paused_or_failing(self) -> list[Unfinished]:
         return _parse(_UNFINISHED, await self.query(_PAUSED_OR_FAILING))
 
+    async def cancelled(self, invocation_ids: Sequence[str]) -> AbstractSet[str]:
+        """Those of them that somebody has cancelled: no handler of ours waits for another signal."""
+        if not invocation_ids:
+            return frozenset()
+        ids = ", ".join(f"'{_checked(_INVOCATION_ID, each)}'" for each in invocation_ids)
+        return {row["id"] for row in await self.query(_CANCELLED.format(ids=ids))}
+
     async def pause_event(self, invocation_id: str) -> dict[str, Any]:
         """Why an invocation was paused; `sys_invocation` no longer says so."""
         return (await self.pause_events([invocation_id])).get(invocation_id, {})
@@ -225,6 +238,10 @@ class Admin:
         """When Restate accepted an invocation, in seconds since the epoch; None if it knows none of that id."""
         rows = await self.query(_ACCEPTED_AT.format(id=_checked(_INVOCATION_ID, invocation_id)))
         return _parse(_TIME, rows[0]["created_at"]).timestamp() if rows else None
+
+    async def now(self) -> float:
+        """What time it is at Restate, in seconds since the epoch."""
+        return _parse(TypeAdapter(float), (await self.query(_NOW))[0]["now"])
 
     async def unfinished(self) -> list[UnfinishedGroup]:
         return _parse(_GROUPS, await self.query(_UNFINISHED_GROUPS))

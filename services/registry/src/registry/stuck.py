@@ -4,7 +4,7 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,12 @@ DEADLINE = "switchboard.deadline"
 
 NEVER = math.inf
 """Work that nobody waits for: it goes on until it is done, or until a person ends it."""
+
+CANCELLED_SECONDS = 5
+"""How long a cancelled run may go on failing: a handler that fails before its first step never learns of it."""
+
+MOST_ASKED_FOR = 500
+"""So many failing runs are asked at once whether they were cancelled."""
 
 VERIFY_SECONDS = 5
 
@@ -56,15 +62,23 @@ class StuckRuns:
         try:
             runs = await self._admin.paused_or_failing()
             deadlines = stated_deadlines(await self._admin.services()) if runs else {}
+            may_end = [run for run in runs if self._deadline_of(run, deadlines) != NEVER]
+            failing = [run.id for run in may_end if run.status == "backing-off"]
+            cancelled = await self._admin.cancelled(failing[:MOST_ASKED_FOR])
         except AdminError:
             self._seen.clear()
             raise
         self._seen = {run.id: self._first_seen(run) for run in runs if self._is_watched(run)}
         self._paused_by_a_person = {(run.id, run.modified_at) for run in runs if self._was_paused_while_failing(run)}
         for run in runs:
-            deadline = deadlines.get((run.service, run.handler), self._deadline)
+            deadline = self._deadline_of(run, deadlines)
+            if run.id in cancelled:
+                deadline = min(deadline, CANCELLED_SECONDS)
             if run.id in self._seen and run.status != "running" and deadline != NEVER:
                 await self._end_if_overdue(run, deadline)
+
+    def _deadline_of(self, run: Unfinished, stated: Mapping[tuple[str, str], float]) -> float:
+        return stated.get((run.service, run.handler), self._deadline)
 
     def _is_watched(self, run: Unfinished) -> bool:
         """A failing run looks as if it ran whenever it is tried again; that alone is no progress."""
