@@ -180,6 +180,13 @@ async def test_a_service_that_moved(stage: Stage) -> None:
     await stage.prometheus.wait_for('switchboard_tools{state="withdrawn"} == 0')
 
 
+async def test_a_clock_that_is_wrong(stage: Stage) -> None:
+    await stage.run_as("users", "tests.parts.shifted_rooms", ROOM="users", CLOCK_SHIFT="-40")
+    await stage.until_fires(Rule("ClockSkewed", "warning"))
+    await stage.run_as("users", "users")
+    await stage.prometheus.wait_for("max(abs(switchboard_clock_skew_seconds)) < 5")
+
+
 async def test_a_pool_without_a_free_connection(stage: Stage) -> None:
     message = await stage.scripted_calls(ACCOUNT)
     asked = [asyncio.create_task(stage.ask(message)) for _ in range(16)]

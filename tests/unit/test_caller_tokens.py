@@ -106,6 +106,15 @@ async def never_asked() -> float:
     raise AssertionError("when the question was accepted does not matter here")
 
 
+async def test_a_token_is_good_although_our_clock_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.proof.SKEW.ahead", 40.0)
+    settings = configured(monkeypatch, SECRET, "HS256")
+    token = jwt.encode(claims(), SECRET, "HS256")
+    assert (await prove(asked(token), settings, at(40), never_asked)).user_id == "user_t"
+    with pytest.raises(Refused):
+        await prove(asked(token), settings, at(80), never_asked)
+
+
 NOW = int(time.time())
 NESTED = "e30." + "W1tb" * 900 + ".x"
 INVALID: dict[str, Any] = {

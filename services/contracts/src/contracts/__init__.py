@@ -19,7 +19,7 @@ from contracts.conversation import (
     RunReport,
     WhenBusy,
 )
-from contracts.question import USER_ID, Accepted, Caller, Question
+from contracts.question import USER_ID, Accepted, Caller, Clock, Question
 from contracts.tool import Catalogue, LeftOut, Mode, Tool
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "CallStatus",
     "Caller",
     "Catalogue",
+    "Clock",
     "ConversationRun",
     "Decided",
     "Disposition",

@@ -57,3 +57,9 @@ class Accepted(BaseModel):
     """When Restate accepted an invocation, in seconds since the epoch."""
 
     accepted_at: float
+
+
+class Clock(BaseModel):
+    """What time it is at Restate, in seconds since the epoch."""
+
+    now: float

@@ -9,6 +9,7 @@ from conversations.following import conversation_runs
 from conversations.settings import AdminSettings, ConversationSettings, OwnerSettings
 from conversations.store import MIGRATIONS, SCHEMA, ConversationStore
 from runtime.acceptance import Acceptance
+from runtime.clock import watching_clock
 from runtime.postgres import migrate, open_pool, provision, run_command
 from runtime.serving import run as run_service
 from runtime.serving import serve
@@ -61,7 +62,8 @@ async def _serve(settings: ConversationSettings) -> None:
     async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
         store, acceptance = ConversationStore(pool), Acceptance(http, settings.accepted_url)
         parts = Parts(settings, store, acceptance, Journals(http, settings.journals_url))
-        await serve(settings, [conversation(parts), conversation_runs])
+        async with watching_clock(http, settings.accepted_url):
+            await serve(settings, [conversation(parts), conversation_runs])
 
 
 def main() -> None:

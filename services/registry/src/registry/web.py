@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from contracts import Accepted
+from contracts import Accepted, Clock
 from registry.admin import Admin, AdminError
 from registry.catalogue import ServedCatalogue
 from registry.status import Status
@@ -35,6 +35,13 @@ def app(served: ServedCatalogue, status: Status, admin: Admin) -> web.Applicatio
             return web.json_response({"error": "there is no such invocation"}, status=404)
         return _json(Accepted(accepted_at=accepted_at).model_dump_json().encode())
 
+    async def clock(_: web.Request) -> web.Response:
+        """What time it is at Restate, by which timers ring."""
+        try:
+            return _json(Clock(now=await admin.now()).model_dump_json().encode())
+        except AdminError as error:
+            return web.json_response({"error": str(error)}, status=503)
+
     async def remove_journal(request: web.Request) -> web.Response:
         """Of a run of a conversation alone, which is erased: all else is kept for as long as Restate was told."""
         invocation = request.match_info["id"]
@@ -60,6 +67,7 @@ def app(served: ServedCatalogue, status: Status, admin: Admin) -> web.Applicatio
             web.get("/tools", tools),
             web.get("/status", show_status),
             web.get(r"/accepted/{id:inv_[A-Za-z0-9]+}", accepted),
+            web.get("/clock", clock),
             web.delete(r"/journals/{id:inv_[A-Za-z0-9]+}", remove_journal),
             web.get("/health", health),
             web.get("/ready", ready),

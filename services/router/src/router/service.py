@@ -21,6 +21,7 @@ from router.tools.local import local_tools
 from router.tools.status import StatusPage
 from runtime.acceptance import Acceptance
 from runtime.call_tokens import CallSigner
+from runtime.clock import watching_clock
 from runtime.serving import run as run_service
 from runtime.serving import serve
 from runtime.telemetry.export import configure_tracing
@@ -53,6 +54,7 @@ async def run(settings: RouterSettings) -> None:
         async with (
             polling(agent.offers, session, settings.catalogue_url, settings.catalogue_seconds),
             checking(agent.model, offers, prompt, settings),
+            watching_clock(session, settings.catalogue_url),
         ):
             await serve(settings, [tool_router(agent), tasks, calls_apart])
         await agent.model.close()

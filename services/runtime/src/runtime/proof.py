@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_va
 
 from contracts import USER_ID, Caller
 from runtime.caller_keys import Algorithm, parse
+from runtime.clock import SKEW
 from runtime.errors import Refused
 from runtime.settings import RestateServiceSettings, Words
 
@@ -92,7 +93,8 @@ async def prove(asking: Asking, settings: CallerSettings, read_at: float, accept
 
 async def _from_token(token: str, settings: CallerSettings, read_at: float, accepted_at: AcceptedAt) -> Caller:
     claims = _signed(token, settings)
-    if claims is None or max(claims.iat, claims.nbf) > read_at + LEEWAY_SECONDS:
+    now = read_at + max(0, SKEW.ahead)  # our clock may be behind
+    if claims is None or max(claims.iat, claims.nbf) > now + LEEWAY_SECONDS:
         raise Refused(401, "caller_token_invalid", "the caller_token is not valid", "caller_token")
     good_until = claims.exp + LEEWAY_SECONDS
     if good_until < read_at and good_until < await accepted_at():

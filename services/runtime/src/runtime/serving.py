@@ -24,6 +24,7 @@ from hypercorn.config import Config
 from hypercorn.protocol.h2 import H2Protocol
 from restate.server import install_shutdown_hook
 
+from runtime.clock import keep_time
 from runtime.defects import guard_handlers
 from runtime.endpoint import AsgiApp, RestateService, endpoint
 from runtime.settings import RestateServiceSettings
@@ -52,6 +53,7 @@ async def serve(settings: RestateServiceSettings, services: Sequence[RestateServ
     """Answer Restate until SIGTERM or SIGINT, then let running attempts go on for `drain_seconds`."""
     for service in services:
         guard_handlers(service)
+        keep_time(service)
     _freeze_what_is_loaded()
     watching = asyncio.create_task(watch_loop())
     try:

@@ -8,6 +8,7 @@ import typer
 
 from runtime.acceptance import Acceptance
 from runtime.call_tokens import ProvenCallers
+from runtime.clock import watching_clock
 from runtime.postgres import migrate, open_pool, provision, run_command
 from runtime.serving import run as run_service
 from runtime.serving import serve
@@ -74,7 +75,8 @@ async def _serve(settings: TicketSettings) -> None:
         store, undelivered = TicketStore(pool), Undelivered(pool)
         callers = ProvenCallers(settings.call_keys, Acceptance(http, settings.accepted_url).of)
         post = _post(settings, http)
-        async with counting(pool, settings.count_seconds) if settings.metrics_port else nullcontext():
+        counted = counting(pool, settings.count_seconds) if settings.metrics_port else nullcontext()
+        async with counted, watching_clock(http, settings.accepted_url):
             workflow = ticket_workflow(store, callers, notify=post is not None)
             delivering = [notifier(post, undelivered), resender(undelivered)]
             await serve(settings, [workflow, ticket_tools(store, callers), *delivering])

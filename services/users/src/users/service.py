@@ -7,6 +7,7 @@ import aiohttp
 
 from runtime.acceptance import Acceptance
 from runtime.call_tokens import ProvenCallers
+from runtime.clock import watching_clock
 from runtime.postgres import migrate, open_pool, provision, run_command
 from runtime.serving import run as run_service
 from runtime.serving import serve
@@ -41,7 +42,9 @@ async def serve_users(settings: UserSettings) -> None:
     url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
     async with open_pool(url, store.SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
         callers = ProvenCallers(settings.call_keys, Acceptance(http, settings.accepted_url).of)
-        await serve(settings, [user_database(pool, callers), account_export(pool, callers, settings.export_seconds)])
+        rooms = [user_database(pool, callers), account_export(pool, callers, settings.export_seconds)]
+        async with watching_clock(http, settings.accepted_url):
+            await serve(settings, rooms)
 
 
 def make_schema(settings: AdminSettings) -> None:

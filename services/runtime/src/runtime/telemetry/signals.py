@@ -95,6 +95,14 @@ METRICS = (
         (*SERVICES, "registry"),
         "Attempts that failed by a defect of our own code, which no retry can mend; of `registry`, by its loop.",
     ),
+    Signal(
+        "switchboard_clock_skew_seconds",
+        "gauge",
+        "s",
+        (),
+        SERVICES,
+        "How far Restate's clock is ahead of this process's, as last measured; timers are corrected by it.",
+    ),
     # PostgreSQL, as its clients see it
     Signal(
         "switchboard_postgres_pool_connections",
@@ -180,6 +188,13 @@ LOG_EVENTS = (
         "The network or the disk failed an attempt; it is tried again.",
     ),
     LogEvent(
+        "clock_skewed",
+        ("warning",),
+        ("ahead_seconds",),
+        SERVICES,
+        "Restate's clock is so far ahead of this process's, or behind it. Timers are corrected; said once.",
+    ),
+    LogEvent(
         "spans_not_taken",
         ("warning",),
         ("reason", "mend"),
@@ -208,7 +223,8 @@ LOG_EVENTS = (
         ("error",),
         ("sqlstate", "error"),
         _DATABASES,
-        "The database refused a statement for good; its own words, which may hold data, stand in its own log.",
+        "The database refused a statement. A read ends by that; what was accepted for good is tried again until"
+        " somebody has mended it. The database's words, which may hold data, stand in its own log.",
     ),
     LogEvent("provisioned", ("info",), ("schema", "roles"), _DATABASES, "The schema and its roles are there."),
     LogEvent("migrated", ("info",), ("schema", "applied"), _DATABASES, "The schema is up to date."),
