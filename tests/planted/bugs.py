@@ -320,8 +320,8 @@ BUGS = [
     Bug(
         "effects without a number",
         "router/plan.py",
-        "made[plan.tool] += plan.kind in EFFECTS",
-        "made[plan.tool] += 0",
+        "            made[plan.tool] += 1\n",
+        "            made[plan.tool] += 0\n",
         "tests/unit/test_plan.py::test_a_run_makes_only_so_many_effects_of_one_tool",
     ),
     Bug(
