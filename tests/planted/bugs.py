@@ -529,6 +529,13 @@ BUGS = [
         DURABLE + "test_registry_tools.py::test_only_what_was_read_is_accepted",
     ),
     Bug(
+        "text that commands the terminal",
+        "runtime/terminal.py",
+        'char if _is_shown(char, lines) else "\\N{REPLACEMENT CHARACTER}" for char',
+        "char for char",
+        "tests/unit/test_terminal.py::test_a_terminal_obeys_nothing_that_is_printed",
+    ),
+    Bug(
         "a change that anybody may have made",
         "tickets/migrations/0005_audit_who.sql",
         "        NEW.who := session_user;\n",

@@ -2,13 +2,14 @@
 
 import json
 import os
-import sys
 import time
 import urllib.error
 import urllib.request
 import uuid
 
 import jwt
+
+from runtime.terminal import leave, show
 
 PATIENCE_SECONDS = 120
 
@@ -19,11 +20,11 @@ def main() -> None:
         json.dumps(question).encode(), {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
     )
     for call in answer["calls"]:
-        print(f"  tool {call['tool']}: {call['status']}")
-    print(answer["text"])
+        show(f"  tool {call['tool']}: {call['status']}")
+    show(answer["text"])
     if answer["outcome"] != "answered" or "ok" not in [call["status"] for call in answer["calls"]]:
-        sys.exit(f"FAILED: outcome {answer['outcome']}, and no tool was routed that did its work")
-    print("PASSED: a tool was routed, and the question is answered")
+        leave(f"FAILED: outcome {answer['outcome']}, and no tool was routed that did its work")
+    show("PASSED: a tool was routed, and the question is answered")
 
 
 def caller() -> dict[str, str]:
@@ -52,10 +53,10 @@ def ask(body: bytes, headers: dict[str, str]) -> dict:
             with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as reply:
                 return json.load(reply)
         except urllib.error.HTTPError as error:
-            sys.exit(f"FAILED: refused with status {error.code}: {error.read().decode()[:500]}")
+            leave(f"FAILED: refused with status {error.code}: {error.read().decode()[:500]}")
         except OSError as error:
             if time.monotonic() > deadline:
-                sys.exit(f"FAILED: Restate's ingress cannot be reached at {os.environ['INGRESS_URL']}: {error}")
+                leave(f"FAILED: Restate's ingress cannot be reached at {os.environ['INGRESS_URL']}: {error}")
             time.sleep(1)
 
 

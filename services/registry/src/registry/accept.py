@@ -1,7 +1,6 @@
 """The command `accept`: shows what a tool says of itself now and what has changed; accepts what was read."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -15,7 +14,7 @@ from registry.pins import Homes, address, digest, said
 from registry.policy import Policy, PolicyError, PolicyFile
 from registry.settings import AcceptedSettings, AcceptSettings
 from registry.tools import NotOffered, build_tool
-from runtime.terminal import printable
+from runtime.terminal import printable, show
 
 
 async def accept(settings: AcceptSettings, names: Sequence[str]) -> None:
@@ -28,7 +27,7 @@ async def accept(settings: AcceptSettings, names: Sequence[str]) -> None:
         found = await _found(settings, policy, wanted)
         for name, read in wanted.items():
             tool, uri = found[name]
-            sys.stdout.write(_told(tool, uri, kept.get(name)))
+            show(_told(tool, uri, kept.get(name)))
             if read:
                 await _accept(tool, uri, read, policy, store)
     except (PolicyError, NotKept) as error:
@@ -95,7 +94,7 @@ def _told(tool: Tool, uri: str, accepted: AcceptedTool | None) -> str:
     lines += [f"[tools.{tool.name}]", f'service = "{tool.service}"']
     lines += [f'deployment = "{address(uri)}"'] if uri else []
     lines += [f'accepted = "{digest(tool)}"']
-    return "".join(printable(line, lines=False) + "\n" for line in [*lines, ""])
+    return "\n".join(printable(line, lines=False) for line in [*lines, ""])
 
 
 async def _accept(tool: Tool, uri: str, read: str, policy: Policy, store: Store | None) -> None:
@@ -106,4 +105,4 @@ async def _accept(tool: Tool, uri: str, read: str, policy: Policy, store: Store 
     if store is None:
         raise Failed("setting ACCEPTED_DIR: there is no place to keep it; the lines above can stand in the policy")
     await store.write(tool.name, AcceptedTool.of(tool, address(uri) if uri else "").model_dump_json())
-    sys.stdout.write(f"# {tool.name} is accepted\n")
+    show(f"# {tool.name} is accepted")

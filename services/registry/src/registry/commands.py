@@ -1,7 +1,6 @@
 """Commands that run once and end: what they cannot do is told in one plain line, with exit status 1."""
 
 import asyncio
-import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ from registry.cluster import ClusterError
 from registry.registration.one_url import NotRegistered
 from registry.settings import CommandSettings
 from runtime.telemetry.logs import configure_logs, get_logger
+from runtime.terminal import leave
 
 log = get_logger("registry")
 
@@ -30,7 +30,7 @@ def run_once(command: str, work: Callable[[_S], Coroutine[Any, Any, None]], sett
         asyncio.run(work(settings))
     except (Failed, AdminError, ClusterError) as error:
         log.error("command_failed", extra={"command": command, "reason": str(error)})
-        sys.exit(f"{command}: {error}")
+        leave(f"{command}: {error}")
 
 
 def may_come_by_itself(error: Exception) -> bool:

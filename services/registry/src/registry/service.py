@@ -26,6 +26,7 @@ from registry.web import app
 from runtime.defects import expect, tell
 from runtime.telemetry.logs import configure_logs, get_logger, place_of
 from runtime.telemetry.metrics import serve_metrics, watch_loop
+from runtime.terminal import leave
 
 SHUTDOWN_SECONDS = 0.5
 
@@ -54,7 +55,7 @@ def serve(settings: RegistrySettings) -> None:
     try:
         policy = PolicyFile(settings.policy_file, settings.reserved_tools, settings.switched_off)
     except PolicyError as error:
-        sys.exit(f"setting POLICY_FILE: {error}")
+        leave(f"setting POLICY_FILE: {error}")
     asyncio.run(run(settings, policy))
 
 
@@ -136,7 +137,7 @@ async def _serve(settings: RegistrySettings, application: web.Application) -> we
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()
     except OSError as error:
-        sys.exit(f"setting PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+        leave(f"setting PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}")
     log.info("serving", extra={"port": settings.port})
     return runner
 

@@ -1,11 +1,12 @@
 """Settings: read once from the environment, at the edge; passed down as arguments."""
 
 import re
-import sys
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from runtime.terminal import leave
 
 
 class Settings(BaseSettings):
@@ -19,7 +20,7 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            sys.exit("\n".join(_advice(problem["loc"], problem["msg"]) for problem in error.errors()))
+            leave("\n".join(_advice(problem["loc"], problem["msg"]) for problem in error.errors()))
 
 
 def _advice(location: tuple[int | str, ...], message: str) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import asyncpg
 import typer
 
+from runtime import terminal
 from tickets.desk import Declined, Desk, Event, Filter, KeptNotification, StaffTicket, open_desk
 from tickets.settings import StaffSettings
 
@@ -76,7 +77,7 @@ def list_tickets(
     heads = ("ID", "DUE", "PRIORITY", "CATEGORY", "STATUS", "ASSIGNEE", "CUSTOMER", "SUBJECT")
     _table(heads, [_row(ticket, now) for ticket in tickets], "no tickets")
     if left:
-        typer.echo(f"\nundelivered notifications: {left} (the command `undelivered` lists them)")
+        terminal.show(f"\nundelivered notifications: {left} (the command `undelivered` lists them)")
 
 
 @staff.command()
@@ -87,16 +88,16 @@ def show(ticket_id: TicketId) -> None:
         return await desk.show(ticket_id), await desk.history(ticket_id)
 
     ticket, history = _at_desk(read)
-    typer.echo(f"{ticket.ticket_id}  {_printable(ticket.subject)}")
-    typer.echo(f"customer  {ticket.user_id}")
-    typer.echo(f"status    {ticket.status}" + (f", assigned to {ticket.assignee}" if ticket.assignee else ""))
-    typer.echo(f"category  {ticket.category}, priority {ticket.priority}")
-    typer.echo(f"due       {ticket.sla_due_at:%Y-%m-%d %H:%M %Z} ({due(ticket, datetime.now(UTC))})")
+    terminal.show(f"{ticket.ticket_id}  {_line(ticket.subject)}")
+    terminal.show(f"customer  {_line(ticket.user_id)}")
+    terminal.show(f"status    {ticket.status}" + (f", assigned to {ticket.assignee}" if ticket.assignee else ""))
+    terminal.show(f"category  {ticket.category}, priority {ticket.priority}")
+    terminal.show(f"due       {ticket.sla_due_at:%Y-%m-%d %H:%M %Z} ({due(ticket, datetime.now(UTC))})")
     if ticket.prompt:
-        typer.echo(f"prompt    {ticket.prompt}")
-    typer.echo(f"\n{_printable(ticket.description)}\n")
+        terminal.show(f"prompt    {ticket.prompt}")
+    terminal.show(f"\n{ticket.description}\n")
     for event in history:
-        typer.echo(f"{event.at:%Y-%m-%d %H:%M %Z}  {event.who}  {event.action}  {_printable(event.note)}".rstrip())
+        terminal.show(f"{event.at:%Y-%m-%d %H:%M %Z}  {event.who}  {event.action}  {_line(event.note)}".rstrip())
 
 
 @staff.command()
@@ -107,7 +108,7 @@ def assign(
 ) -> None:
     """Give a ticket to somebody."""
     _at_desk(lambda desk: desk.assign(ticket_id, name, reassign=reassign))
-    typer.echo(f"{ticket_id} is assigned to {name}")
+    terminal.show(f"{ticket_id} is assigned to {name}")
 
 
 @staff.command()
@@ -117,7 +118,7 @@ def close(
 ) -> None:
     """Close a ticket."""
     _at_desk(lambda desk: desk.close(ticket_id, note))
-    typer.echo(f"{ticket_id} is closed")
+    terminal.show(f"{ticket_id} is closed")
 
 
 @staff.command("undelivered")
@@ -143,9 +144,9 @@ def resend(
     wanted = ticket_id and _upper(ticket_id)
     tickets = _at_desk(lambda desk: desk.resend(wanted, again=again))
     for ticket in tickets:
-        typer.echo(f"the notification of {ticket} is going to be sent again")
+        terminal.show(f"the notification of {ticket} is going to be sent again")
     if not tickets:
-        typer.echo("no undelivered notifications")
+        terminal.show("no undelivered notifications")
 
 
 @staff.command()
@@ -155,7 +156,7 @@ def drop(
 ) -> None:
     """Give up the notification of a ticket that was not delivered."""
     _at_desk(lambda desk: desk.drop(ticket_id, note))
-    typer.echo(f"the notification of {ticket_id} is dropped")
+    terminal.show(f"the notification of {ticket_id} is dropped")
 
 
 def due(ticket: StaffTicket, now: datetime) -> str:
@@ -176,7 +177,7 @@ def _row(ticket: StaffTicket, now: datetime) -> tuple[str, ...]:
         ticket.status,
         ticket.assignee or "-",
         ticket.user_id,
-        _printable(ticket.subject).replace("\n", " "),
+        ticket.subject,
     )
 
 
@@ -185,18 +186,19 @@ def _kept_row(kept: KeptNotification) -> tuple[str, ...]:
     return (kept.ticket_id, f"{kept.kept_at:%Y-%m-%d %H:%M %Z}", kept.state, why, str(kept.resends))
 
 
+def _line(text: str) -> str:
+    """Somebody's words where they may fill a part of a line, and begin none of their own."""
+    return terminal.printable(text.replace("\n", " "), lines=False)
+
+
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]], without_rows: str) -> None:
     if not rows:
-        typer.echo(without_rows)
+        terminal.show(without_rows)
         return
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
-    for row in (heads, *rows):
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _printable(text: str) -> str:
-    """The customer's text without what a terminal would obey."""
-    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    lines = [tuple(_line(cell) for cell in row) for row in (heads, *rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    for row in lines:
+        terminal.show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _at_desk(work: Callable[[Desk], Awaitable[Result]]) -> Result:
@@ -213,5 +215,5 @@ def _at_desk(work: Callable[[Desk], Awaitable[Result]]) -> Result:
         line = str(reason)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         line = f"setting STAFF_DATABASE_URL: the database cannot be used: {error or type(error).__name__}"
-    typer.echo(line, err=True)
+    terminal.complain(line)
     raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +10,7 @@ import asyncpg
 
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import SHARED
+from runtime.terminal import leave
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -79,7 +79,7 @@ async def open_pool(url: str, schema: str, size: int = POOL_SIZE, password: str 
     )
     async with pool:
         if await when_up("DATABASE_URL", lambda: pool.fetchval(_TOO_STRONG, schema)):
-            sys.exit(
+            leave(
                 f"setting DATABASE_URL: its role owns schema {schema} or bypasses row-level security; "
                 "use the login role"
             )
@@ -113,7 +113,7 @@ def run_command(setting: str, work: Callable[[], Awaitable[Any]]) -> None:
     try:
         asyncio.run(when_up(setting, work))
     except ValueError as error:
-        sys.exit(str(error))
+        leave(str(error))
 
 
 async def when_up(setting: str, work: Callable[[], Awaitable[Result]]) -> Result:
@@ -125,14 +125,14 @@ async def when_up(setting: str, work: Callable[[], Awaitable[Result]]) -> Result
         try:
             return await work()
         except ssl.SSLCertVerificationError as error:
-            sys.exit(f"setting {setting}: the database's certificate is not trusted: {error.verify_message}")
+            leave(f"setting {setting}: the database's certificate is not trusted: {error.verify_message}")
         except _STARTING as error:
             reason = f"{type(error).__name__}: {error}".rstrip(": ")
             if clock() > deadline:
-                sys.exit(f"setting {setting}: no database after {START_DEADLINE_SECONDS:.0f} s: {reason}")
+                leave(f"setting {setting}: no database after {START_DEADLINE_SECONDS:.0f} s: {reason}")
             if not waiting:
                 log.warning("waiting_for_database", extra={"setting": setting, "reason": reason})
             waiting = True
             await asyncio.sleep(START_POLL_SECONDS)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            sys.exit(f"setting {setting}: the database refused: {error}")
+            leave(f"setting {setting}: the database refused: {error}")

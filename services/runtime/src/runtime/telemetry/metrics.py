@@ -1,7 +1,6 @@
 """Metrics for Prometheus, on a port and a thread of their own. What there is stands in the table of signals."""
 
 import asyncio
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from restate.server_context import restate_context_is_replaying
 
 from runtime.settings import ServiceSettings
 from runtime.telemetry.signals import METRICS, Kind, Signal
+from runtime.terminal import leave
 
 LOOP_CHECK_SECONDS = 0.5
 
@@ -94,7 +94,7 @@ def serve_metrics(settings: ServiceSettings, service: str) -> None:
         start_http_server(settings.metrics_port, settings.host)
     except OSError as error:
         where = f"{settings.host}:{settings.metrics_port}"
-        sys.exit(f"setting METRICS_PORT: cannot listen on {where}: {error.strerror}")
+        leave(f"setting METRICS_PORT: cannot listen on {where}: {error.strerror}")
 
 
 async def watch_loop() -> None:
