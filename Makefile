@@ -5,10 +5,11 @@ USER_ID ?= user_12345
 Q ?=
 C ?=
 ARGS ?=
+JOBS ?=
 
 # What a person types reaches a program by its environment alone: neither make nor a shell obeys anything in it.
-$(foreach typed,USER_ID Q C ARGS,$(eval override $(typed) := $$(value $(typed))))
-export USER_ID Q C ARGS
+$(foreach typed,USER_ID Q C ARGS JOBS PYTHON,$(eval override $(typed) := $$(value $(typed))))
+export USER_ID Q C ARGS JOBS PYTHON
 PY := .venv/bin/python
 UV := .venv/bin/uv
 TOOLS := services/standalone/npm
@@ -53,7 +54,7 @@ transcript: install ## what was said in a conversation: make transcript C=conv_.
 	@$(PY) -m standalone transcript -- "$$C"
 
 # JOBS=2: two files at a time, each with servers of its own; in the order of their names, so that the short ones come last.
-SIDE_BY_SIDE := $(if $(JOBS),--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder)
+SIDE_BY_SIDE := $(if $(JOBS),--numprocesses "$$JOBS" --dist loadfile --no-loadscope-reorder)
 
 test: install ## all tests; the durable ones in both replay modes; JOBS=2: two files at a time
 	$(PY) -m pytest $(SIDE_BY_SIDE)
@@ -102,8 +103,8 @@ clean: ## remove what `install` and the tests made; the data in .data stays
 	rm -rf .venv .tools .pytest_cache .ruff_cache
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "setting PYTHON: Python 3.11 or newer is needed")'
-	$(PYTHON) -m venv .venv
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "setting PYTHON: Python 3.11 or newer is needed")'
+	"$$PYTHON" -m venv .venv
 
 # uv itself comes from the lock, with its hash; it also builds our own packages, so nothing unlocked runs.
 .venv/.locked: requirements.lock | .venv/bin/python

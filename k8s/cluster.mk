@@ -12,6 +12,12 @@ ROOMS := router users tickets conversations registry demo_model
 CHART := charts/switchboard
 OBSERVE ?=
 
+# What was told on the command line, to be told to the next command too. Then, as in the Makefile: what a person types reaches
+# a program by its environment alone.
+GIVEN := $(foreach name,CLUSTER NAMESPACE RELEASE OBSERVE,$(if $(findstring command line,$(origin $(name))),$(name)))
+$(foreach typed,CLUSTER NAMESPACE RELEASE OBSERVE LOAD,$(if $(filter undefined,$(origin $(typed))),,\
+	$(eval override $(typed) := $$(value $(typed)))))
+
 ifneq ($(filter-out 1,$(OBSERVE)),)
 $(error OBSERVE is "1" or not set, not "$(OBSERVE)")
 endif
@@ -24,14 +30,18 @@ else ifneq ($(CLUSTER),current)
 $(error CLUSTER is "kind" or "current", not "$(CLUSTER)")
 endif
 
-# Tests load images of their own.
-e2e smoke: export LOAD := $(LOAD)
+# Not for all targets: the services that tests start have settings of these names.
+demo observe forward down: override export CLUSTER := $(CLUSTER)
+demo observe forward down: override export NAMESPACE := $(NAMESPACE)
+demo observe forward down: override export RELEASE := $(RELEASE)
+demo observe forward down: override export OBSERVE := $(OBSERVE)
+# The tests of a cluster load images of their own.
+e2e smoke load: override export LOAD := $(LOAD)
 
 LGTM_KINDS := deployments,services,configmaps,networkpolicies,rolebindings,roles,serviceaccounts
 COMMA := ,
 
-# What a target was told on its command line, to be told to the next one too.
-CHOSEN = $(strip $(foreach name,CLUSTER NAMESPACE RELEASE OBSERVE,$(if $(findstring command line,$(origin $(name))),$(name)=$($(name)))))
+say_again = printf '  make %s' $(1); $(foreach name,$(GIVEN),printf ' %s=%s' $(name) "$$$(name)";) echo
 
 need = @command -v $(1) >/dev/null || { echo "$(1) is missing; see $(2)" >&2; exit 1; }
 
@@ -48,32 +58,33 @@ images-test: install images ## check that the images start, leave, and hold noth
 	$(PY) -m pytest tests/containers
 
 demo: cluster load $(if $(OBSERVE),observe) ## everything on Kubernetes: make demo [OBSERVE=1] [CLUSTER=current LOAD=...]
-	$(WITH_ARGS) helm upgrade --install $(RELEASE) $(CHART) --namespace $(NAMESPACE) --create-namespace \
+	$(WITH_ARGS) helm upgrade --install "$$RELEASE" $(CHART) --namespace "$$NAMESPACE" --create-namespace \
 		--values k8s/demo-values.yaml $(if $(OBSERVE),--values k8s/observability/lgtm-values.yaml) \
 		--values .tools/images.yaml --wait --timeout 10m
-	$(if $(OBSERVE),kubectl --namespace $(NAMESPACE) rollout status deployment/lgtm --timeout 10m)
-	helm test $(RELEASE) --namespace $(NAMESPACE)
+	$(if $(OBSERVE),kubectl --namespace "$$NAMESPACE" rollout status deployment/lgtm --timeout 10m)
+	helm test "$$RELEASE" --namespace "$$NAMESPACE"
 	@echo
 	@echo "It runs. Open its ports in another terminal, and ask:"
-	@echo "  make forward $(CHOSEN)"
+	@$(call say_again,forward)
 	@echo '  make ask Q="My API calls are failing, what is wrong with my account?"'
-	@echo "Restate's UI is then at http://localhost:9070$(if $(OBSERVE),$(COMMA) Grafana at http://localhost:3000); 'make down$(if $(CHOSEN), $(CHOSEN))' removes what was installed."
+	@echo "Restate's UI is then at http://localhost:9070$(if $(OBSERVE),$(COMMA) Grafana at http://localhost:3000). This removes what was installed:"
+	@$(call say_again,down)
 
 # Alerts and dashboards are the chart's files: Prometheus and Grafana read them without the operator and the sidecar.
 observe: cluster
-	kubectl create namespace $(NAMESPACE) --dry-run=client --output yaml | kubectl apply --filename -
+	kubectl create namespace "$$NAMESPACE" --dry-run=client --output yaml | kubectl apply --filename -
 	@$(foreach files,alerts dashboards,$(call configmap,lgtm-$(files),$(CHART)/$(files)) &&) true
-	kubectl --namespace $(NAMESPACE) apply --filename k8s/observability/lgtm.yaml
+	kubectl --namespace "$$NAMESPACE" apply --filename k8s/observability/lgtm.yaml
 
 # Server-side, since an annotation could not hold them.
 configmap = kubectl create configmap $(1) --from-file=$(2) --dry-run=client --output yaml \
 	| kubectl label --local --filename - app.kubernetes.io/name=lgtm --output yaml \
-	| kubectl --namespace $(NAMESPACE) apply --server-side --force-conflicts --filename -
+	| kubectl --namespace "$$NAMESPACE" apply --server-side --force-conflicts --filename -
 
 forward: ## open the ingress (8080), Restate's UI (9070) and, OBSERVE=1, Grafana (3000) on this machine until Ctrl-C
-	$(if $(OBSERVE),$(open) service/lgtm 3000 & trap "kill $$!" EXIT;) $(open) service/$(RELEASE)-restate 8080 9070
+	$(if $(OBSERVE),$(open) service/lgtm 3000 & trap "kill $$!" EXIT;) $(open) "service/$$RELEASE-restate" 8080 9070
 
-open = kubectl --namespace $(NAMESPACE) port-forward
+open = kubectl --namespace "$$NAMESPACE" port-forward
 
 ifeq ($(CLUSTER),kind)
 down: ## remove what `make demo` made
@@ -82,9 +93,9 @@ down: ## remove what `make demo` made
 	@rm -f .tools/kind.kubeconfig
 else
 down:
-	helm uninstall $(RELEASE) --namespace $(NAMESPACE) --ignore-not-found --wait
-	kubectl --namespace $(NAMESPACE) delete $(LGTM_KINDS) --selector app.kubernetes.io/name=lgtm --ignore-not-found
-	$(if $(filter switchboard,$(NAMESPACE)),kubectl delete namespace switchboard --ignore-not-found)
+	helm uninstall "$$RELEASE" --namespace "$$NAMESPACE" --ignore-not-found --wait
+	kubectl --namespace "$$NAMESPACE" delete $(LGTM_KINDS) --selector app.kubernetes.io/name=lgtm --ignore-not-found
+	test "$$NAMESPACE" != switchboard || kubectl delete namespace switchboard --ignore-not-found
 endif
 
 e2e: install cluster load ## the whole cluster suite, on the current kubeconfig with CLUSTER=current
@@ -108,5 +119,5 @@ endif
 
 load: images cluster
 ifneq ($(LOAD),)
-	@k8s/load.sh $(LOAD)
+	@k8s/load.sh
 endif

@@ -1,5 +1,5 @@
 #!/bin/sh
-# load.sh COMMAND...: call COMMAND with the names in .tools/images that some node of the cluster does not have yet.
+# load.sh: call the command whose words are in LOAD with the names in .tools/images that some node of the cluster does not have yet.
 set -eu
 kubectl get nodes --output jsonpath='{range .items[*]}{.status.images[*].names}{"\n"}{end}' > .tools/nodes
 
@@ -10,5 +10,6 @@ while read -r image; do
     fi
 done < .tools/images
 if [ -n "$missing" ]; then
-    "$@" $missing
+    set -f # words, and nothing else
+    $LOAD $missing
 fi
