@@ -30,7 +30,7 @@ from tests.parts.tickets import (
     tickets_database,
     webhook_receiver,
 )
-from tickets.model import CreateSupportTicket, Ticket
+from tickets.model import CreateSupportTicket, MadeTicket, Ticket
 from tickets.store import TicketStore
 
 Launch = Callable[..., Awaitable[Service]]
@@ -93,6 +93,46 @@ async def test_twenty_inserts_at_once_make_one_ticket(store: TicketStore, databa
     made = await asyncio.gather(*(insert(store, key, new()) for _ in range(20)))
     assert len({ticket.ticket_id for ticket in made}) == 1
     assert await database.count("tickets", key) == await database.count("audit", key) == 1
+
+
+async def test_one_problem_is_one_ticket_in_a_conversation(store: TicketStore, database: TicketsDatabase) -> None:
+    talk, keys = f"conv_{uuid.uuid4().hex}", [uuid.uuid4().hex for _ in range(3)]
+
+    async def ask(key: str, **changes: str) -> MadeTicket:
+        return await store.insert("user_1", key, new(**changes), conversation=talk)
+
+    first = await ask(keys[0])
+    again = [await ask(keys[1], subject="The dashboard is empty", description="Still empty.") for _ in range(2)]
+    other = await ask(keys[2], subject="Refund for invoice 4711")
+
+    assert [made.existing for made in (first, *again, other)] == [False, True, True, False]
+    assert {made.ticket_id for made in again} == {first.ticket_id} != {other.ticket_id}
+    details = await store.get("user_1", first.ticket_id)
+    assert details is not None
+    assert details.description.split("\n\n") == [BUG["description"], "Still empty."]
+    assert await store.get("user_2", first.ticket_id) is None
+    audit = await database.rows("SELECT action FROM audit WHERE ticket_id = $1 ORDER BY audit_id", first.ticket_id)
+    assert [row["action"] for row in audit] == ["create", "add"]
+
+
+async def test_twenty_workflows_of_a_conversation_make_one_ticket(store: TicketStore) -> None:
+    talk = f"conv_{uuid.uuid4().hex}"
+    made = await asyncio.gather(
+        *(store.insert("user_1", uuid.uuid4().hex, new(), conversation=talk) for _ in range(20))
+    )
+    assert (len({ticket.ticket_id for ticket in made}), sum(not ticket.existing for ticket in made)) == (1, 1)
+
+
+async def test_a_closed_ticket_and_that_of_another_conversation_are_left_alone(
+    store: TicketStore, database: TicketsDatabase
+) -> None:
+    talks = [f"conv_{uuid.uuid4().hex}" for _ in range(2)]
+    first = await store.insert("user_1", uuid.uuid4().hex, new(), conversation=talks[0])
+    await database.rows("UPDATE tickets SET status = 'closed' WHERE ticket_id = $1", first.ticket_id)
+
+    made = [await store.insert("user_1", uuid.uuid4().hex, new(), conversation=talk) for talk in talks]
+
+    assert len({first.ticket_id, *(ticket.ticket_id for ticket in made)}) == 3
 
 
 async def test_a_key_of_another_caller_is_refused(store: TicketStore) -> None:
@@ -305,6 +345,17 @@ async def test_the_receiver_can_verify_the_message(tickets: TicketServices, rece
         "priority": "normal",
         "sla_due_at": ticket["sla_due_at"],
     }
+
+
+async def test_words_that_are_added_to_a_ticket_are_no_new_ticket_for_a_receiver(
+    tickets: TicketServices, receiver: WebhookReceiver
+) -> None:
+    talk = f"conv_{uuid.uuid4().hex}"
+    first, again = [(await tickets.create(conversation=talk)).json() for _ in range(2)]
+
+    assert (again["ticket_id"], first["existing"], again["existing"]) == (first["ticket_id"], False, True)
+    await tickets.restate.wait_idle()
+    assert len(receiver.of(first["ticket_id"])) == 1
 
 
 async def test_a_failing_receiver_gets_the_same_message_again(

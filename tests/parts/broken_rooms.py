@@ -15,6 +15,7 @@ import restate
 from pydantic import BaseModel
 from restate.exceptions import RetryableError
 
+from runtime.call_tokens import CallClaims
 from runtime.checked import RAW, checked
 from runtime.errors import TryAgain
 from runtime.retries import RETRY, RETRY_UNTIL_DONE
@@ -152,12 +153,12 @@ def broken(name: str, policy: restate.InvocationRetryPolicy) -> restate.Service:
 class BrokenStore:
     """Breaks down as the subject says, or the id that is asked for."""
 
-    async def insert(self, caller: str, key: str, new: Any, prompt: str = "") -> Any:
+    async def insert(self, caller: str, key: str, new: Any, prompt: str = "", conversation: str = "") -> Any:
         break_down(new.subject, key)
         model: Any = import_module("tickets.model")
         now = "2026-01-01T00:00:00Z"
         ticket = {"ticket_id": "TCK-000001", "subject": new.subject, "category": "bug", "priority": "normal"}
-        return model.Ticket.model_validate({**ticket, "status": "open", "created_at": now, "sla_due_at": now})
+        return model.MadeTicket.model_validate({**ticket, "status": "open", "created_at": now, "sla_due_at": now})
 
     async def of_caller(self, caller: str, limit: int) -> Any:
         DEFECTS["TypeError"]()
@@ -168,6 +169,9 @@ class Anybody:
 
     async def of(self, _: Any) -> str:
         return "user_1"
+
+    async def claims(self, _: Any) -> CallClaims:
+        return CallClaims(sub="user_1", run="inv_1", call="call_1_1", aud="", iat=0, exp=0)
 
 
 async def read_account(*_: Any) -> Any:

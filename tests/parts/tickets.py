@@ -128,9 +128,14 @@ class TicketServices:
             assert reply.status_code == 200, reply.text
 
     async def create(
-        self, key: str | None = None, body: Any = BUG, caller: str = "", prompt: str | None = None
+        self,
+        key: str | None = None,
+        body: Any = BUG,
+        caller: str = "",
+        prompt: str | None = None,
+        conversation: str = "",
     ) -> HttpReply:
-        told = told_for("SupportTicketWorkflow", caller or user_of(body))
+        told = told_for("SupportTicketWorkflow", caller or user_of(body), conversation=conversation)
         told |= {} if prompt is None else {PROMPT_HEADER: prompt}
         return await self.restate.call("SupportTicketWorkflow", "run", body, key=key or uuid.uuid4().hex, headers=told)
 

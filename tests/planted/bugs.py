@@ -54,8 +54,8 @@ BUGS = [
     Bug(
         "a ticket inserted under a key that is not in the journal",
         "tickets/workflow.py",
-        "store.insert(await callers.of(ctx), ctx.key(), new, prompt_of(ctx))",
-        "store.insert(await callers.of(ctx), __import__('uuid').uuid4().hex, new, prompt_of(ctx))",
+        "store.insert(caller.sub, ctx.key(), new",
+        "store.insert(caller.sub, __import__('uuid').uuid4().hex, new",
         (*SWEEP, "insert ticket, after COMMIT"),
     ),
     Bug(
@@ -68,8 +68,8 @@ BUGS = [
     Bug(
         "no ON CONFLICT",
         "tickets/store.py",
-        "    ON CONFLICT (workflow_key) DO NOTHING\n",
-        "",
+        "nullif($10, ''))\n    ON CONFLICT (workflow_key) DO NOTHING\n",
+        "nullif($10, ''))\n",
         DURABLE + "test_tickets.py::test_a_repeated_insert_changes_nothing_and_returns_the_same_ticket",
     ),
     Bug(
@@ -695,5 +695,12 @@ BUGS = [
         "if 0 < tokens < fewest:",
         "if 0 > tokens:",
         "tests/unit/test_model_check.py::test_what_is_found_is_said_with_the_setting_that_mends_it",
+    ),
+    Bug(
+        "two tickets of one conversation about one subject",
+        "tickets/store.py",
+        "        await db.execute(_ALONE_IN_CONVERSATION, conversation)\n",
+        "",
+        DURABLE + "test_tickets.py::test_twenty_workflows_of_a_conversation_make_one_ticket",
     ),
 ]

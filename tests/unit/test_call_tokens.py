@@ -134,3 +134,14 @@ def test_keys_that_cannot_check_are_refused_at_start(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("CALL_KEYS", keys)
     with pytest.raises(SystemExit, match="setting CALL_KEYS: "):
         UserSettings.read()
+
+
+async def test_a_call_of_a_conversation_says_which() -> None:
+    limits = Limits(turns=1, calls=1, tokens=1, seconds=120, errors=1)
+    talk, now = "conv_0123456789abcdef", time.time()
+    begun = Begun(caller=Caller(user_id="user_1"), limits=limits, started_at=now, conversation=talk)
+    plan = Plan(call_id="call_1_1", tool="get", arguments="{}", service="Tickets")
+
+    sign_plan(CallSigner(SecretStr(PRIVATE)), plan, "inv_2", begun, 60)
+
+    assert (await callers().claims(call({TOKEN_HEADER: plan.token}))).conversation == talk

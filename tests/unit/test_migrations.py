@@ -15,6 +15,7 @@ MERGED = {
     "tickets/0003_ticket_prompt.sql": "c673e4cda1f7d37f43f663596eba097938fd6e0d604ee6c95c2d3d458d1c8aad",
     "tickets/0004_notifications.sql": "091f0ba86ab21ede8d6a15e918f82e1d86d2292257a0eed51d57f5e74cb42c00",
     "tickets/0005_audit_who.sql": "34d3f5530d45835cb950f109878013e9d0af6c53bcfcfac04973254d7a053315",
+    "tickets/0006_conversations.sql": "25256e67d6370902888151db07d17fb285851d9a78d52a635e213854891e848e",
     "users/0001_accounts.sql": "48938873753f87f5fb0318f076f2d376813e3818dcd62c334364ca2ac7b3bb07",
 }
 """A new file gets a line here; no line ever changes, since databases out there have applied it."""

@@ -52,6 +52,7 @@ async def establish_facts(
         check_customer=callers.customers.to_ask(caller.user_id) if is_believed(asked) else "",
         model=settings.openai_model,
         prompt=prompt,
+        conversation=asked.conversation if isinstance(asked, ConversationRun) else "",
         ticket_pattern=settings.ticket_pattern,
         traceparent=first_traceparent(ctx) if is_tracing() else None,
     )

@@ -24,4 +24,12 @@ def sign_customer_check(signer: CallSigner, run_id: str, begun: Begun) -> None:
 
 def _claims(service: str, call: str, run_id: str, begun: Begun, now: float) -> CallClaims:
     until = max(must_end_at(begun), now) + GRACE_SECONDS
-    return CallClaims(sub=begun.caller.user_id, run=run_id, call=call, aud=service, iat=int(now), exp=int(until))
+    return CallClaims(
+        sub=begun.caller.user_id,
+        run=run_id,
+        call=call,
+        conversation=begun.conversation,
+        aud=service,
+        iat=int(now),
+        exp=int(until),
+    )

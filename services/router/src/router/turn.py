@@ -90,7 +90,7 @@ class Limits(BaseModel):
 class Begun(BaseModel):
     """What is settled before anything else, once: the caller, the budgets, the time, the names of model and prompt.
 
-    `ticket_pattern` is what the id of a ticket looks like.
+    `conversation` is the one that the run belongs to, `ticket_pattern` what the id of a ticket looks like.
     `traceparent` is the trace context of the attempt that settled it; empty when there was none, None without tracing.
     `check_customer` is the handler that has to know the caller first, empty when nobody has to be asked, and
     `check_token` what it is told.
@@ -103,6 +103,7 @@ class Begun(BaseModel):
     check_token: str = ""
     model: str = ""
     prompt: str = ""
+    conversation: str = ""
     ticket_pattern: str = ""
     traceparent: str | None = None
 

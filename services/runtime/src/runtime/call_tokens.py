@@ -31,11 +31,15 @@ _PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
 
 
 class CallClaims(BaseModel):
-    """What the token says: for whom (`sub`), in which run, by which call and at which service (`aud`) it is good."""
+    """What the token says: for whom (`sub`), in which run, by which call and at which service (`aud`) it is good.
+
+    `conversation` is the one that the run belongs to; empty for a single question.
+    """
 
     sub: USER_ID
     run: str
     call: str
+    conversation: str = ""
     aud: str
     iat: int
     exp: int
@@ -110,7 +114,7 @@ class CallSigner:
         self._key = private_key(pem.get_secret_value())
 
     def sign(self, claims: CallClaims) -> str:
-        return jwt.encode(claims.model_dump(), self._key, ALGORITHM)
+        return jwt.encode(claims.model_dump(exclude_defaults=True), self._key, ALGORITHM)
 
     def secret(self, purpose: str) -> bytes:
         """A secret that follows from the key, another for each purpose."""
@@ -130,6 +134,10 @@ class ProvenCallers:
 
     async def of(self, ctx: Any) -> str:
         """The user id. Raises: `Refused` 401 without a good token for this service."""
+        return (await self.claims(ctx)).sub
+
+    async def claims(self, ctx: Any) -> CallClaims:
+        """All that the token says. Raises: as `of` does."""
         request = ctx.request()
         claims = self._signed(request.headers.get(TOKEN_HEADER, ""), ctx.handler.service_tag.name)
         if claims is None:
@@ -137,7 +145,7 @@ class ProvenCallers:
         good_until = claims.exp + LEEWAY_SECONDS
         if good_until < time.time() and good_until < await self._accepted_at(request.id):
             raise Refused(401, "call_token_expired", "the token of the call had expired when the call was made")
-        return claims.sub
+        return claims
 
     def _signed(self, token: str, service: str) -> CallClaims | None:
         if len(token) > MAX_TOKEN_CHARACTERS:

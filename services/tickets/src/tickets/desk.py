@@ -13,12 +13,12 @@ from pydantic import BaseModel
 
 from runtime.postgres import connect
 from tickets.model import TicketDetails
-from tickets.store import SCHEMA, args_hash
+from tickets.store import DESCRIPTION, SCHEMA, args_hash
 
 _TIMEOUT_SECONDS = 5.0
 
 _TICKET = (
-    "ticket_id, user_id, subject, description, category, priority, status, assignee, sla_due_at, created_at,"
+    f"ticket_id, user_id, subject, {DESCRIPTION}, category, priority, status, assignee, sla_due_at, created_at,"
     " updated_at, prompt"
 )
 

@@ -66,6 +66,13 @@ class Ticket(BaseModel):
     sla_due_at: datetime
 
 
+class MadeTicket(Ticket):
+    """A ticket as whoever asked for it learns of it. `existing`: this conversation had one about the same subject that
+    is not closed; the words were added to it."""
+
+    existing: bool = False
+
+
 class TicketDetails(Ticket):
     """A ticket with its text."""
 

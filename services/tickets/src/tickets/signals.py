@@ -93,6 +93,13 @@ LOG_EVENTS = (
         ("tickets",),
         "Counting the tickets broke down; their gauges are absent until it works again.",
     ),
+    LogEvent(
+        "ticket_added_to",
+        ("info",),
+        ("ticket_id",),
+        ("tickets",),
+        "A conversation had this ticket about the same subject: what was said is added to it.",
+    ),
     LogEvent("ticket_created", ("info",), ("ticket_id", "priority"), ("tickets",), "A ticket was made."),
     LogEvent(
         "notification_delivered", ("info",), ("message_id", "ticket_id"), ("tickets",), "The receiver took a webhook."

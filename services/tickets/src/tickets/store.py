@@ -4,19 +4,29 @@ import hashlib
 from pathlib import Path
 
 from runtime.errors import Refused
-from runtime.postgres import Pool, caller_transaction
-from tickets.model import CreateSupportTicket, Ticket, TicketDetails
+from runtime.postgres import Connection, Pool, caller_transaction
+from tickets.model import CreateSupportTicket, MadeTicket, Ticket, TicketDetails
 from tickets.rules import SLA, categorize, prioritize
+from tickets.subjects import is_same
 
 SCHEMA = "tickets"
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+DESCRIPTION = """
+description || coalesce((
+    SELECT string_agg(E'\\n\\n' || words, '' ORDER BY at) FROM additions WHERE additions.ticket_id = tickets.ticket_id
+), '') AS description
+"""
+"""What was said of a ticket at first, and what was added later."""
 
 _TICKET = "ticket_id, subject, category, priority, status, created_at, sla_due_at"
 
 _INSERT = f"""
 WITH made AS (
-    INSERT INTO tickets (workflow_key, user_id, subject, description, category, priority, sla_due_at, prompt)
-    VALUES ($1, $2, $3, $4, $5, $6, now() + $7, nullif($9, ''))
+    INSERT INTO tickets (
+        workflow_key, user_id, subject, description, category, priority, sla_due_at, prompt, conversation
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, now() + $7, nullif($9, ''), nullif($10, ''))
     ON CONFLICT (workflow_key) DO NOTHING
     RETURNING {_TICKET}
 ), noted AS (
@@ -25,8 +35,25 @@ WITH made AS (
 SELECT * FROM made
 """  # noqa: S608
 _BY_KEY = f"SELECT {_TICKET} FROM tickets WHERE workflow_key = $1"  # noqa: S608
+_ALONE_IN_CONVERSATION = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+_UNFINISHED = f"""
+SELECT {_TICKET} FROM tickets
+WHERE conversation = $1 AND status <> 'closed' AND workflow_key <> $2
+ORDER BY number
+"""  # noqa: S608
+_ADD = """
+WITH added AS (
+    INSERT INTO additions (workflow_key, ticket_id, user_id, words) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (workflow_key) DO NOTHING
+    RETURNING ticket_id
+)
+INSERT INTO audit (ticket_id, who, action, args_hash) SELECT ticket_id, $3, 'add', $5 FROM added
+"""
+_ADDED = f"""
+SELECT {_TICKET} FROM tickets WHERE ticket_id = (SELECT ticket_id FROM additions WHERE workflow_key = $1)
+"""  # noqa: S608
 _OF_USER = f"SELECT {_TICKET} FROM tickets ORDER BY number DESC LIMIT $1"  # noqa: S608
-_BY_ID = f"SELECT {_TICKET}, description, updated_at FROM tickets WHERE ticket_id = $1"  # noqa: S608
+_BY_ID = f"SELECT {_TICKET}, {DESCRIPTION}, updated_at FROM tickets WHERE ticket_id = $1"  # noqa: S608
 
 
 class TicketStore:
@@ -35,15 +62,20 @@ class TicketStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def insert(self, caller: str, workflow_key: str, new: CreateSupportTicket, prompt: str = "") -> Ticket:
+    async def insert(
+        self, caller: str, workflow_key: str, new: CreateSupportTicket, prompt: str = "", conversation: str = ""
+    ) -> MadeTicket:
         """The ticket of this workflow: made with its audit row by the first call, read by every repeat.
 
-        `prompt` is the digest of the agent's system prompt, if it was the agent that asked.
+        `prompt` is the digest of the agent's system prompt, if it was the agent that asked. In a conversation that has
+        an unfinished ticket about the same subject it is that one, and the words are added to it.
         """
         text = f"{new.subject}\n{new.description}"
         category = categorize(text, new.category)
         priority = prioritize(text, category, new.urgency)
         async with caller_transaction(self._pool, caller) as db:
+            if conversation and (existing := await self._existing(db, workflow_key, new, conversation)):
+                return existing
             row = await db.fetchrow(
                 _INSERT,
                 workflow_key,
@@ -55,10 +87,28 @@ class TicketStore:
                 SLA[priority],
                 args_hash(new.model_dump_json()),
                 prompt,
+                conversation,
             ) or await db.fetchrow(_BY_KEY, workflow_key)
         if row is None:
             raise Refused(422, "key_taken", "this workflow key belongs to another caller")
-        return Ticket.model_validate(dict(row))
+        return MadeTicket.model_validate(dict(row))
+
+    async def _existing(
+        self, db: Connection, workflow_key: str, new: CreateSupportTicket, conversation: str
+    ) -> MadeTicket | None:
+        """The ticket that the words are added to, if there is one; one workflow of a conversation after the other."""
+        await db.execute(_ALONE_IN_CONVERSATION, conversation)
+        row = await db.fetchrow(_ADDED, workflow_key)
+        if row is None:
+            if await db.fetchrow(_BY_KEY, workflow_key):
+                return None
+            unfinished = await db.fetch(_UNFINISHED, conversation, workflow_key)
+            row = next((each for each in unfinished if is_same(each["subject"], new.subject)), None)
+            if row is None:
+                return None
+            words = args_hash(new.model_dump_json())
+            await db.execute(_ADD, workflow_key, row["ticket_id"], new.user_id, new.description, words)
+        return MadeTicket.model_validate({**row, "existing": True})
 
     async def of_caller(self, caller: str, limit: int) -> list[Ticket]:
         async with caller_transaction(self._pool, caller) as db:

@@ -18,7 +18,7 @@ from runtime.steps import Attempts
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import is_live
 from runtime.telemetry.tracing import Span, Trace, spans_sent, trace_of
-from tickets.model import CreateSupportTicket, Ticket
+from tickets.model import CreateSupportTicket, MadeTicket, Ticket
 from tickets.notification import ticket_created
 from tickets.notifier import send
 from tickets.rules import Category, Priority
@@ -64,7 +64,7 @@ class Inserted(BaseModel):
     ended_at: float
     attempts: int
     notify: bool
-    outcome: Ticket | Failure
+    outcome: MadeTicket | Failure
 
 
 def ticket_workflow(store: TicketStore, callers: ProvenCallers, notify: bool) -> restate.Workflow:
@@ -76,8 +76,9 @@ def ticket_workflow(store: TicketStore, callers: ProvenCallers, notify: bool) ->
     )
     attempts = Attempts()
 
-    async def made(ctx: restate.WorkflowContext, new: CreateSupportTicket) -> Ticket:
-        return await store.insert(await callers.of(ctx), ctx.key(), new, prompt_of(ctx))
+    async def made(ctx: restate.WorkflowContext, new: CreateSupportTicket) -> MadeTicket:
+        caller = await callers.claims(ctx)
+        return await store.insert(caller.sub, ctx.key(), new, prompt_of(ctx), caller.conversation)
 
     async def insert(ctx: restate.WorkflowContext, trace: Trace, new: CreateSupportTicket) -> Inserted:
         step = (trace.invocation, INSERT)
@@ -85,7 +86,8 @@ def ticket_workflow(store: TicketStore, callers: ProvenCallers, notify: bool) ->
         with trace.around(INSERT):
             outcome = await ticket_or_failure(made(ctx, new))
         attempts.forget(step)
-        return Inserted(started_at=started_at, ended_at=time.time(), attempts=number, notify=notify, outcome=outcome)
+        tells = notify and not (isinstance(outcome, MadeTicket) and outcome.existing)
+        return Inserted(started_at=started_at, ended_at=time.time(), attempts=number, notify=tells, outcome=outcome)
 
     @workflow.main(
         input_serde=RAW,
@@ -99,11 +101,12 @@ def ticket_workflow(store: TicketStore, callers: ProvenCallers, notify: bool) ->
         },
     )
     @checked
-    async def run(ctx: restate.WorkflowContext, new: CreateSupportTicket) -> Ticket:  # pyright: ignore[reportUnusedFunction]
+    async def run(ctx: restate.WorkflowContext, new: CreateSupportTicket) -> MadeTicket:  # pyright: ignore[reportUnusedFunction]
         """Create a support ticket, so that a person looks into a problem or request of the customer.
 
         Use it when the customer asks for a ticket or reports a bug, or when a problem needs a person. Returns the
-        ticket's id, its category and priority, and when an answer is due.
+        ticket's id, its category and priority, and when an answer is due. A ticket that this conversation has about the
+        same problem is `existing`: what is new was added to it.
         """
         if not ctx.key():
             raise Refused(422, "key_missing", "a ticket workflow needs a key of its own")
@@ -116,6 +119,9 @@ def ticket_workflow(store: TicketStore, callers: ProvenCallers, notify: bool) ->
             raise ticket.error()
         if inserted.notify:
             send(ctx, ticket_created(ctx.key(), new.user_id, ticket), trace.traceparent())
+        if ticket.existing:
+            log.info("ticket_added_to", extra={"ticket_id": ticket.ticket_id})
+            return ticket
         if is_live():
             _created.labels(ticket.category, ticket.priority).inc()
         log.info("ticket_created", extra={"ticket_id": ticket.ticket_id, "priority": ticket.priority})
@@ -124,7 +130,7 @@ def ticket_workflow(store: TicketStore, callers: ProvenCallers, notify: bool) ->
     return workflow
 
 
-async def ticket_or_failure(inserting: Awaitable[Ticket]) -> Ticket | Failure:
+async def ticket_or_failure(inserting: Awaitable[MadeTicket]) -> MadeTicket | Failure:
     try:
         return await inserting
     except TerminalError as error:
