@@ -184,10 +184,10 @@ def break_router() -> None:
     decision: Any = import_module("router.decision")
     messages, settle, answer = decision.messages, agent.settle, agent.answer
 
-    def broken_messages(prompt: str, question: str, *args: Any) -> Any:
+    def broken_messages(prompt: str, question: str, *args: Any, **more: Any) -> Any:
         if "in a turn" in question:
             break_down(question.split()[-1], "")
-        return messages(prompt, question, *args)
+        return messages(prompt, question, *args, **more)
 
     async def broken_settle(run: Any, *args: Any) -> Any:
         results = await settle(run, *args)
