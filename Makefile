@@ -30,7 +30,7 @@ compile_room = $(COMPILE) --constraints requirements.lock \
 
 include k8s/cluster.mk charts/check.mk
 
-.PHONY: help run ask tickets accept transcript test test-replay telemetry check lock interleave sweep planted bench \
+.PHONY: help run ask chat tickets accept transcript test test-replay telemetry check lock interleave sweep planted bench \
 	install clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -43,6 +43,9 @@ run: install ## start everything on this machine, ask one question, stay up unti
 
 ask: install ## ask a question: make ask Q="..." [USER_ID=user_12345]
 	@$(PY) -m standalone ask --user "$$USER_ID" -- "$$Q"
+
+chat: install ## talk with the agent: make chat [USER_ID=user_12345]; Ctrl-C stops what it does
+	@$(PY) -m standalone chat --user "$$USER_ID"
 
 tickets: install ## the staff's view of the tickets: make tickets [ARGS="show <id>"]
 	@$(WITH_ARGS) $(PY) -m standalone tickets

@@ -37,6 +37,7 @@ from tests.bench.report import (
     Report,
     Slice,
 )
+from tests.bench.watching import Watching, watching
 
 LATENCY = 0.5
 FELT_SECONDS = 4
@@ -68,6 +69,9 @@ def main() -> None:
     if options.poison:
         print(asyncio.run(_poisoned()).as_markdown())
         return
+    if options.watching:
+        print(asyncio.run(_watching()).as_markdown())
+        return
     report = _run(options)
     print(report.as_markdown())
     if options.out:
@@ -93,6 +97,7 @@ def _options() -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--telemetry", action="store_true", help="ours alone, observed and not")
     what.add_argument("--poison", action="store_true", help="what poisonous questions cost everybody else")
+    what.add_argument("--watching", action="store_true", help="how soon text is seen, and the CPU of 1,000 watchers")
     what.add_argument("--only", default="", help="comma-separated variants; the baseline is always measured")
     what.add_argument(
         "--against",
@@ -112,6 +117,12 @@ async def _poisoned() -> Poisoned:
             ours = await here.ours(OURS, await here.restate("shipped"))
             await _warm_up(client, ours, Report(""))
             return await poisoned(http, client, ours)
+
+
+async def _watching() -> Watching:
+    logging.basicConfig(level="WARNING")
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        return await watching(Path(folder))
 
 
 async def bench(plan: Plan, start: Starting) -> Report:

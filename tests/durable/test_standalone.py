@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from standalone.ports import free_port
 from standalone.prometheus import is_installed
 from standalone.revision import source_of
 from tests.conftest import ALWAYS_REPLAY, ONCE
+from tests.parts.restate import request
 from tests.parts.standalone import READY, Standalone
 
 REPLAY = {"RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT": "0s"} if ALWAYS_REPLAY else {}
@@ -66,6 +68,39 @@ async def test_make_ask_and_make_tickets_use_what_runs(running: Standalone) -> N
     assert "tool create_support_ticket" in asked.stdout
     assert "tickets: TCK-000001" in asked.stdout
     assert "TCK-000001" in listed.stdout, listed.stderr
+
+
+async def test_make_chat_answers_each_line_and_tells_the_steps(running: Standalone) -> None:
+    said = running.run_command(
+        "chat",
+        typed="Is there an outage affecting the payment service?\nWhat's my current subscription plan and limits?\n",
+    )
+
+    assert said.returncode == 0, said.stderr
+    assert "· check service status: done" in said.stdout
+    assert said.stdout.index("check service status") < said.stdout.index("query user database")
+
+
+async def test_ctrl_c_stops_what_a_chat_has_begun_and_the_next_one_ends_it(running: Standalone) -> None:
+    latency = f"http://127.0.0.1:{running.ports['DEMO_MODEL_PORT']}/admin/latency"
+    await request("POST", latency, {"seconds": 20})
+    try:
+        chat = await running.begin_command("chat")
+        assert chat.stdin is not None
+        assert chat.stdout is not None
+        await chat.stdout.readline()
+        chat.stdin.write(b"Is there an outage affecting the payment service?\n")
+        await asyncio.sleep(1.5)
+        began = time.monotonic()
+        chat.send_signal(signal.SIGINT)
+        assert (await asyncio.wait_for(chat.stdout.readline(), 5)).strip() == b"stopped"
+        assert time.monotonic() - began < 2
+        await asyncio.sleep(1)
+        assert chat.returncode is None
+        chat.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(chat.wait(), 5) == 0
+    finally:
+        await request("POST", latency, {"seconds": 0})
 
 
 @ONCE

@@ -10,6 +10,7 @@ import asyncpg
 
 from conversations.store import MIGRATIONS
 from runtime.postgres import migrate, provision
+from standalone.ports import free_port
 from tests.parts.board import USER, Board, until
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import HttpReply
@@ -113,6 +114,7 @@ async def start_conversations(
         "ACCEPTED_URL": f"{board.registry.url}/accepted",
         "JOURNALS_URL": f"{board.registry.url}/journals",
         "TRUST_USER_ID": "true",
+        "WATCH_PORT": str(free_port()),
     }
     service = await launch("conversations", **(told | settings))
     await board.restate.register(service.url, force=True)

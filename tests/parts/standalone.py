@@ -102,15 +102,24 @@ class Standalone:
                 found["postgres"] = process
         return found
 
-    def run_command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """`make ask` and `make tickets`."""
+    def run_command(self, *arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
+        """`make ask`, `make tickets` and the like; `typed` is what a person would type into them."""
         return subprocess.run(
             [sys.executable, "-m", "standalone", *arguments],
+            input=typed,
             env={**os.environ, **self._env},
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
+        )
+
+    async def begin_command(self, *arguments: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "standalone", *arguments),
+            env={**os.environ, **self._env},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
         )
 
     async def ingress(self, path: str, body: object, **headers: str) -> HttpReply:

@@ -19,6 +19,7 @@ from contracts.conversation import (
     RunReport,
     WhenBusy,
 )
+from contracts.event import RunEvent, RunEventKind
 from contracts.question import USER_ID, Accepted, Caller, Clock, Question
 from contracts.tool import Catalogue, LeftOut, Mode, Tool
 
@@ -49,6 +50,8 @@ __all__ = [
     "Mode",
     "Outcome",
     "Question",
+    "RunEvent",
+    "RunEventKind",
     "RunReport",
     "Tool",
     "Usage",

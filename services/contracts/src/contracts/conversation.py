@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from contracts.answer import Outcome, Usage
+from contracts.event import RunEvent
 from contracts.question import MESSAGE_CHARACTERS, USER_ID, Caller
 
 CONVERSATION_ID = Annotated[str, StringConstraints(pattern=r"^conv_[A-Za-z0-9]{16,64}$")]
@@ -134,6 +135,7 @@ class RunReport(BaseModel):
     outcome: Outcome
     text: str = ""
     effects: list[Effect] = Field(default_factory=list[Effect])
+    events: list[RunEvent] = Field(default_factory=list[RunEvent])
     tickets: list[str] = Field(default_factory=list[str])
     usage: Usage = Field(default_factory=Usage)
 

@@ -8,6 +8,9 @@ from conversations.erasing import Journals
 from conversations.following import conversation_runs
 from conversations.settings import AdminSettings, ConversationSettings, OwnerSettings
 from conversations.store import MIGRATIONS, SCHEMA, ConversationStore
+from conversations.watch.hub import Hub
+from conversations.watch.log import EventLog
+from conversations.watch.web import serve_watchers
 from runtime.acceptance import Acceptance
 from runtime.clock import watching_clock
 from runtime.postgres import migrate, open_pool, provision, run_command
@@ -62,7 +65,8 @@ async def _serve(settings: ConversationSettings) -> None:
     async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
         store, acceptance = ConversationStore(pool), Acceptance(http, settings.accepted_url)
         parts = Parts(settings, store, acceptance, Journals(http, settings.journals_url))
-        async with watching_clock(http, settings.accepted_url):
+        watching = serve_watchers(settings, Hub(EventLog(pool), settings.max_watchers))
+        async with watching_clock(http, settings.accepted_url), watching:
             await serve(settings, [conversation(parts), conversation_runs])
 
 

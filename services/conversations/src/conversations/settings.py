@@ -22,6 +22,14 @@ class ConversationSettings(CallerSettings):
     retention_days: float = Field(
         default=90, gt=0, le=36_500, description="How long a conversation is kept after the last word in it"
     )
+    watch_port: int = Field(
+        default=9088, ge=1, le=65535, description="Port for watchers: the gateway and the console, never the internet"
+    )
+    watch_seconds: float = Field(
+        default=900, gt=0, description="After how long a watcher has to come again, with a token that is good then"
+    )
+    events_hours: float = Field(default=24, gt=0, description="How long events are kept for those who watch")
+    max_watchers: int = Field(default=2000, ge=1, description="Watchers at a time")
 
 
 class OwnerSettings(Settings):

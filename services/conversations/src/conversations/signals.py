@@ -12,6 +12,16 @@ METRICS = (
         ("conversations",),
         f"Inputs of conversations, by what became of them. {LIVE}",
     ),
+    Signal("switchboard_watchers", "gauge", "watchers", (), ("conversations",), "Who watches a conversation now."),
+    Signal(
+        "switchboard_event_lag_seconds",
+        "histogram",
+        "s",
+        (),
+        ("conversations",),
+        "How old the latest event of a watched conversation was when it was found, also for a reader that came late.",
+        (0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+    ),
 )
 
 TABLE = Table(METRICS)
@@ -19,6 +29,22 @@ TABLE = Table(METRICS)
 SPANS = ()
 
 LOG_EVENTS = (
+    LogEvent("watchers_served", ("info",), ("port",), ("conversations",), "Watchers are answered on this port."),
+    LogEvent(
+        "events_not_seen",
+        ("warning",),
+        ("reason",),
+        ("conversations",),
+        "The database does not say what is new; watchers wait. Logged once.",
+    ),
+    LogEvent(
+        "events_not_forgotten",
+        ("warning",),
+        ("reason",),
+        ("conversations",),
+        "Old events could not be deleted; it is tried again in a minute.",
+    ),
+    LogEvent("events_seen_again", ("info",), (), ("conversations",), "It does again, and nothing was missed."),
     LogEvent("input_taken", ("info",), ("disposition",), ("conversations",), "An input was taken, or refused."),
     LogEvent(
         "conversation_run_lost",

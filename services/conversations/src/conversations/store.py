@@ -24,6 +24,7 @@ from contracts import (
 )
 from conversations.control import Begins, Control, Decision, Ended, Joins, Settles, Stops, end_run
 from conversations.view import Line, seen_by_model
+from conversations.watch.log import close_log
 from runtime.errors import Refused
 from runtime.postgres import Connection, Pool, caller_transaction
 
@@ -292,6 +293,7 @@ class ConversationStore:
 
     async def _write_report(self, db: Connection, conversation: str, report: RunReport, *, posts: bool) -> None:
         run = report.run
+        await close_log(db, conversation, report, posts=posts)
         for number, effect in enumerate(report.effects, start=1):
             body = effect.model_dump(exclude_none=True)
             await self._entry(db, conversation, f"{run}/effect/{number}", "effect", run, body)

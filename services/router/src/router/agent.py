@@ -26,6 +26,7 @@ from router.seen import Watch
 from router.seen.spans import RunSpans
 from router.settings import RouterSettings
 from router.steps import Moment, Nothing, Patience, StepRecord, Steps
+from router.told import Told
 from router.turn import Begun, Turn
 from runtime.checked import RAW, checked
 from runtime.defects import is_defect
@@ -47,6 +48,7 @@ class Agent:
     callers: Callers
     spans: RunSpans
     inbox: Inbox = field(default_factory=Inbox)
+    told: Told = field(default_factory=Told)
     attempts: Attempts = field(default_factory=Attempts)
 
 
@@ -77,7 +79,7 @@ def tool_router(agent: Agent) -> restate.Service:
 
 
 async def route(ctx: Context, asked: Question | ConversationRun, agent: Agent) -> Run:
-    watch = Watch(agent.spans, agent.model.name)
+    watch = Watch(agent.spans, agent.model.name, agent.told)
     facts = partial(establish_facts, ctx, asked, agent.settings, agent.callers, agent.prompt.digest)
     run = Run(ctx, asked, Steps(ctx, agent.attempts, facts, watch))
     async with watch.over(run):
@@ -108,7 +110,8 @@ async def decide(run: Run, agent: Agent) -> Turn:
     """One durable model turn: what the model said and, for each call, what will be done."""
     patience = Patience(agent.settings.openai_attempts, timedelta(seconds=seconds_left(run, agent.settings)), _given_up)
     signer, most = agent.callers.signer, agent.settings.max_offered
-    action = partial(next_turn, run, Means(agent.model, agent.offers, agent.prompt, signer, most, agent.inbox))
+    means = Means(agent.model, agent.offers, agent.prompt, signer, most, agent.inbox, agent.told)
+    action = partial(next_turn, run, means)
     turn = await run.steps.step(f"model turn {len(run.turns) + 1}", "turn", action, StepRecord[Turn], patience)
     run.turns.append(turn)
     return turn

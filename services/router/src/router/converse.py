@@ -8,6 +8,7 @@ from restate import Context, TerminalError
 from contracts import ConversationRun, Effect, Outcome, RunReport
 from router.plan import EFFECTS
 from router.run import Run
+from router.told import events_of
 
 FAILED = "I cannot answer right now. The people who run this service have been told."
 
@@ -37,6 +38,7 @@ def _report(given: ConversationRun, run: Run) -> RunReport:
         outcome=answer.outcome,
         text="" if answer.outcome == "stopped" else answer.text,
         effects=effects_of(run),
+        events=events_of(run.turns, run.results),
         tickets=answer.tickets,
         usage=answer.usage,
     )

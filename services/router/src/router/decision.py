@@ -6,7 +6,7 @@ from functools import partial
 from contracts import Outcome
 from router.catalogue import NoCatalogue, Offers, for_model
 from router.inbox import Inbox
-from router.model import Asked, Model, ModelBusy, ModelFault, Reply, wait
+from router.model import Asked, Model, ModelBusy, ModelFault, OnText, Reply, wait
 from router.names import Names
 from router.offer import Offer
 from router.past import past, prompt_for
@@ -16,6 +16,7 @@ from router.run import Run, must_end_at
 from router.settings import RouterSettings
 from router.signing import sign_plan
 from router.steps import Moment
+from router.told import Told
 from router.transcript import messages
 from router.turn import Begun, Turn
 from runtime.call_tokens import CallSigner
@@ -34,6 +35,7 @@ class Means:
     signer: CallSigner
     most_offered: int
     inbox: Inbox
+    told: Told
 
 
 def seconds_left(run: Run, settings: RouterSettings) -> float:
@@ -50,13 +52,16 @@ async def next_turn(run: Run, means: Means, begun: Begun, moment: Moment) -> Tur
         return paid_in_vain("time_exhausted", moment)
     if (inputs := await means.inbox.take(run.conversation, len(run.turns) + 1)) is None:
         return paid_in_vain("stopped", moment)
-    with means.inbox.listening(run.conversation):
-        turn = await _asked(run, means, begun, moment, inputs)
+    given = run.conversation
+    with means.inbox.listening(given), means.told.writing(given, run.turns, moment) as on_text:
+        turn = await _asked(run, means, begun, moment, inputs, on_text)
     turn.inputs = inputs
     return turn
 
 
-async def _asked(run: Run, means: Means, begun: Begun, moment: Moment, inputs: list[str]) -> Turn:
+async def _asked(
+    run: Run, means: Means, begun: Begun, moment: Moment, inputs: list[str], on_text: OnText | None
+) -> Turn:
     until = must_end_at(begun)
     try:
         shelf = await means.offers.within(moment.seconds_until(until))
@@ -71,6 +76,7 @@ async def _asked(run: Run, means: Means, begun: Begun, moment: Moment, inputs: l
             on_offer.keys(),
             may_call=may_call,
             silent=run.silent,
+            on_text=on_text,
             spent=moment.spent,
         )
         reply = await means.model.answer(asked, moment.seconds_until(until))

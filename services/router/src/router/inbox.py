@@ -27,7 +27,7 @@ class Inbox:
     """Without a database nothing is read: what comes in is the next question."""
 
     def __init__(self, pool: Pool | None = None) -> None:
-        self._pool = pool
+        self.pool = pool
         self._break_off: dict[str, Callable[[], object]] = {}
         self._looking: asyncio.Task[None] | None = None
 
@@ -36,9 +36,9 @@ class Inbox:
 
         Raises: `RetryableError` when the database is away.
         """
-        if given is None or self._pool is None:
+        if given is None or self.pool is None:
             return []
-        async with caller_transaction(self._pool, "") as db:
+        async with caller_transaction(self.pool, "") as db:
             rows = await db.fetch(_TAKE, given.run, turn)
         if not all(row["is_active"] for row in rows):
             return None
@@ -48,12 +48,12 @@ class Inbox:
     def listening(self, given: ConversationRun | None) -> Generator[None]:
         """The task in here is cancelled when its run has been stopped."""
         task = asyncio.current_task()
-        if given is None or self._pool is None or task is None:
+        if given is None or self.pool is None or task is None:
             yield
             return
         self._break_off[given.run] = task.cancel
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look(self._pool))
+            self._looking = asyncio.create_task(self._look(self.pool))
         try:
             yield
         finally:

@@ -16,6 +16,7 @@ from router.prompt import read_prompt
 from router.seen.spans import RunSpans
 from router.settings import RouterSettings
 from router.tasks import CHECK_TASK, tasks
+from router.told import Told
 from router.tools.articles import ArticleIndex
 from router.tools.local import local_tools
 from router.tools.status import StatusPage
@@ -50,6 +51,7 @@ async def run(settings: RouterSettings) -> None:
             callers=_callers(settings, session),
             spans=RunSpans(settings, prompt),
             inbox=inbox,
+            told=Told(inbox.pool),
         )
         async with (
             polling(agent.offers, session, settings.catalogue_url, settings.catalogue_seconds),
@@ -57,6 +59,7 @@ async def run(settings: RouterSettings) -> None:
             watching_clock(session, settings.catalogue_url),
         ):
             await serve(settings, [tool_router(agent), tasks, calls_apart])
+        await agent.told.close()
         await agent.model.close()
 
 

@@ -119,6 +119,14 @@ METRICS = (
         ("router",),
         "Since when the router has had no answer about its tools; it goes on with the last ones.",
     ),
+    Signal(
+        "switchboard_events_left_out_total",
+        "counter",
+        "events",
+        (),
+        ("router",),
+        "Events of runs that the database did not take in time; the report of each run tells them again.",
+    ),
 )
 
 TABLE = Table(METRICS)
@@ -290,5 +298,16 @@ LOG_EVENTS = (
         ("messages",),
         ("router",),
         "The conversation was too long for the model; it is sent again, shortened.",
+    ),
+    LogEvent(
+        "events_not_told",
+        ("warning",),
+        ("reason",),
+        ("router",),
+        "The database takes no events of runs; they wait, and watchers see them later. Logged once.",
+    ),
+    LogEvent("events_told_again", ("info",), (), ("router",), "It takes them again."),
+    LogEvent(
+        "events_refused", ("error",), ("sqlstate",), ("router",), "The database refused events or live text for good."
     ),
 )

@@ -78,6 +78,8 @@ class Watcher(Protocol):
 
     def step_done(self, kind: StepKind, done: StepRecord[Any]) -> None: ...
 
+    def call_ended(self, result: Result) -> None: ...
+
     def calls_settled(self, turn: Turn, results: list[Result], seconds: Mapping[str, float]) -> None: ...
 
 
@@ -130,9 +132,10 @@ class Steps:
         self._watcher.step_done(kind, done)
         return done.value
 
-    def saw(self, call_id: str) -> None:
+    def saw(self, result: Result) -> None:
         """A call has just been seen to end; the next step journals how long it took."""
-        self._seen[call_id] = max(0.0, time.time() - self.ended_at)
+        self._seen[result.call_id] = max(0.0, time.time() - self.ended_at)
+        self._watcher.call_ended(result)
 
     def settled(self, turn: Turn, results: list[Result]) -> None:
         """All calls of a turn have ended."""

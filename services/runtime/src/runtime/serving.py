@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
@@ -92,9 +92,14 @@ def _stop_on_signals(drain_seconds: float) -> asyncio.Event:
         timer.daemon = True
         timer.start()
 
+    at_the_end(end)
+    return stop
+
+
+def at_the_end(end: Callable[[], None]) -> None:
+    """Call it when the process is asked to end, before anything is waited for."""
     for signum in (signal.SIGTERM, signal.SIGINT):
         install_shutdown_hook(asyncio.get_running_loop(), end, signum)
-    return stop
 
 
 def _hypercorn_config(settings: RestateServiceSettings) -> Config:

@@ -1,4 +1,4 @@
-"""`python -m standalone run` starts everything here; `ask`, `tickets`, `accept` and `transcript` use what runs."""
+"""`python -m standalone run` starts everything here; `ask`, `chat`, `tickets` and others use what runs."""
 
 import asyncio
 import subprocess
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from standalone.ask import NoAnswer, ask_and_show
+from standalone.chat import chat
 from standalone.database import staff_url
 from standalone.process import StartError, inherited
 from standalone.run import run
@@ -39,6 +40,16 @@ def ask_question(
     except KeyboardInterrupt:
         complain("not waiting any longer; the run goes on, see the Restate UI")
         raise typer.Exit(130) from None
+
+
+@commands.command("chat")
+def talk(user: Annotated[str, typer.Option(metavar="ID", help="Who talks.")] = "user_12345") -> None:
+    """Talk with the agent that runs here; Ctrl-C stops what it does."""
+    try:
+        asyncio.run(chat(AskSettings.read(), user))
+    except NoAnswer as error:
+        complain(str(error))
+        raise typer.Exit(1) from None
 
 
 @commands.command("tickets", context_settings={"ignore_unknown_options": True, "help_option_names": []})

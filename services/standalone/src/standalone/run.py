@@ -162,6 +162,7 @@ class Machine:
             say(f"  traces       go to {settings.otel_exporter_otlp_endpoint}")
         say(f"  logs         {settings.data_dir / 'logs'}")
         say('  ask          make ask Q="What\'s my current subscription plan and usage limits?"')
+        say("  chat         make chat")
         say("  tickets      make tickets")
         say(f"  curl         curl {settings.ingress_url}/restate/call/ToolRouter/route \\")
         say('                 -H "Idempotency-Key: $(uuidgen || date +%s%N)" \\')

@@ -41,6 +41,7 @@ def conversations(settings: StandaloneSettings, database: Database) -> Program:
         "ACCEPTED_URL": f"http://127.0.0.1:{settings.registry_port}/accepted",
         "JOURNALS_URL": f"http://127.0.0.1:{settings.registry_port}/journals",
         "TRUST_USER_ID": "true",
+        "WATCH_PORT": str(settings.conversations_watch_port),
     }
     return _service(settings, "conversations", env)
 

@@ -21,6 +21,7 @@ class AskSettings(Settings):
     data_dir: Path = Field(default=Path(".data"), description="Folder of all data and logs, kept across runs")
     restate_ingress_port: Port = Field(default=8080, description="Restate's ingress: questions go here")
     restate_admin_port: Port = Field(default=9070, description="Restate's admin API and UI")
+    conversations_watch_port: Port = Field(default=9088, description="Conversations, seen as they happen")
 
     @property
     def ingress_url(self) -> str:

@@ -77,4 +77,4 @@ async def _wait(run: Run, waiting: list[Call], now: float) -> None:
 
 def _note(run: Run, call: Call) -> None:
     if call.settled is not None:
-        run.steps.saw(call.plan.call_id)
+        run.steps.saw(call.settled)

@@ -4,6 +4,7 @@ from router.model.check import Finding, check, fewest_tokens, is_own
 from router.model.client import Model
 from router.model.endpoint import Asked
 from router.model.faults import ContextTooLong, ModelBusy, ModelFault
+from router.model.live import OnText
 from router.model.patience import wait
 from router.model.reply import Reply, read_reply
 
@@ -14,6 +15,7 @@ __all__ = [
     "Model",
     "ModelBusy",
     "ModelFault",
+    "OnText",
     "Reply",
     "check",
     "fewest_tokens",

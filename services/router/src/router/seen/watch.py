@@ -11,6 +11,7 @@ from router.run import Run
 from router.seen.metrics import count_broken_off, count_calls, count_model_retry, count_run, label
 from router.seen.spans import RunSpans
 from router.steps import StepKind, StepRecord
+from router.told import Told, events_of_results, events_of_turn
 from router.turn import Result, Turn
 from runtime.defects import Guard
 from runtime.errors import Refused
@@ -23,9 +24,10 @@ log = get_logger(__name__)
 class Watch:
     """Told of each step by `Steps`, and of the end by `over`."""
 
-    def __init__(self, spans: RunSpans, model: str) -> None:
+    def __init__(self, spans: RunSpans, model: str, told: Told) -> None:
         self._spans = spans
         self._model = model
+        self._told = told
         self._run: Run
         self._decided_at = 0.0
         """When the latest turn was decided, from which its calls are timed."""
@@ -58,10 +60,15 @@ class Watch:
             turn: Turn = done.value
             self._decided_at = done.ended_at
             self._spans.turn_decided(self._run, done)
+            self._told.tell(self._run.conversation, events_of_turn(len(self._run.turns) + 1, turn))
             number, calls = len(self._run.turns) + 1, [label(plan) for plan in turn.plans]
             log.info("turn_decided", extra={"turn": number, "calls": calls})
             if turn.prompt and self._run.prompt not in ("", turn.prompt):
                 log.warning("prompt_changed", extra={"turn": number, "former": self._run.prompt, "prompt": turn.prompt})
+
+    def call_ended(self, result: Result) -> None:
+        run = self._run
+        self._told.tell(run.conversation, events_of_results(run.turns[-1], [result]))
 
     def calls_settled(self, turn: Turn, results: list[Result], seconds: Mapping[str, float]) -> None:
         count_calls(turn, results, seconds)

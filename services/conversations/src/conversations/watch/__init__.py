@@ -1,0 +1,1 @@
+"""Watching a conversation: its log and its live text, as server-sent events."""

@@ -1,0 +1,204 @@
+"""The port for watchers: `GET /conversations/<id>/events`. For the gateway and the console, never for the internet."""
+
+import asyncio
+import random
+import sys
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from restate import TerminalError
+from restate.exceptions import RetryableError
+
+from contracts import USER_ID
+from conversations.settings import ConversationSettings
+from conversations.watch.hub import Hub, TooMany, Watched
+from conversations.watch.log import Asked
+from conversations.watch.place import Line, Place, Text, end_frame, frames_of
+from runtime.errors import Refused
+from runtime.proof import prove
+from runtime.serving import at_the_end
+from runtime.telemetry.logs import get_logger
+
+HEARTBEAT_SECONDS = 15
+SLOW_SECONDS = 30
+"""A watcher that takes nothing for so long is left; it can come again and go on."""
+RETRY_MS = 1000
+HEARTBEAT = b":\n\n"
+
+log = get_logger(__name__)
+
+
+class Reader(BaseModel):
+    """Who wants to read: a caller token, or a plain user id where that is trusted."""
+
+    model_config = ConfigDict(frozen=True)
+
+    user_id: USER_ID | None = None
+    caller_token: str | None = Field(default=None, max_length=4096)
+
+    @classmethod
+    def of(cls, request: web.Request) -> "Reader":
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        told = token.strip() if kind.lower() == "bearer" else None
+        try:
+            return cls(user_id=request.headers.get("X-User-Id"), caller_token=told)
+        except ValidationError:
+            raise Refused(401, "caller_unknown", "say who asks: Authorization: Bearer <caller_token>") from None
+
+
+class Watching:
+    """Answers watchers."""
+
+    def __init__(self, hub: Hub, settings: ConversationSettings) -> None:
+        self._hub = hub
+        self._settings = settings
+
+    def application(self) -> web.Application:
+        application = web.Application(middlewares=[_refusals])
+        application.add_routes(
+            [web.get(r"/conversations/{id:conv_[A-Za-z0-9]+}/events", self.watch), web.get("/health", _health)],
+        )
+        return application
+
+    async def watch(self, request: web.Request) -> web.StreamResponse:
+        conversation, place = request.match_info["id"], _place(request)
+        user_id = await self._reader(request)
+        end = await self._hub.events.end(conversation, user_id)
+        if end is None:
+            raise Refused(404, "unknown_conversation", "there is no such conversation")
+        if place.position > end:  # of a log that is no more
+            place = Place()
+        with self._hub.watching(conversation, user_id, place) as watched:
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+            await response.prepare(request)
+            try:
+                await self._stream(response, watched, place)
+            except (OSError, TimeoutError, RetryableError):
+                _break_off(request)
+        return response
+
+    async def _reader(self, request: web.Request) -> str:
+        now = time.time()
+
+        async def accepted_at() -> float:
+            return now
+
+        return (await prove(Reader.of(request), self._settings, now, accepted_at)).user_id
+
+    async def _stream(self, response: web.StreamResponse, watched: Watched, place: Place) -> None:
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._settings.watch_seconds
+        await _write(response, f"retry: {RETRY_MS}\n\n".encode())
+        while True:
+            changed = watched.changed
+            place, lines, text = await self._next(watched, place)
+            frames, place = frames_of(place, lines, text)
+            if frames:
+                await _write(response, frames)
+            elif self._hub.ending or watched.gone or clock() > until:
+                reason = "restart" if self._hub.ending else "gone" if watched.gone else "renew"
+                await _write(response, end_frame(reason, RETRY_MS + random.randrange(RETRY_MS)))
+                return
+            else:
+                await _wait(response, changed)
+
+    async def _next(self, watched: Watched, place: Place) -> tuple[Place, list[Line], Text | None]:
+        """What follows on a place, from the database where it is not here any more. What is not even there is over."""
+        here = watched.after(place)
+        if here is not None:
+            return (place, *here)
+        asked = Asked(watched.conversation, watched.user_id, place.position)
+        news = (await self._hub.events.news([asked])).get(0)
+        if news is None or not news.lines:
+            return Place(watched.asked.after), [], None
+        return place, news.lines, None
+
+
+@asynccontextmanager
+async def serve_watchers(settings: ConversationSettings, hub: Hub) -> AsyncGenerator[None]:
+    """Answer watchers until the end, or until SIGTERM: then each is told to come again, and nobody is let in."""
+    runner = web.AppRunner(
+        Watching(hub, settings).application(), access_log=None, shutdown_timeout=1, handler_cancellation=True
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.watch_port, backlog=1024)
+        await site.start()
+    except OSError as error:
+        sys.exit(f"setting WATCH_PORT: cannot listen on {settings.host}:{settings.watch_port}: {error.strerror}")
+    log.info("watchers_served", extra={"port": settings.watch_port})
+    leaving: list[asyncio.Task[None]] = []
+
+    def end() -> None:
+        hub.end()
+        leaving.append(asyncio.create_task(site.stop()))
+
+    at_the_end(end)
+    forgetting = asyncio.create_task(hub.forget(timedelta(hours=settings.events_hours)))
+    try:
+        yield
+    finally:
+        forgetting.cancel()
+        hub.end()
+        await runner.cleanup()
+
+
+async def _wait(response: web.StreamResponse, changed: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(HEARTBEAT_SECONDS):
+            await changed.wait()
+    except TimeoutError:
+        await _write(response, HEARTBEAT)
+
+
+async def _write(response: web.StreamResponse, frames: bytes) -> None:
+    """Raises: TimeoutError when the watcher takes nothing, OSError when it is gone."""
+    async with asyncio.timeout(SLOW_SECONDS):
+        await response.write(frames)
+
+
+def _break_off(request: web.Request) -> None:
+    """Without the end of the body, so that nobody takes what was sent for all there is."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _place(request: web.Request) -> Place:
+    told = request.headers.get("Last-Event-ID") or request.query.get("after")
+    try:
+        return Place.read(told) if told else Place()
+    except ValueError:
+        raise Refused(422, "invalid_place", "Last-Event-ID is the id of a frame", "Last-Event-ID") from None
+
+
+async def _health(_: web.Request) -> web.Response:
+    return web.Response(text="up")
+
+
+@web.middleware
+async def _refusals(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Refused as refused:
+        return _no(refused.status_code, refused.code, refused.message)
+    except TooMany as many:
+        return _no(429, "too_many_watchers", "you watch too much") if many.of_caller else _full()
+    except (RetryableError, TerminalError):
+        return _no(503, "database_away", "come again in a moment")
+
+
+def _full() -> web.Response:
+    return _no(503, "full", "no more watchers are let in here: come again in a moment")
+
+
+def _no(status: int, code: str, message: str) -> web.Response:
+    response = web.json_response({"code": code, "message": message}, status=status)
+    if status in (429, 503):
+        response.headers["Retry-After"] = "2"
+    return response
