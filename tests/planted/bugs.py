@@ -571,13 +571,6 @@ BUGS = [
         INTERLEAVE,
     ),
     Bug(
-        "a message steered into a run that is being stopped",
-        "conversations/control.py",
-        'if active.phase == "stopping":\n        control.following.append(message.input_id)',
-        'if active.phase == "stopping":\n        control.steered.append(message.input_id)',
-        DURABLE + "test_conversations.py::test_a_message_after_a_stop_is_answered_when_the_run_has_settled",
-    ),
-    Bug(
         "an input that is known by its id alone",
         "conversations/store.py",
         'elif known["digest"] != digest(came):',
@@ -604,13 +597,6 @@ BUGS = [
         'ctx.generic_send("Conversation", "finished", report.model_dump_json().encode(), key=followed.conversation)',
         "pass",
         DURABLE + "test_conversations.py::test_a_run_that_is_killed_is_reported_for_it",
-    ),
-    Bug(
-        "a model call that goes on after a stop",
-        "router/steps.py",
-        "            self._acting.cancel()\n",
-        "            pass\n",
-        DURABLE + "test_conversations.py::test_a_stop_breaks_off_the_model_call_at_its_connection",
     ),
     Bug(
         "a stopped run that asks the model once more",
