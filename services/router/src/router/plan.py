@@ -56,6 +56,8 @@ def make_plan(call_id: str, wanted: WantedCall, offers: dict[str, Offer], caller
     plan.own_id, plan.foreign = wanted.id, wanted.foreign
     try:
         arguments, plan.repaired = read_arguments(wanted.arguments)
+        if plan.repaired:  # a history whose arguments are no JSON object is refused by most endpoints
+            plan.arguments = json.dumps(arguments)
     except Unreadable as problem:
         arguments, plan.arguments = None, "{}"
         wrote = scrub(wanted.arguments[:COMPLAINT_CHARACTERS])

@@ -60,7 +60,9 @@ PRESETS: dict[PresetName, Preset] = {
         base_url="https://api.mistral.ai/v1", hosts=("api.mistral.ai",), foreign=False, stream_usage=False
     ),
     "deepseek": Preset(base_url="https://api.deepseek.com", hosts=("api.deepseek.com",)),
-    "groq": Preset(base_url="https://api.groq.com/openai/v1", hosts=("api.groq.com",), limit="max_completion_tokens"),
+    "groq": Preset(
+        base_url="https://api.groq.com/openai/v1", hosts=("api.groq.com",), limit="max_completion_tokens", foreign=False
+    ),
     "openrouter": Preset(base_url="https://openrouter.ai/api/v1", hosts=("openrouter.ai",)),
     "anthropic": Preset(base_url="https://api.anthropic.com/v1", hosts=("api.anthropic.com",)),
     "ollama": Preset(base_url="http://127.0.0.1:11434/v1", port=11434),
