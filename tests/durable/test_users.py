@@ -139,8 +139,8 @@ async def test_without_a_caller_nothing_is_seen(database: UsersDatabase, user_id
 async def test_the_caller_of_one_transaction_is_forgotten_in_the_next(pool: Pool) -> None:
     async with caller_transaction(pool, FINE) as db:
         assert len(await db.fetch("SELECT * FROM customers")) == 1
-    async with pool.acquire() as connection:
-        assert await connection.fetch("SELECT * FROM customers") == []
+    async with pool.connections.acquire() as connection:
+        assert await connection.fetch("SELECT * FROM users.customers") == []
 
 
 async def test_the_owner_is_bound_by_row_level_security_too(database: UsersDatabase) -> None:

@@ -1,11 +1,12 @@
 """Settings: read once from the environment, at the edge; passed down as arguments."""
 
-import re
+import os
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from runtime.database_url import FILES, USUAL, address, check_file
 from runtime.terminal import leave
 
 
@@ -35,14 +36,21 @@ def _split(value: object) -> object:
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """A comma-separated list in one environment variable."""
 
-_HOST = r"(\[[0-9A-Fa-f:.]+\]|[^\s@:/?#\[\],]*)(:\d+)?"
-_POSTGRES = re.compile(rf"postgres(ql)?://([^\s@/?#]*@)?{_HOST}(,{_HOST})*(/[^\s/?#]*)?(\?[^\s#]*)?")
-
 
 def _postgres(url: SecretStr, info: ValidationInfo) -> SecretStr:
-    if not _POSTGRES.fullmatch(url.get_secret_value()):
+    try:
+        address(url.get_secret_value())
+    except ValueError as error:
+        if str(error) != USUAL:
+            raise
         beside = (info.field_name or "").replace("_url", "_password").upper()
-        raise ValueError(f"expected postgresql://user@host:5432/database; the password may stand in {beside}")
+        raise ValueError(
+            f"{USUAL}; in a password @ is written %40, / %2F, : %3A, ? %3F, # %23 and % itself %25, "
+            f"or the password may stand in {beside}"
+        ) from None
+    for variable in (f"PG{name.upper()}" for name in FILES):
+        if path := os.environ.get(variable):  # noqa: TID251 - what the driver reads
+            check_file(path, f"the variable {variable}")
     return url
 
 

@@ -1,7 +1,7 @@
 """PostgreSQL for a service: a pool, transactions that see one caller alone, migrations, roles."""
 
 from runtime.postgres.migrations import Migration, migrate, read_migrations
-from runtime.postgres.pool import Connection, Pool, connect, open_pool, run_command, when_up
+from runtime.postgres.pool import Connection, Pool, begin_as, connect, open_pool, run_command, when_up
 from runtime.postgres.roles import provision
 from runtime.postgres.transactions import caller_transaction, sql_errors
 
@@ -9,6 +9,7 @@ __all__ = [
     "Connection",
     "Migration",
     "Pool",
+    "begin_as",
     "caller_transaction",
     "connect",
     "migrate",

@@ -4,10 +4,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
+from runtime.database_url import address
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import SHARED
 from runtime.terminal import leave
@@ -16,11 +19,13 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
     Connection = PoolConnectionProxy[asyncpg.Record]
-    Pool = asyncpg.Pool[asyncpg.Record]
+    Connections = asyncpg.Pool[asyncpg.Record]
 else:
-    Connection = Pool = Any
+    Connection = Connections = Any
 
 POOL_SIZE = 8
+STATEMENTS_KEPT = 100
+"""Prepared by each connection; none through a pooler, where the next transaction may meet a session without them."""
 COMMAND_SECONDS = 5.0
 START_DEADLINE_SECONDS = 60.0
 START_POLL_SECONDS = 0.5
@@ -43,14 +48,69 @@ _connections = SHARED.gauge("switchboard_postgres_pool_connections")
 _limit = SHARED.gauge("switchboard_postgres_pool_limit")
 
 
-async def connect(url: str, password: str = "", *, command_seconds: float | None = None, **server_settings: str) -> Any:
-    """One connection. The password never goes into the URL, where its characters would have a meaning."""
+@dataclass(frozen=True)
+class Pool:
+    """Connections of one login role to one schema.
+
+    All that a session would keep is set in each transaction instead: PgBouncer refuses startup parameters
+    (https://www.pgbouncer.org/config.html#ignore_startup_parameters) and lends a session for one transaction.
+    """
+
+    connections: Connections
+    schema: str
+
+    async def execute(self, statement: str, *arguments: Any) -> str:
+        """One statement for nobody, in a transaction of its own, as in `fetch` and `fetchval`."""
+        async with self._transaction() as db:
+            return await db.execute(statement, *arguments)
+
+    async def fetch(self, query: str, *arguments: Any) -> list[Any]:
+        async with self._transaction() as db:
+            return await db.fetch(query, *arguments)
+
+    async def fetchval(self, query: str, *arguments: Any) -> Any:
+        async with self._transaction() as db:
+            return await db.fetchval(query, *arguments)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncGenerator[Connection]:
+        async with self.connections.acquire() as db, db.transaction():
+            await db.execute(begin_as(self.schema), "")
+            yield db
+
+
+@cache
+def begin_as(schema: str) -> str:
+    """The first statement of a transaction in this schema; `$1` is the caller."""
+    others = "".join(f", set_config('{name}', '{value}', true)" for name, value in _IN_TRANSACTIONS.items())
+    return f"SELECT set_config('app.user_id', $1, true), set_config('search_path', '{schema}', true){others}"
+
+
+_IN_TRANSACTIONS = {
+    "timezone": "UTC",
+    "statement_timeout": "5s",
+    "lock_timeout": "2s",
+    "idle_in_transaction_session_timeout": "10s",
+}
+
+
+async def connect(url: str, password: str = "", *, command_seconds: float | None = None, **session: str) -> Any:
+    """One connection, with settings for its whole session, which a pooler does not take.
+
+    The password never goes into the URL, where its characters would have a meaning.
+
+    Raises: ValueError if settings are wanted through a pooler.
+    """
+    where = address(url)
+    if session and where.is_pooled:
+        raise ValueError("this command wants a database URL that goes past the pooler")
     return await asyncpg.connect(
-        url,
+        where.url,
         password=password or None,
         timeout=COMMAND_SECONDS,
         command_timeout=command_seconds,
-        server_settings=server_settings,
+        statement_cache_size=0 if where.is_pooled else STATEMENTS_KEPT,
+        server_settings=session,
     )
 
 
@@ -60,34 +120,30 @@ async def open_pool(url: str, schema: str, size: int = POOL_SIZE, password: str 
 
     Ends the process with one line when the role could bypass row-level security.
     """
-    pool = asyncpg.create_pool(
-        url,
+    where = address(url)
+    connections = asyncpg.create_pool(
+        where.url,
         password=password or None,
         min_size=0,
         max_size=size,
         timeout=COMMAND_SECONDS,
         command_timeout=COMMAND_SECONDS,
         reset=_no_reset,
-        server_settings={
-            "search_path": schema,
-            "application_name": f"switchboard-{schema}",
-            "timezone": "UTC",
-            "statement_timeout": "5s",
-            "lock_timeout": "2s",
-            "idle_in_transaction_session_timeout": "10s",
-        },
+        statement_cache_size=0 if where.is_pooled else STATEMENTS_KEPT,
+        server_settings={"application_name": f"switchboard-{schema}"},
     )
-    async with pool:
+    async with connections:
+        pool = Pool(connections, schema)
         if await when_up("DATABASE_URL", lambda: pool.fetchval(_TOO_STRONG, schema)):
             leave(
                 f"setting DATABASE_URL: its role owns schema {schema} or bypasses row-level security; "
                 "use the login role"
             )
-        _measure(pool)
+        _measure(connections)
         yield pool
 
 
-def _measure(pool: Pool) -> None:
+def _measure(pool: Connections) -> None:
     """Asked by each scrape, so what is told is never older than it."""
     _connections.labels("used").set_function(lambda: pool.get_size() - pool.get_idle_size())
     _connections.labels("idle").set_function(pool.get_idle_size)

@@ -14,7 +14,7 @@ from restate import TerminalError
 from restate.exceptions import RetryableError
 from restate.extensions import current_context
 
-from runtime.postgres.pool import Connection, Pool
+from runtime.postgres.pool import Connection, Connections, Pool, begin_as
 from runtime.retries import accepted_for_good
 from runtime.steps import Attempts, pause_after, spread
 from runtime.telemetry.logs import get_logger
@@ -26,6 +26,8 @@ ACQUIRE_SECONDS = 2.0
 _RETRYABLE_CLASSES = {"08", "28", "40", "53", "55", "57", "58"}
 _READ_ONLY = "25006"
 """What a primary says that has become a standby (read_only_sql_transaction): others will be told another server."""
+_FOREIGN_SESSION = ("26000", "42P05")
+"""A prepared statement is not there, or is there already: the session is not the one that prepared it."""
 _LEAVING = ("08", "53", "57P", _READ_ONLY)
 """Beginnings of the states of a server that is going, full, or no primary any more: no connection to it is kept."""
 
@@ -49,15 +51,15 @@ async def caller_transaction(pool: Pool, user_id: str) -> AsyncGenerator[Connect
     that was accepted for good is tried again then, too.
     """
     with sql_errors():
-        async with _connection(pool) as connection, connection.transaction():
+        async with _connection(pool.connections) as connection, connection.transaction():
             with untraced():
-                await connection.execute("SELECT set_config('app.user_id', $1, true)", user_id)
+                await connection.execute(begin_as(pool.schema), user_id)
             yield connection
     _failed.forget(_invocation())
 
 
 @asynccontextmanager
-async def _connection(pool: Pool) -> AsyncGenerator[Connection]:
+async def _connection(pool: Connections) -> AsyncGenerator[Connection]:
     with _waiting.track_inprogress(), _wait.time():
         connection = await _acquire(pool)
     try:
@@ -71,7 +73,7 @@ async def _connection(pool: Pool) -> AsyncGenerator[Connection]:
         await pool.release(connection)
 
 
-async def _acquire(pool: Pool) -> Connection:
+async def _acquire(pool: Connections) -> Connection:
     try:
         return await pool.acquire(timeout=ACQUIRE_SECONDS)
     except TimeoutError:
@@ -91,6 +93,8 @@ def sql_errors() -> Generator[None]:
         state = error.sqlstate or ""
         if is_leaving(error):
             raise _away(f"SQLSTATE {state}, all connections closed") from None
+        if state in _FOREIGN_SESSION:
+            raise _away("a pooler lends sessions: DATABASE_URL has to end in ?pgbouncer=true") from None
         if state[:2] in _RETRYABLE_CLASSES:
             raise _away(f"SQLSTATE {state}") from None
         _errors.labels("refused").inc()
