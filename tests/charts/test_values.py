@@ -20,7 +20,7 @@ CHARTS = pytest.mark.parametrize("chart", [SWITCHBOARD, RESTATE], ids=lambda cha
 
 OTHERS: list[Any] = [
     *("other", "512MiB", "https://other.example.com", "sha256:" + "a" * 64, "9Gi", "9s", "s3://other/prefix"),
-    *("Always", "ES256", "external", "disable", "none", "Delete", "compact", "named", PUBLIC_KEY.replace("w", "z"), ""),
+    *("groq", "Always", "ES256", "external", "disable", "none", "Delete", "compact", "named", PUBLIC_KEY.replace("w", "z"), ""),
     *(True, False, 7, 13, 4321),
     *([PUBLIC_KEY], ["10.9.0.0/16"], [{"name": "OTHER", "value": "other"}], [{"name": "other"}]),
     *([{"ipBlock": {"cidr": "10.9.0.0/16"}}], {"other": "other"}, {"requests": {"cpu": "7"}}, {"RESTATE_X": "other"}),
@@ -41,6 +41,11 @@ NEEDS: dict[Path, dict[str, Values]] = {
         "model.baseUrl": {"model": {"name": "other"}},
         "model.existingSecret": {"model": {"name": "other"}},
         "model.secretKey": {"model": {"name": "other", "existingSecret": "model"}},
+        "model.fallbacksKey": {"model": {"name": "other", "existingSecret": "model"}},
+        **{
+            f"model.{value}": {"model": {"name": "other"}}
+            for value in ("preset", "maxOutputTokens", "timeoutSeconds", "firstByteSeconds", "stream", "checkAtStart")
+        },
         "callers.algorithm": {"callers": {"existingSecret": "callers"}},
         **{
             f"{room}.autoscaling": {room: {"autoscaling": {"enabled": True}}} for room in ("router", "users", "tickets")

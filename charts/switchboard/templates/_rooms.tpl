@@ -68,8 +68,30 @@ name that stands there twice.
 {{- end }}
 {{- with .Values.model.existingSecret }}
 {{ include "switchboard.secretEnv" (dict "name" "OPENAI_API_KEY" "secret" . "key" $.Values.model.secretKey) }}
+{{- with $.Values.model.fallbacksKey }}
+{{ include "switchboard.secretEnv" (dict "name" "OPENAI_FALLBACKS" "secret" $.Values.model.existingSecret "key" .) }}
+{{- end }}
+{{- end }}
+{{- with .Values.model.preset }}
+- {name: OPENAI_PRESET, value: {{ . | quote }}}
+{{- end }}
+{{- if not (kindIs "invalid" .Values.model.maxOutputTokens) }}
+- {name: OPENAI_MAX_OUTPUT_TOKENS, value: {{ .Values.model.maxOutputTokens | quote }}}
+{{- end }}
+{{- with .Values.model.timeoutSeconds }}
+- {name: OPENAI_TIMEOUT, value: {{ . | quote }}}
+{{- end }}
+{{- with .Values.model.firstByteSeconds }}
+- {name: OPENAI_FIRST_BYTE_TIMEOUT, value: {{ . | quote }}}
+{{- end }}
+{{- if .Values.model.stream }}
+- {name: OPENAI_STREAM, value: "true"}
+{{- end }}
+{{- if not (kindIs "invalid" .Values.model.checkAtStart) }}
+- {name: OPENAI_CHECK_AT_START, value: {{ .Values.model.checkAtStart | quote }}}
 {{- end }}
 {{- else }}
+- {name: OPENAI_CHECK_AT_START, value: "false"}
 - {name: OPENAI_MODEL, value: demo}
 - {name: OPENAI_BASE_URL, value: "http://{{ include "switchboard.fullname" . }}-demo-model:9085/v1"}
 {{- end }}
