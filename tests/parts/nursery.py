@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import io
 import json
 import os
@@ -117,6 +118,7 @@ def serve(connection: socket.socket) -> dict[str, Any] | None:
     """Fork a child for each line that comes in; tell its pid and, later, how it ended. Returns the order in a child."""
     for module in PRELOADED:
         import_module(module)
+    gc.freeze()  # a child's collections leave the pages alone that it shares
     assert threading.active_count() == 1, "a fork takes one thread along"
     children: set[int] = set()
     buffer = b""
