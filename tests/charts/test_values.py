@@ -20,7 +20,8 @@ CHARTS = pytest.mark.parametrize("chart", [SWITCHBOARD, RESTATE], ids=lambda cha
 
 OTHERS: list[Any] = [
     *("other", "512MiB", "https://other.example.com", "sha256:" + "a" * 64, "9Gi", "9s", "s3://other/prefix"),
-    *("groq", "Always", "ES256", "external", "disable", "none", "Delete", "compact", "named", PUBLIC_KEY.replace("w", "z"), ""),
+    *("groq", "Always", "ES256", "external", "disable", "none", "Delete", "compact", "named", ""),
+    PUBLIC_KEY.replace("w", "z"),
     *(True, False, 7, 13, 4321),
     *([PUBLIC_KEY], ["10.9.0.0/16"], [{"name": "OTHER", "value": "other"}], [{"name": "other"}]),
     *([{"ipBlock": {"cidr": "10.9.0.0/16"}}], {"other": "other"}, {"requests": {"cpu": "7"}}, {"RESTATE_X": "other"}),
