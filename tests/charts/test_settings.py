@@ -83,8 +83,13 @@ def test_every_variable_is_a_setting(file: Path) -> None:
     assert unknown == []
 
 
+def _is_there(_path: str, _said: str) -> None:
+    """A file of certificates is in the pod, not here."""
+
+
 @pytest.mark.parametrize("file", ci_files(SWITCHBOARD), ids=name_of)
 def test_every_program_takes_its_settings(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.settings.check_file", _is_there)
     for owner, program, container in programs(file):
         with monkeypatch.context() as patch:
             for name, value in environment(container).items():
