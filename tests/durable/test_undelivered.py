@@ -85,7 +85,7 @@ class Desk:
 async def desk(
     restate: RestateServer, service: Launch, database: TicketsDatabase, receiver: WebhookReceiver, tmp_path: Path
 ) -> AsyncIterator[Desk]:
-    await database.rows("TRUNCATE tickets, audit, notifications")
+    await database.rows("TRUNCATE tickets, audit, notifications CASCADE")
     child = await service(
         "tests.parts.dying_tickets",
         DIE_AT="",
