@@ -69,6 +69,7 @@ class Stage:
         self.postgres = PostgresServer(folder, free_port(), passwords["postgres"])
         self.restate = RestateServer(folder, env=tracing(self.receiver.url))
         self._served_at = {room: free_port() for room in ROOMS}
+        self.watch_port = free_port()
         self.ports = {room: free_port() for room in ROOMS}
         """Of the metrics, by job."""
         self.services: dict[str, Service] = {}
@@ -111,7 +112,16 @@ class Stage:
                 "COUNT_SECONDS": "1",
             }
             | traced,
+            "conversations": {
+                "DATABASE_URL": self._database.url("conversations", "app"),
+                "ACCEPTED_URL": f"{self._url('registry')}/accepted",
+                "JOURNALS_URL": f"{self._url('registry')}/journals",
+                "TRUST_USER_ID": "true",
+                "WATCH_PORT": str(self.watch_port),
+            }
+            | traced,
             "router": {
+                "CONVERSATIONS_DATABASE_URL": self._database.url("conversations", "router"),
                 "OPENAI_BASE_URL": f"{model}/v1",
                 "OPENAI_MODEL": "demo",
                 "OPENAI_TEMPERATURE": "0.2",
@@ -148,7 +158,7 @@ class Stage:
 
     def deployments(self) -> str:
         """What the registry registers while all is well."""
-        return ",".join(f"{name}={self._url(name)}" for name in ("router", "users", "tickets"))
+        return ",".join(f"{name}={self._url(name)}" for name in ("router", "users", "tickets", "conversations"))
 
     async def stop(self) -> None:
         await self.prometheus.stop()

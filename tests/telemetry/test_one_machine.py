@@ -14,7 +14,7 @@ from tests.parts.otlp import ReceivedSpan, Receiver
 from tests.parts.prometheus import Queries, need_prometheus
 from tests.parts.standalone import Standalone
 
-JOBS = {"router", "users", "tickets", "registry", "demo_model", "restate"}
+JOBS = {"router", "users", "tickets", "conversations", "registry", "demo_model", "restate"}
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +92,13 @@ async def test_a_key_of_the_collector_reaches_only_who_sends_spans(machine: Stan
         for name, process in machine.children().items()
         if name != "postgres" and "OTEL_EXPORTER_OTLP_HEADERS" in process.environ()
     }
-    assert who == {"router", "users", "tickets", "restate"}
+    assert who == {"router", "users", "tickets", "conversations", "restate"}
 
 
 async def test_a_killed_prometheus_comes_back_and_ctrl_c_ends_it_in_time(machine: Standalone) -> None:
     machine.children()["prometheus"].kill()
     await machine.shows("prometheus ended (SIGKILL); starting it again")
-    await machine.has({"postgres", "restate", "prometheus", "demo_model", "users", "tickets", "router", "registry"})
+    await machine.has(JOBS | {"postgres", "prometheus"})
 
     code, seconds = await machine.interrupt()
 

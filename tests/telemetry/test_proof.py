@@ -8,8 +8,10 @@ import json
 import math
 import re
 import time
+import uuid
 from collections import defaultdict
 
+import aiohttp
 import asyncpg
 import pytest
 
@@ -226,6 +228,20 @@ async def test_a_budget_a_retry_and_calls_that_the_model_got_wrong(stage: Stage)
     assert (await stage.outcome(for_ever)).endswith("_exhausted")
     wrong = await stage.scripted_calls(("made_up", {}), ("echo", {"text": 5}), ("slow_read", {"seconds": 5}))
     assert await stage.outcome(wrong) == "answered"
+    await stage.after_scrapes(2)
+
+
+async def test_a_conversation_that_is_watched(stage: Stage) -> None:
+    key = f"conv_{uuid.uuid4().hex}"
+    said = {"input_id": "1", "text": "Is there an outage affecting the payment service?", "user_id": USER}
+    reply = await stage.restate.call("Conversation", "input", said, key=key)
+    assert reply.json()["disposition"] == "started"
+    url = f"http://127.0.0.1:{stage.watch_port}/conversations/{key}/events"
+    async with aiohttp.ClientSession() as http, http.get(url, headers={"X-User-Id": USER}) as watched:
+        async for line in watched.content:
+            if b"run_ended" in line:
+                break
+        await stage.prometheus.wait_for("switchboard_watchers == 1")
     await stage.after_scrapes(2)
 
 

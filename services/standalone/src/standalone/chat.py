@@ -20,7 +20,7 @@ from rich.text import Text
 from runtime.terminal import printable
 from standalone.ask import NoAnswer
 from standalone.settings import AskSettings
-from standalone.terminal import console, say
+from standalone.terminal import console, prompt, say
 from standalone.watching import Frame, Written, frames
 
 UNREACHABLE_SECONDS = 15
@@ -199,7 +199,7 @@ class Lines:
     async def next(self) -> str | None:
         """None at the end."""
         if sys.stdin.isatty():
-            console.print(Text("> ", "bold"), end="")
+            prompt()
         return await self._lines.get()
 
     def _read(self) -> None:

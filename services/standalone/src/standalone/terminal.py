@@ -35,3 +35,8 @@ def say(text: str = "", style: str = "") -> None:
 def complain(text: str) -> None:
     """One line about what went wrong, on standard error."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(printable(text), "bold red"))
+
+
+def prompt() -> None:
+    """What stands before a line that a person types."""
+    console.print(Text("> ", "bold"), end="")

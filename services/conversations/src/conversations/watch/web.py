@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from runtime.errors import Refused
 from runtime.proof import prove
 from runtime.serving import at_the_end
 from runtime.telemetry.logs import get_logger
+from runtime.terminal import leave
 
 HEARTBEAT_SECONDS = 15
 SLOW_SECONDS = 30
@@ -129,7 +129,7 @@ async def serve_watchers(settings: ConversationSettings, hub: Hub) -> AsyncGener
         site = web.TCPSite(runner, settings.host, settings.watch_port, backlog=1024)
         await site.start()
     except OSError as error:
-        sys.exit(f"setting WATCH_PORT: cannot listen on {settings.host}:{settings.watch_port}: {error.strerror}")
+        leave(f"setting WATCH_PORT: cannot listen on {settings.host}:{settings.watch_port}: {error.strerror}")
     log.info("watchers_served", extra={"port": settings.watch_port})
     leaving: list[asyncio.Task[None]] = []
 
