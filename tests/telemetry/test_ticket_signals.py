@@ -307,9 +307,8 @@ async def test_tickets_are_counted_by_state_and_priority(tickets: TracedTickets)
         )
     )
     columns = "workflow_key, user_id, subject, description, category, priority, status, sla_due_at"
-    tickets.sql(
-        f"TRUNCATE tickets.tickets, tickets.audit, tickets.additions; INSERT INTO tickets.tickets ({columns}) VALUES {rows}"
-    )
+    tickets.sql("TRUNCATE tickets.tickets, tickets.audit, tickets.additions")
+    tickets.sql(f"INSERT INTO tickets.tickets ({columns}) VALUES {rows}")
     expected: dict[Any, float] = dict.fromkeys(product(PRIORITIES, STATES), 0)
     expected |= {("low", "open"): 2, ("low", "assigned"): 1, ("urgent", "closed"): 1, ("high", "open"): 1}
 
