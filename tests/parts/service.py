@@ -39,14 +39,14 @@ class Service(Process):
             ready=self._healthy,
         )
         super().__init__(program, data_dir)
-        self._module, self._arguments = module, arguments
 
     async def start(self) -> None:
         await super().start()
         await self.wait_ready()
 
     async def _spawn(self, env: Mapping[str, str]) -> asyncio.subprocess.Process:
-        forked = await NURSERY.fork(self._module, self._arguments, env, self.log)
+        _, _, module, *arguments = self.program.command
+        forked = await NURSERY.fork(module, arguments, env, self.log)
         return cast(asyncio.subprocess.Process, forked)
 
     async def _healthy(self) -> bool:
