@@ -17,6 +17,7 @@ QUESTIONS = {
 }
 
 DELETES_VERSIONS = "switchboard/deletes-versions"
+KEEPS_ACCEPTED = "switchboard/keeps-accepted"
 TOKENS = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -36,10 +37,13 @@ async def test_a_question_goes_to_the_tools_that_answer_it(product: Product, wor
     assert len(tickets) == (words == TICKET)
 
 
-async def test_only_pods_that_delete_versions_may_call_the_api_server(product: Product) -> None:
+async def test_only_pods_that_delete_versions_or_keep_what_was_accepted_may_call_the_api_server(
+    product: Product,
+) -> None:
     pods = await product.namespace.get("pods")
     assert len(pods) >= 7
-    assert [pod["metadata"]["name"] for pod in pods if has_token(pod) and not deletes_versions(pod)] == []
+    with_token = [pod["metadata"] for pod in pods if has_token(pod)]
+    assert [each["name"] for each in with_token if not {DELETES_VERSIONS, KEEPS_ACCEPTED} & each["labels"].keys()] == []
     (cronjob,) = await product.namespace.get("cronjobs")
     assert deletes_versions(cronjob["spec"]["jobTemplate"]["spec"]["template"])
 

@@ -19,6 +19,9 @@ QUIET = {"OPENAI_CHECK_AT_START": "false"}
 class Service(Process):
     """`python -m <module>` on a port of its own; `start` again after `stop` or `kill` keeps port and environment."""
 
+    forks = True
+    """Where it matters what a process has imported, such as whose metrics it tells, each has to be a new one."""
+
     def __init__(
         self,
         module: str,
@@ -45,6 +48,8 @@ class Service(Process):
         await self.wait_ready()
 
     async def _spawn(self, env: Mapping[str, str]) -> asyncio.subprocess.Process:
+        if not self.forks:
+            return await super()._spawn(env)
         _, _, module, *arguments = self.program.command
         forked = await NURSERY.fork(module, arguments, env, self.log)
         return cast(asyncio.subprocess.Process, forked)

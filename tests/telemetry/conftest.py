@@ -34,6 +34,9 @@ WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SETTLE_SECONDS = 45
 
 
+Service.forks = False
+
+
 class Hook:
     """Receives webhooks, and answers them with `status`."""
 
@@ -101,24 +104,26 @@ class Stage:
 
     def _settings(self) -> dict[str, dict[str, str]]:
         traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": self.receiver.url}
+        accepted = {"ACCEPTED_URL": f"{self._url('registry')}/accepted"}
         model = self._url("demo_model")
         return {
             "demo_model": {},
-            "users": {"DATABASE_URL": self._database.url("users", "app")} | traced,
+            "users": {"DATABASE_URL": self._database.url("users", "app")} | accepted | traced,
             "tickets": {
                 "DATABASE_URL": self._database.url("tickets", "app"),
                 "WEBHOOK_URL": self.hook.url,
                 "WEBHOOK_SECRET": WEBHOOK_SECRET,
                 "COUNT_SECONDS": "1",
             }
+            | accepted
             | traced,
             "conversations": {
                 "DATABASE_URL": self._database.url("conversations", "app"),
-                "ACCEPTED_URL": f"{self._url('registry')}/accepted",
                 "JOURNALS_URL": f"{self._url('registry')}/journals",
                 "TRUST_USER_ID": "true",
                 "WATCH_PORT": str(self.watch_port),
             }
+            | accepted
             | traced,
             "router": {
                 "CONVERSATIONS_DATABASE_URL": self._database.url("conversations", "router"),

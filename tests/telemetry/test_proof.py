@@ -351,7 +351,7 @@ async def test_every_histogram_has_the_buckets_of_the_table(stage: Stage, name: 
 
 # --- the table of spans --------------------------------------------------------------------------------------------
 
-OURS = ("router", "users", "tickets")
+OURS = ("router", "users", "tickets", "conversations")
 SQL = "SQL statement"
 ON_ERROR = {"error.type"}
 

@@ -146,6 +146,7 @@ SPANS = (
         (
             *_GENAI_SPAN,
             "gen_ai.agent.name",
+            "gen_ai.conversation.id",
             "langfuse.trace.name",
             "switchboard.run",
             "switchboard.outcome",
