@@ -247,6 +247,7 @@ async def test_a_conversation_that_is_watched(stage: Stage) -> None:
 
 async def test_requests_that_are_refused(stage: Stage) -> None:
     assert (await stage.ask("")).status_code == 422
+    assert (await stage.restate.call("Conversation", "input", {}, key=f"conv_{uuid.uuid4().hex}")).status_code == 422
     await stage.outcome(await stage.scripted_calls(("get_ticket", {"ticket_id": "TCK-999999"})))
     await request("PATCH", f"{stage.restate.admin_url}/services/UserDatabase", {"public": True})
     assert (await stage.restate.call("UserDatabase", "is_customer", {})).status_code == 422

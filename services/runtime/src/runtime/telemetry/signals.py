@@ -153,7 +153,7 @@ SPANS = (
         "span",
         "s",
         ("db.system", "db.statement"),
-        _DATABASES,
+        ("users", "tickets"),
         "One statement as it was executed, without its values; named after its first word. By attempt, not by step.",
     ),
 )
