@@ -260,6 +260,7 @@ async def drive(world: CanaryWorld) -> None:
     await ask_well(world)
     await ask_badly(world)
     await let_tools_fail(world)
+    await let_a_row_be_refused(world)
     await let_the_model_fail(world)
     await let_the_database_go(world)
     await world.board.restate.wait_idle()
@@ -313,10 +314,18 @@ async def let_tools_fail(world: CanaryWorld) -> None:
         ("refuse_aloud", {"text": world["tool_refusal"]}),
         ("chatter", {"text": world["chatter"]}),
         ("dawdle", {"text": world["slow_argument"]}),
-        ("create_support_ticket", {"subject": REFUSED, "description": world["refused_row"]}),
     ]
     told = await world.answer(calls(*wanted[:5]), calls(*wanted[5:]), text("done"), outcome="errors_exhausted")
-    assert Counter(call["status"] for call in told["calls"]) == {"error": 7, "ok": 2}
+    assert Counter(call["status"] for call in told["calls"]) == {"error": 6, "ok": 2}
+
+
+async def let_a_row_be_refused(world: CanaryWorld) -> None:
+    """A ticket that was accepted waits until its row is taken."""
+    ticket = {"subject": REFUSED, "description": world["refused_row"]}
+    asked = asyncio.create_task(world.answer(calls(("create_support_ticket", ticket)), text("done")))
+    await until(lambda: logged(world, "statement_refused"))
+    world.database.psql("DROP TRIGGER refuse ON tickets.tickets", database="canaries_tickets")
+    await asked
 
 
 async def let_the_model_fail(world: CanaryWorld) -> None:
