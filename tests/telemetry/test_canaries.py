@@ -369,7 +369,7 @@ def test_everything_happened(world: CanaryWorld) -> None:
     said = Counter(line["event"] for line in lines)
     for event in ("model_refused", "model_call_failed", "statement_refused", "database_away", "turn_decided"):
         assert said[event], event
-    assert said["ticket_created"] == said["notification_delivered"] == 3
+    assert said["ticket_created"] == said["notification_delivered"] == 4
     exceptions = [line["exception"][-1] for line in lines if "exception" in line]
     assert {"ValueError", "NotDelivered"} <= set(exceptions)
     assert {line["text"] for line in lines if line["logger"] == "chatty.library" and "text" in line} == {"asked for %s"}
