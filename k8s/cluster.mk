@@ -49,7 +49,7 @@ need = @command -v $(1) >/dev/null || { echo "$(1) is missing; see $(2)" >&2; ex
 
 .PHONY: images images-test cluster load demo observe forward down e2e smoke
 
-images: ## build the container image of every service
+images: ## build the container image of every service in the chart
 	$(call need,docker,https://docs.docker.com/get-started/get-docker/)
 	@docker info >/dev/null 2>&1 || { echo "the docker engine does not answer: start it" >&2; exit 1; }
 	@docker buildx version >/dev/null 2>&1 || { echo "docker lacks buildx; see https://docs.docker.com/build/" >&2; exit 1; }

@@ -15,6 +15,7 @@ import registry.settings
 import router.settings
 import tickets.settings
 import users.settings
+from runtime.postgres.commands import OwnerSettings
 from runtime.settings import Settings
 from tests.charts.charts import SWITCHBOARD, ci_files, name_of, package_of, pods, rendered
 from tests.parts.signed import KEYS
@@ -23,12 +24,12 @@ SETTINGS: dict[tuple[str, ...], tuple[type[Settings], ...]] = {
     ("router",): (router.settings.RouterSettings,),
     ("users",): (users.settings.UserSettings,),
     ("users", "provision"): (users.settings.AdminSettings,),
-    ("users", "migrate"): (users.settings.OwnerSettings,),
-    ("users", "seed"): (users.settings.OwnerSettings,),
+    ("users", "migrate"): (OwnerSettings,),
+    ("users", "seed"): (OwnerSettings,),
     ("tickets",): (tickets.settings.TicketSettings,),
     ("tickets", "wait"): (tickets.settings.StaffSettings,),
     ("tickets", "provision"): (tickets.settings.AdminSettings,),
-    ("tickets", "migrate"): (tickets.settings.OwnerSettings,),
+    ("tickets", "migrate"): (OwnerSettings,),
     ("registry",): (registry.settings.RegistrySettings,),
     ("registry", "register"): (registry.settings.RegisterSettings,),
     ("registry", "prune"): (registry.settings.PruneSettings,),

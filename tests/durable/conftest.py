@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from standalone.ports import free_port
 from tests.conftest import ALWAYS_REPLAY, start
 from tests.parts.board import Board, start_board
+from tests.parts.postgres import PostgresServer
 from tests.parts.restate import RestateServer
 from tests.parts.service import Service
 
@@ -31,3 +33,12 @@ async def own_restate(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     await start(server)
     yield server
     await server.kill()
+
+
+@pytest.fixture(scope="module")
+async def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PostgresServer]:
+    """For a file whose tests kill it."""
+    server = PostgresServer(tmp_path_factory.mktemp("postgres"), free_port(), "test-password")
+    await server.start()
+    yield server
+    await server.stop("immediate")

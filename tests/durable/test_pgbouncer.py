@@ -9,6 +9,7 @@ from restate.exceptions import RetryableError
 
 from runtime.postgres import caller_transaction, connect, migrate, open_pool, provision
 from tests.conftest import ONCE
+from tests.parts import nursery
 from tests.parts.pgbouncer import PgBouncer, need_pgbouncer
 from tests.parts.postgres import PostgresServer
 from users import store
@@ -82,3 +83,8 @@ async def test_a_pooler_that_the_url_does_not_tell_of_is_named_once_it_shows(bou
 async def test_what_wants_a_session_says_that_it_must_go_past_the_pooler(bouncer: PgBouncer) -> None:
     with pytest.raises(ValueError, match="goes past the pooler"):
         await connect(through(bouncer, "app"), search_path="users")
+    code, _, said = await nursery.run("tickets", "staff", "list", env={"STAFF_DATABASE_URL": through(bouncer, "app")})
+    assert code == 1
+    assert said.startswith("setting STAFF_DATABASE_URL: ")
+    assert said.endswith("this command wants a database URL that goes past the pooler\n")
+    assert len(said.splitlines()) == 1

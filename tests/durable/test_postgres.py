@@ -113,6 +113,16 @@ async def test_a_statement_that_takes_too_long_is_retried(admin_url: str) -> Non
                 await db.execute("SET LOCAL statement_timeout = '50ms'; SELECT pg_sleep(5)")
 
 
+async def test_a_statement_for_nobody_keeps_no_connection_to_a_server_that_has_become_read_only(
+    admin_url: str,
+) -> None:
+    async with open_pool(url_of("app", admin_url), "users", size=1) as pool:
+        first = await pool.fetchval("SELECT pg_backend_pid()")
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await pool.execute("SET LOCAL transaction_read_only = on; CREATE TABLE users.anything ()")
+        assert await pool.fetchval("SELECT pg_backend_pid()") != first
+
+
 async def test_a_server_that_has_become_read_only_is_asked_again_on_another_connection(admin_url: str) -> None:
     before = errors()
     async with open_pool(url_of("app", admin_url), "users", size=1) as pool:

@@ -3,13 +3,12 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from standalone.ports import free_port
 from tests.parts.board import USER, Board, calls, start_board, text, until
 from tests.parts.conversations import ConversationsDatabase, Talk, conversations_database, start_conversations
 from tests.parts.postgres import PostgresServer
@@ -20,15 +19,6 @@ from tests.parts.watcher import Watcher
 ANSWER = "Nothing is down, “as far as” I can see.\n\n" + " ".join(f"Line {number}." for number in range(30))
 SLOWLY = {"chunk_seconds": 0.1}
 EVENTS = ["input", "run_started", "turn", "tool_started", "tool_finished", "turn", "answer", "run_ended"]
-
-
-@pytest.fixture(scope="module")
-async def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PostgresServer]:
-    """One that a test may kill."""
-    server = PostgresServer(tmp_path_factory.mktemp("streamed"), free_port(), "test-password")
-    await server.start()
-    yield server
-    await server.stop("immediate")
 
 
 @pytest.fixture(scope="module")

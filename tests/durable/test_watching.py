@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -24,15 +24,6 @@ pytestmark = ONCE
 
 USER = "user_12345"
 WATCHERS = 5
-
-
-@pytest.fixture(scope="module")
-async def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PostgresServer]:
-    """One that a test may kill."""
-    server = PostgresServer(tmp_path_factory.mktemp("watched"), free_port(), "test-password")
-    await server.start()
-    yield server
-    await server.stop("immediate")
 
 
 @pytest.fixture(scope="module")

@@ -144,8 +144,8 @@ BUGS = [
     ),
     Bug(
         "connections to a former primary that are kept",
-        "runtime/postgres/transactions.py",
-        "            connection.terminate()\n            await pool.expire_connections()\n",
+        "runtime/postgres/pool.py",
+        "            connection.terminate()\n            await connections.expire_connections()\n",
         "            pass\n",
         DURABLE + "test_switchover.py::test_a_ticket_asked_for_during_a_switchover_is_made_once",
     ),
@@ -736,9 +736,16 @@ BUGS = [
     Bug(
         "a database that was away ends all watching",
         "conversations/watch/hub.py",
-        "            except _AWAY as error:\n                if not away:",
+        "            except UNUSABLE as error:\n                if not away:",
         "            except ValueError as error:\n                if not away:",
         DURABLE + "test_watching.py::test_postgresql_is_killed_in_the_middle_of_a_text",
+    ),
+    Bug(
+        "the beginning of a run that is ended for its age",
+        "conversations/conversation.py",
+        '        metadata={"switchboard.deadline": "none"},\n    )\n    attempts',
+        "    )\n    attempts",
+        "tests/unit/test_conversation_handlers.py::test_no_handler_whose_work_was_accepted_is_ended_for_its_age",
     ),
     Bug(
         "a room that leaves and does not say so",

@@ -69,12 +69,7 @@ class Outages(Sweep):
         case.accepted = len(await self._world.ticket_workflows() - before)
         case.require(case.accepted <= 1, f"{case.accepted} ticket workflows")
         self._check_truth(case, reply)
-        again = await self._world.ask(case.number, case.message)
-        case.require(again.text == reply.text, "a later delivery of the question got another answer")
-        self._check_tickets(case)
-        self._check_notifications(case)
-        await self._check_model_calls(case)
-        await self._check_failures(case)
+        await self._check_ledgers(case, reply)
 
     async def _all_is_over(self, case: Case, reply: HttpReply) -> None:
         await self._world.healthy()

@@ -155,13 +155,17 @@ class Sweep:
             return
         await self._world.healthy()
         self._check_answer(case, reply)
+        await self._check_ledgers(case, reply)
+        case.violations += await self._spans.complaints()
+
+    async def _check_ledgers(self, case: Case, reply: HttpReply) -> None:
+        """Everything was done once, and asking again gets the same answer."""
         again = await self._world.ask(case.number, case.message)
         case.require(again.text == reply.text, "a later delivery of the question got another answer")
         self._check_tickets(case)
         self._check_notifications(case)
         await self._check_model_calls(case)
         await self._check_failures(case)
-        case.violations += await self._spans.complaints()
 
     def _check_answer(self, case: Case, reply: HttpReply) -> None:
         case.lost += reply.status_code != 200

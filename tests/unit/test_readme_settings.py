@@ -10,6 +10,7 @@ from pydantic import SecretStr
 import conversations.settings
 import tickets.settings
 import users.settings
+from runtime.postgres.commands import OwnerSettings
 from runtime.settings import Settings
 
 SERVICES = Path(__file__).parents[2] / "services"
@@ -26,7 +27,9 @@ def test_the_readme_lists_every_setting_with_its_default(module: ModuleType) -> 
     table = dict(re.findall(r"^\| `([A-Z_]+)` \| ?`?(.*?)`? ?\|", section, re.MULTILINE))
     read = [each for each in vars(module).values() if isinstance(each, type) and issubclass(each, Settings)]
     own = [settings for settings in read if settings.__module__ == module.__name__]
-    assert table == {name.upper(): told(one.default) for each in own for name, one in each.model_fields.items()}
+    assert table == {
+        name.upper(): told(one.default) for each in (*own, OwnerSettings) for name, one in each.model_fields.items()
+    }
 
 
 def told(default: object) -> str:

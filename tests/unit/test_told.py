@@ -13,8 +13,9 @@ from prometheus_client import REGISTRY
 
 from contracts import Caller, ConversationRun, RunEvent
 from router import told as module
+from router.plan import scrub
 from router.steps import Moment
-from router.told import Told, clean, events_of
+from router.told import Told, events_of
 from router.turn import Plan, Result, Turn
 from runtime.postgres import Pool
 from tests.parts.polling import eventually
@@ -186,7 +187,7 @@ async def test_a_question_without_a_conversation_tells_nobody(told: Told, databa
     ("text", "kept"), [("ä☎\U0001f600", "ä☎\U0001f600"), ("a\0b", "ab"), ("half \ud83d", "half ?"), ("", "")]
 )
 def test_text_is_as_the_database_takes_it(text: str, kept: str) -> None:
-    assert clean(text) == kept
+    assert scrub(text) == kept
 
 
 def test_all_that_a_run_tells_has_keys_of_its_own_and_nothing_of_arguments_or_results() -> None:

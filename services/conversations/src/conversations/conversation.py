@@ -41,7 +41,6 @@ RUNS_STILL_SECONDS = 60.0
 
 _KEY = re.compile(r"conv_[A-Za-z0-9]{16,64}")
 _STOP_WORDS = frozenset({"stop", "cancel"})
-_NO_DEADLINE = {"switchboard.deadline": "none"}
 _STATE = "control"
 
 _dispositions = TABLE.counter("switchboard_inputs_total")
@@ -83,6 +82,13 @@ def conversation(parts: Parts) -> restate.VirtualObject:
         abort_timeout=ABORT_TIMEOUT,
         journal_retention=timedelta(hours=1),
         invocation_retry_policy=RETRY,
+    )
+    accepted = partial(
+        service.handler,
+        input_serde=RAW,
+        ingress_private=True,
+        invocation_retry_policy=RETRY_UNTIL_DONE,
+        metadata={"switchboard.deadline": "none"},
     )
     attempts = Attempts()
 
@@ -145,7 +151,7 @@ def conversation(parts: Parts) -> restate.VirtualObject:
                 _expire_after(ctx, taken.look_seconds)
         return _answer(taken)
 
-    @service.handler("begin", input_serde=RAW, ingress_private=True, invocation_retry_policy=RETRY_UNTIL_DONE)
+    @accepted("begin")
     @checked
     async def begin(ctx: ObjectContext, due: Launch) -> Noted:  # pyright: ignore[reportUnusedFunction]
         """Begin the run that waited for more lines."""
@@ -156,13 +162,7 @@ def conversation(parts: Parts) -> restate.VirtualObject:
             await _act(ctx, decision, given)
         return Noted()
 
-    @service.handler(
-        "finished",
-        input_serde=RAW,
-        ingress_private=True,
-        invocation_retry_policy=RETRY_UNTIL_DONE,
-        metadata=_NO_DEADLINE,
-    )
+    @accepted("finished")
     @checked
     async def finished(ctx: ObjectContext, report: RunReport) -> Noted:  # pyright: ignore[reportUnusedFunction]
         """Take a run's report; what waits is begun."""
@@ -174,13 +174,7 @@ def conversation(parts: Parts) -> restate.VirtualObject:
         await _act(ctx, Decision(settled.control), settled.given)
         return Noted()
 
-    @service.handler(
-        "erase",
-        input_serde=RAW,
-        ingress_private=True,
-        invocation_retry_policy=RETRY_UNTIL_DONE,
-        metadata=_NO_DEADLINE,
-    )
+    @accepted("erase")
     @checked
     async def erase(ctx: ObjectContext, _: Wanted) -> Noted:  # pyright: ignore[reportUnusedFunction]
         """Remove a conversation: what was said, events, live text, state, and the journals of its runs."""
@@ -189,13 +183,7 @@ def conversation(parts: Parts) -> restate.VirtualObject:
             await forget(ctx, control, control.owner)
         return Noted()
 
-    @service.handler(
-        "expire",
-        input_serde=RAW,
-        ingress_private=True,
-        invocation_retry_policy=RETRY_UNTIL_DONE,
-        metadata=_NO_DEADLINE,
-    )
+    @accepted("expire")
     @checked
     async def expire(ctx: ObjectContext, _: Wanted) -> Noted:  # pyright: ignore[reportUnusedFunction]
         """Remove a conversation in which nothing was said for `RETENTION_DAYS`, or look again later."""

@@ -6,14 +6,15 @@ import typer
 from conversations.conversation import Parts, conversation
 from conversations.erasing import Journals
 from conversations.following import conversation_runs
-from conversations.settings import AdminSettings, ConversationSettings, OwnerSettings
+from conversations.settings import AdminSettings, ConversationSettings
 from conversations.store import MIGRATIONS, SCHEMA, ConversationStore
 from conversations.watch.hub import Hub
 from conversations.watch.log import EventLog
 from conversations.watch.web import serve_watchers
 from runtime.acceptance import Acceptance
 from runtime.clock import watching_clock
-from runtime.postgres import migrate, open_pool, provision, run_command
+from runtime.postgres import open_pool
+from runtime.postgres.commands import OwnerSettings, make_schema, update_schema
 from runtime.serving import run as run_service
 from runtime.serving import serve
 from runtime.telemetry.export import configure_tracing
@@ -32,25 +33,15 @@ def services(context: typer.Context) -> None:
 
 
 @commands.command("provision")
-def make_schema() -> None:
+def make() -> None:
     """Make the schema `conversations` and its roles."""
-    settings = AdminSettings.read()
-    url, password = settings.admin_database_url.get_secret_value(), settings.admin_database_password.get_secret_value()
-    roles = {
-        "owner": settings.conversations_owner_password.get_secret_value(),
-        "app": settings.conversations_app_password.get_secret_value(),
-        "router": settings.conversations_router_password.get_secret_value(),
-    }
-    run_command("ADMIN_DATABASE_URL", lambda: provision(url, SCHEMA, roles, password))
+    make_schema(AdminSettings.read(), SCHEMA)
 
 
 @commands.command("migrate")
-def update_schema() -> None:
+def update() -> None:
     """Bring the schema `conversations` up to date."""
-    settings = OwnerSettings.read()
-    url = settings.migration_database_url.get_secret_value()
-    password = settings.migration_database_password.get_secret_value()
-    run_command("MIGRATION_DATABASE_URL", lambda: migrate(url, SCHEMA, MIGRATIONS, password))
+    update_schema(OwnerSettings.read(), SCHEMA, MIGRATIONS)
 
 
 async def _serve(settings: ConversationSettings) -> None:

@@ -2,8 +2,9 @@
 
 from pydantic import Field, SecretStr
 
+from runtime.postgres.commands import SchemaSettings
 from runtime.proof import CallerSettings
-from runtime.settings import DatabaseUrl, Settings
+from runtime.settings import DatabaseUrl
 
 
 class ConversationSettings(CallerSettings):
@@ -32,20 +33,9 @@ class ConversationSettings(CallerSettings):
     max_watchers: int = Field(default=2000, ge=1, description="Watchers at a time")
 
 
-class OwnerSettings(Settings):
-    """What `migrate` needs."""
-
-    migration_database_url: DatabaseUrl = Field(description="PostgreSQL, as the owner role `conversations_owner`")
-    migration_database_password: SecretStr = Field(
-        default=SecretStr(""), description="Its password; empty: the URL's own"
-    )
-
-
-class AdminSettings(Settings):
+class AdminSettings(SchemaSettings):
     """What `provision` needs."""
 
-    admin_database_url: DatabaseUrl = Field(description="PostgreSQL, as a role that may create roles and schemas")
-    admin_database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")
     conversations_owner_password: SecretStr = Field(
         min_length=1, description="What `conversations_owner` gets for a password"
     )

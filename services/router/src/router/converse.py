@@ -7,10 +7,8 @@ from restate import Context, TerminalError
 
 from contracts import ConversationRun, Effect, Outcome, RunReport
 from router.plan import EFFECTS
-from router.run import Run
+from router.run import UNFINISHED, Run
 from router.told import events_of
-
-FAILED = "I cannot answer right now. The people who run this service have been told."
 
 
 class Reported(BaseModel):
@@ -23,7 +21,7 @@ async def reporting(ctx: Context, given: ConversationRun, work: Callable[[], Awa
         report = _report(given, await work())
     except TerminalError as error:
         outcome: Outcome = "stopped" if error.status_code == 409 else "failed"
-        text = error.message if 400 <= error.status_code < 500 and outcome == "failed" else FAILED
+        text = error.message if 400 <= error.status_code < 500 and outcome == "failed" else UNFINISHED["failed"]
         report = RunReport(run=given.run, epoch=given.epoch, outcome=outcome, text=text)
     body = report.model_dump_json(exclude_defaults=True).encode()
     ctx.generic_send("Conversation", "finished", body, key=given.conversation)

@@ -8,10 +8,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 
-import asyncpg
-
 from contracts import ConversationRun
-from runtime.postgres import Pool, caller_transaction, open_pool
+from runtime.postgres import UNUSABLE, Pool, caller_transaction, open_pool
 from runtime.telemetry.logs import get_logger
 
 LOOK_SECONDS = 0.25
@@ -66,7 +64,7 @@ class Inbox:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 stopped = await pool.fetch(_STOPPED, list(self._break_off))
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except UNUSABLE as error:
                 log.warning("stops_not_seen", extra={"reason": type(error).__name__})
                 continue
             for row in stopped:

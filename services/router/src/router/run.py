@@ -149,7 +149,7 @@ def must_end_at(begun: Begun) -> float:
     return begun.started_at + begun.limits.seconds
 
 
-_UNFINISHED = {
+UNFINISHED = {
     "turns_exhausted": "I needed more steps than I may take for one question.",
     "calls_exhausted": "I needed more look-ups than I may make for one question.",
     "tokens_exhausted": "The question grew larger than I may handle at once.",
@@ -190,7 +190,7 @@ def _speaker(run: Run) -> str:
 
 def _unfinished(outcome: Outcome, tickets: list[str]) -> str:
     made = f" Your tickets: {', '.join(tickets)}." if tickets else ""
-    return _UNFINISHED[outcome] + made
+    return UNFINISHED[outcome] + made
 
 
 def _records(run: Run) -> list[CallRecord]:

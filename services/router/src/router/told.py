@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from contracts import ConversationRun, RunEvent
+from router.plan import scrub
 from router.signals import TABLE
 from router.steps import Moment
 from router.turn import Result, Turn
-from runtime.postgres import Pool
+from runtime.postgres import UNUSABLE, Pool, is_passing
 from runtime.telemetry.logs import get_logger
 
 MAX_WAITING = 2000
@@ -32,9 +33,6 @@ AT_ONCE = 50
 
 _APPEND = "SELECT conversations.append_events($1, $2::jsonb)"
 _SHOW = "SELECT conversations.set_live($1::jsonb)"
-_AWAY = (OSError, TimeoutError, asyncpg.InterfaceError)
-_PASSING = ("08", "25006", "40", "53", "55", "57", "58")
-"""Beginnings of the states of a database that will take the same statement later."""
 
 _left_out = TABLE.counter("switchboard_events_left_out_total")
 
@@ -88,7 +86,7 @@ class Told:
         before = _written_before(former)
 
         def show(text: str) -> None:
-            self._texts[key] = _Text(attempt, clean(before + text)[:MAX_TEXT])
+            self._texts[key] = _Text(attempt, scrub(before + text)[:MAX_TEXT])
             if self._showing is None or self._showing.done():
                 self._showing = asyncio.create_task(self._show(pool))
 
@@ -140,14 +138,14 @@ class Told:
         """Whether it is over: told, or refused for good. False: the database is away."""
         try:
             await send()
-        except _AWAY as error:
-            return self._not_yet(type(error).__name__)
         except asyncpg.PostgresError as error:
-            if (error.sqlstate or "").startswith(_PASSING):
+            if is_passing(error):
                 return self._not_yet(f"SQLSTATE {error.sqlstate}")
             log.error("events_refused", extra={"sqlstate": error.sqlstate})
             _left_out.inc(events)
             return True
+        except UNUSABLE as error:
+            return self._not_yet(type(error).__name__)
         if self._away:
             log.info("events_told_again")
         self._away = False
@@ -165,8 +163,8 @@ def events_of_turn(number: int, turn: Turn) -> list[RunEvent]:
     called = [plan for plan in turn.plans if plan.kind != "refused"]
     body = {
         "turn": number,
-        "text": clean(turn.text) if called and not turn.is_last else "",
-        "tools": [clean(plan.tool) for plan in called],
+        "text": scrub(turn.text) if called and not turn.is_last else "",
+        "tools": [scrub(plan.tool) for plan in called],
         "last": turn.is_last,
     }
     started = [
@@ -212,10 +210,5 @@ def _written_before(former: Sequence[Turn]) -> str:
     return "".join(parts)
 
 
-def clean(text: str) -> str:
-    """As PostgreSQL takes it: without zeros and halves of characters."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
-
-
 def _call(call_id: str, tool: str) -> dict[str, Any]:
-    return {"call": call_id, "tool": clean(tool)}
+    return {"call": call_id, "tool": scrub(tool)}

@@ -9,7 +9,8 @@ import typer
 from runtime.acceptance import Acceptance
 from runtime.call_tokens import ProvenCallers
 from runtime.clock import watching_clock
-from runtime.postgres import migrate, open_pool, provision, run_command
+from runtime.postgres import open_pool
+from runtime.postgres.commands import OwnerSettings, make_schema, update_schema
 from runtime.serving import run as run_service
 from runtime.serving import serve
 from runtime.telemetry.export import configure_tracing
@@ -19,7 +20,7 @@ from tickets.counts import counting
 from tickets.notifier import Post, notifier, webhook_post
 from tickets.reading import ticket_tools
 from tickets.resender import resender
-from tickets.settings import AdminSettings, OwnerSettings, StaffSettings, TicketSettings
+from tickets.settings import AdminSettings, StaffSettings, TicketSettings
 from tickets.staff import staff
 from tickets.store import MIGRATIONS, SCHEMA, TicketStore
 from tickets.undelivered import Undelivered
@@ -38,25 +39,15 @@ def services(context: typer.Context) -> None:
 
 
 @commands.command("provision")
-def make_schema() -> None:
+def make() -> None:
     """Make the schema `tickets` and its roles."""
-    settings = AdminSettings.read()
-    url, password = settings.admin_database_url.get_secret_value(), settings.admin_database_password.get_secret_value()
-    roles = {
-        "owner": settings.tickets_owner_password.get_secret_value(),
-        "app": settings.tickets_app_password.get_secret_value(),
-        "staff": settings.tickets_staff_password.get_secret_value(),
-    }
-    run_command("ADMIN_DATABASE_URL", lambda: provision(url, SCHEMA, roles, password))
+    make_schema(AdminSettings.read(), SCHEMA)
 
 
 @commands.command("migrate")
-def update_schema() -> None:
+def update() -> None:
     """Bring the schema `tickets` up to date."""
-    settings = OwnerSettings.read()
-    url = settings.migration_database_url.get_secret_value()
-    password = settings.migration_database_password.get_secret_value()
-    run_command("MIGRATION_DATABASE_URL", lambda: migrate(url, SCHEMA, MIGRATIONS, password))
+    update_schema(OwnerSettings.read(), SCHEMA, MIGRATIONS)
 
 
 @commands.command("wait")

@@ -6,6 +6,7 @@ import binascii
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 
 from runtime.call_tokens import ToolSettings
+from runtime.postgres.commands import SchemaSettings
 from runtime.settings import DatabaseUrl, Settings
 
 _SECRET_BYTES = range(24, 65)
@@ -46,20 +47,9 @@ def _is_signing_secret(secret: str) -> bool:
     return secret.startswith("whsec_") and len(key) in _SECRET_BYTES
 
 
-class OwnerSettings(Settings):
-    """What `migrate` needs."""
-
-    migration_database_url: DatabaseUrl = Field(description="PostgreSQL, as the owner role `tickets_owner`")
-    migration_database_password: SecretStr = Field(
-        default=SecretStr(""), description="Its password; empty: the URL's own"
-    )
-
-
-class AdminSettings(Settings):
+class AdminSettings(SchemaSettings):
     """What `provision` needs."""
 
-    admin_database_url: DatabaseUrl = Field(description="PostgreSQL, as a role that may create roles and schemas")
-    admin_database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")
     tickets_owner_password: SecretStr = Field(min_length=1, description="What `tickets_owner` gets for a password")
     tickets_app_password: SecretStr = Field(min_length=1, description="What `tickets_app` gets for a password")
     tickets_staff_password: SecretStr = Field(min_length=1, description="What `tickets_staff` gets for a password")

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, TypeVar
 
-import asyncpg
 import typer
 
 from runtime import terminal
+from runtime.postgres import UNUSABLE
 from tickets.desk import Declined, Desk, Event, Filter, KeptNotification, StaffTicket, open_desk
 from tickets.settings import StaffSettings
 
@@ -213,7 +213,7 @@ def _at_desk(work: Callable[[Desk], Awaitable[Result]]) -> Result:
         return asyncio.run(run())
     except Declined as reason:
         line = str(reason)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (*UNUSABLE, ValueError) as error:
         line = f"setting STAFF_DATABASE_URL: the database cannot be used: {error or type(error).__name__}"
     terminal.complain(line)
     raise typer.Exit(1)

@@ -8,7 +8,8 @@ import aiohttp
 from runtime.acceptance import Acceptance
 from runtime.call_tokens import ProvenCallers
 from runtime.clock import watching_clock
-from runtime.postgres import migrate, open_pool, provision, run_command
+from runtime.postgres import open_pool, run_command
+from runtime.postgres.commands import OwnerSettings, make_schema, update_schema
 from runtime.serving import run as run_service
 from runtime.serving import serve
 from runtime.telemetry.export import configure_tracing
@@ -17,7 +18,7 @@ from runtime.telemetry.metrics import serve_metrics
 from users import store
 from users.demo import demo_customers
 from users.handlers import account_export, user_database
-from users.settings import AdminSettings, OwnerSettings, UserSettings
+from users.settings import AdminSettings, UserSettings
 
 
 def main() -> None:
@@ -26,9 +27,9 @@ def main() -> None:
         case []:
             run_service(serve_users(UserSettings.read()))
         case ["provision"]:
-            make_schema(AdminSettings.read())
+            make_schema(AdminSettings.read(), store.SCHEMA)
         case ["migrate"]:
-            update_schema(OwnerSettings.read())
+            update_schema(OwnerSettings.read(), store.SCHEMA, store.MIGRATIONS)
         case ["seed"]:
             put_demo_customers_in(OwnerSettings.read())
         case _:
@@ -47,25 +48,7 @@ async def serve_users(settings: UserSettings) -> None:
             await serve(settings, rooms)
 
 
-def make_schema(settings: AdminSettings) -> None:
-    url, password = settings.admin_database_url.get_secret_value(), settings.admin_database_password.get_secret_value()
-    roles = {
-        "owner": settings.users_owner_password.get_secret_value(),
-        "app": settings.users_app_password.get_secret_value(),
-    }
-    run_command("ADMIN_DATABASE_URL", lambda: provision(url, store.SCHEMA, roles, password))
-
-
-def update_schema(settings: OwnerSettings) -> None:
-    url, password = owner(settings)
-    run_command("MIGRATION_DATABASE_URL", lambda: migrate(url, store.SCHEMA, store.MIGRATIONS, password))
-
-
 def put_demo_customers_in(settings: OwnerSettings) -> None:
-    url, password = owner(settings)
+    url, password = settings.owner
     customers = demo_customers(datetime.now(UTC))
     run_command("MIGRATION_DATABASE_URL", lambda: store.replace_customers(url, customers, password))
-
-
-def owner(settings: OwnerSettings) -> tuple[str, str]:
-    return settings.migration_database_url.get_secret_value(), settings.migration_database_password.get_secret_value()

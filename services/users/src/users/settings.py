@@ -3,7 +3,8 @@
 from pydantic import Field, SecretStr
 
 from runtime.call_tokens import ToolSettings
-from runtime.settings import DatabaseUrl, Settings
+from runtime.postgres.commands import SchemaSettings
+from runtime.settings import DatabaseUrl
 
 
 class UserSettings(ToolSettings):
@@ -15,19 +16,8 @@ class UserSettings(ToolSettings):
     export_seconds: float = Field(default=20, ge=0, description="How long `export_account` takes")
 
 
-class OwnerSettings(Settings):
-    """What `migrate` and `seed` need."""
-
-    migration_database_url: DatabaseUrl = Field(description="PostgreSQL, as the owner role `users_owner`")
-    migration_database_password: SecretStr = Field(
-        default=SecretStr(""), description="Its password; empty: the URL's own"
-    )
-
-
-class AdminSettings(Settings):
+class AdminSettings(SchemaSettings):
     """What `provision` needs."""
 
-    admin_database_url: DatabaseUrl = Field(description="PostgreSQL, as a role that may create roles and schemas")
-    admin_database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")
     users_owner_password: SecretStr = Field(min_length=1, description="What `users_owner` gets for a password")
     users_app_password: SecretStr = Field(min_length=1, description="What `users_app` gets for a password")

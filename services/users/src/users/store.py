@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.postgres import Pool, begin_as, caller_transaction, connect
+from runtime.postgres import Pool, caller_transaction, connect
 from runtime.telemetry.logs import get_logger
 from users.account import Account
 
@@ -106,9 +106,10 @@ async def replace_customers(owner_url: str, customers: Mapping[str, Rows], passw
     connection = await connect(owner_url, password)
     try:
         async with connection.transaction():
+            await connection.execute("SELECT set_config('search_path', $1, true)", SCHEMA)
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('switchboard:seed'))")
             for user_id, rows in customers.items():
-                await connection.execute(begin_as(SCHEMA), user_id)
+                await connection.execute("SELECT set_config('app.user_id', $1, true)", user_id)
                 await connection.execute("DELETE FROM customers WHERE user_id = $1", user_id)
                 for table in _TABLES:
                     await _insert(connection, table, rows.get(table, []))

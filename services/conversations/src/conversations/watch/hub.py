@@ -10,11 +10,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-import asyncpg
-
 from conversations.signals import TABLE
 from conversations.watch.log import Asked, EventLog, News
 from conversations.watch.place import REPLACES_TEXT, Line, Place, Text
+from runtime.postgres import UNUSABLE
 from runtime.telemetry.logs import get_logger
 
 POLL_SECONDS = 0.1
@@ -23,8 +22,6 @@ FORGET_SECONDS = 60
 KEPT = 256
 """Events of a conversation that are kept for those who watch it."""
 MAX_WATCHERS_OF_CALLER = 20
-
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _watchers = TABLE.gauge("switchboard_watchers")
 _lag = TABLE.histogram("switchboard_event_lag_seconds")
@@ -132,7 +129,7 @@ class Hub:
         while True:
             try:
                 await self.events.forget(after)
-            except _AWAY as error:
+            except UNUSABLE as error:
                 log.warning("events_not_forgotten", extra={"reason": type(error).__name__})
             await asyncio.sleep(FORGET_SECONDS)
 
@@ -147,7 +144,7 @@ class Hub:
                 if away:
                     log.info("events_seen_again")
                 away = False
-            except _AWAY as error:
+            except UNUSABLE as error:
                 if not away:
                     log.warning("events_not_seen", extra={"reason": type(error).__name__})
                 away, due = True, clock() + AWAY_SECONDS

@@ -14,6 +14,7 @@ from restate.exceptions import RetryableError
 
 from contracts import USER_ID
 from conversations.settings import ConversationSettings
+from conversations.store import unknown_conversation
 from conversations.watch.hub import Hub, TooMany, Watched
 from conversations.watch.log import Asked
 from conversations.watch.place import Line, Place, Text, end_frame, frames_of
@@ -69,7 +70,7 @@ class Watching:
         user_id = await self._reader(request)
         end = await self._hub.events.end(conversation, user_id)
         if end is None:
-            raise Refused(404, "unknown_conversation", "there is no such conversation")
+            raise unknown_conversation()
         if place.position > end:  # of a log that is no more
             place = Place()
         with self._hub.watching(conversation, user_id, place) as watched:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 
 from runtime.database_url import address
+from runtime.postgres.states import is_leaving
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import SHARED
 from runtime.terminal import leave
@@ -74,9 +75,24 @@ class Pool:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[Connection]:
-        async with self.connections.acquire() as db, db.transaction():
+        connection = await self.connections.acquire()
+        async with lent(self.connections, connection) as db, db.transaction():
             await db.execute(begin_as(self.schema), "")
             yield db
+
+
+@asynccontextmanager
+async def lent(connections: Connections, connection: Connection) -> AsyncGenerator[Connection]:
+    """Give a connection back at the end; to a server that is leaving, none is kept."""
+    try:
+        yield connection
+    except asyncpg.PostgresError as error:
+        if is_leaving(error):
+            connection.terminate()
+            await connections.expire_connections()
+        raise
+    finally:
+        await connections.release(connection)
 
 
 @cache

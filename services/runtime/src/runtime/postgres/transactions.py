@@ -14,7 +14,8 @@ from restate import TerminalError
 from restate.exceptions import RetryableError
 from restate.extensions import current_context
 
-from runtime.postgres.pool import Connection, Connections, Pool, begin_as
+from runtime.postgres.pool import Connection, Connections, Pool, begin_as, lent
+from runtime.postgres.states import is_leaving, is_of_another_session, is_passing
 from runtime.retries import accepted_for_good
 from runtime.steps import Attempts, pause_after, spread
 from runtime.telemetry.logs import get_logger
@@ -22,14 +23,6 @@ from runtime.telemetry.metrics import SHARED
 from runtime.telemetry.tracing import untraced
 
 ACQUIRE_SECONDS = 2.0
-
-_RETRYABLE_CLASSES = {"08", "28", "40", "53", "55", "57", "58"}
-_READ_ONLY = "25006"
-"""What a primary says that has become a standby (read_only_sql_transaction): others will be told another server."""
-_FOREIGN_SESSION = ("26000", "42P05")
-"""A prepared statement is not there, or is there already: the session is not the one that prepared it."""
-_LEAVING = ("08", "53", "57P", _READ_ONLY)
-"""Beginnings of the states of a server that is going, full, or no primary any more: no connection to it is kept."""
 
 log = get_logger("runtime.postgres")
 
@@ -62,15 +55,8 @@ async def caller_transaction(pool: Pool, user_id: str) -> AsyncGenerator[Connect
 async def _connection(pool: Connections) -> AsyncGenerator[Connection]:
     with _waiting.track_inprogress(), _wait.time():
         connection = await _acquire(pool)
-    try:
+    async with lent(pool, connection):
         yield connection
-    except asyncpg.PostgresError as error:
-        if is_leaving(error):
-            connection.terminate()
-            await pool.expire_connections()
-        raise
-    finally:
-        await pool.release(connection)
 
 
 async def _acquire(pool: Connections) -> Connection:
@@ -93,9 +79,9 @@ def sql_errors() -> Generator[None]:
         state = error.sqlstate or ""
         if is_leaving(error):
             raise _away(f"SQLSTATE {state}, all connections closed") from None
-        if state in _FOREIGN_SESSION:
+        if is_of_another_session(error):
             raise _away("a pooler lends sessions: DATABASE_URL has to end in ?pgbouncer=true") from None
-        if state[:2] in _RETRYABLE_CLASSES:
+        if is_passing(error):
             raise _away(f"SQLSTATE {state}") from None
         _errors.labels("refused").inc()
         log.error("statement_refused", extra={"sqlstate": state, "error": type(error).__name__})
@@ -104,11 +90,6 @@ def sql_errors() -> Generator[None]:
         raise TerminalError("the database refused the statement", status_code=500) from None
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
         raise _away(type(error).__name__) from None
-
-
-def is_leaving(error: asyncpg.PostgresError) -> bool:
-    """Whether the server must be asked no more: a new connection may reach another one."""
-    return (error.sqlstate or "").startswith(_LEAVING)
 
 
 def _is_of_another_caller(error: asyncpg.PostgresError) -> bool:
