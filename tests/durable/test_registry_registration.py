@@ -42,7 +42,7 @@ async def test_a_deployment_that_starts_late_is_named_and_then_registered(
     await probe(service, "Late", port=port)
     await registry.registered("late")
     assert (await registry.status())["failed"] == {}
-    assert '"WARNING"' in registry.process.tail()
+    await registry.logged('"WARNING"')
     await registry.process.stop()
 
 

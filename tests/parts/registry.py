@@ -85,3 +85,11 @@ class Registry:
             return (await self.status())["ended_stuck"].get(service)
 
         return await eventually(look, seconds)
+
+    async def logged(self, words: str, seconds: float = 10) -> None:
+        """What it does is seen from outside a moment before its log has the line."""
+
+        async def look() -> bool:
+            return words in self.process.log.read_text()
+
+        await eventually(look, seconds)

@@ -161,6 +161,7 @@ async def test_while_restate_is_away_nothing_is_told_that_came_from_it(own: Rest
     assert [name for name in FROM_RESTATE if told.of(name)] == []
     assert told.value("tools", state="offered") == before.value("tools", state="offered")
     failures = told.of("registration_failures_total")
+    await registry.logged('"loop": "metrics"')
     assert registry.process.log.read_text().count('"loop": "metrics"') == 1
 
     await own.start()
