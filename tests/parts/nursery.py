@@ -121,14 +121,24 @@ def serve(connection: socket.socket) -> dict[str, Any] | None:
     gc.freeze()  # a child's collections leave the pages alone that it shares
     assert threading.active_count() == 1, "a fork takes one thread along"
     children: set[int] = set()
+    try:
+        return _fork_for(connection, children)
+    finally:
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+
+
+def _fork_for(connection: socket.socket, children: set[int]) -> dict[str, Any] | None:
     buffer = b""
     while True:
         if select.select([connection], [], [], POLL_SECONDS)[0]:
             if not (more := connection.recv(1 << 20)):
-                break
+                return None
             *orders, buffer = (buffer + more).split(b"\n")
             for order in orders:
                 if not (pid := os.fork()):
+                    children.clear()
                     connection.close()
                     return json.loads(order)
                 children.add(pid)
@@ -136,9 +146,6 @@ def serve(connection: socket.socket) -> dict[str, Any] | None:
         while children and (ended := os.waitpid(-1, os.WNOHANG))[0]:
             children.discard(ended[0])
             _tell(connection, pid=ended[0], status=os.waitstatus_to_exitcode(ended[1]))
-    for child in children:
-        os.kill(child, signal.SIGKILL)
-    return None
 
 
 def _tell(connection: socket.socket, **told: int) -> None:
