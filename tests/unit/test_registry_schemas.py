@@ -89,7 +89,7 @@ def test_a_schema_that_is_too_large_is_left_out_with_the_reason(schema: dict[str
     started = time.monotonic()
     with pytest.raises(UnusableSchema, match=reason):
         closed(schema, set())
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     assert reason in left_out_because(handler(schema))
 
 
@@ -119,7 +119,7 @@ def test_a_schema_that_is_too_large_is_left_out_with_the_reason(schema: dict[str
 def test_what_people_write_is_within_the_bounds(schema: dict[str, Any]) -> None:
     started = time.monotonic()
     assert closed(schema, set())["additionalProperties"] is False
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
 
 
 def handler(schema: Any, name: str = "look", documentation: str = "Looks.", **metadata: str) -> Handler:
