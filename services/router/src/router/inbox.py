@@ -77,5 +77,6 @@ async def open_inbox(url: str, password: str) -> AsyncGenerator[Inbox]:
     if not url:
         yield Inbox()
         return
-    async with open_pool(url, "conversations", password=password) as pool:
+    setting = "CONVERSATIONS_DATABASE_URL"
+    async with open_pool(url, "conversations", password=password, setting=setting, waits=False) as pool:
         yield Inbox(pool)

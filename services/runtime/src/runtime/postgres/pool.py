@@ -2,16 +2,16 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
 from runtime.database_url import address
-from runtime.postgres.states import is_leaving
+from runtime.postgres.states import UNUSABLE, is_leaving
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import SHARED
 from runtime.terminal import leave
@@ -131,10 +131,19 @@ async def connect(url: str, password: str = "", *, command_seconds: float | None
 
 
 @asynccontextmanager
-async def open_pool(url: str, schema: str, size: int = POOL_SIZE, password: str = "") -> AsyncGenerator[Pool]:
+async def open_pool(
+    url: str,
+    schema: str,
+    size: int = POOL_SIZE,
+    password: str = "",
+    *,
+    setting: str = "DATABASE_URL",
+    waits: bool = True,
+) -> AsyncGenerator[Pool]:
     """A pool whose connections see `schema`; waits for a database that is starting. The metrics are the last pool's.
 
-    Ends the process with one line when the role could bypass row-level security.
+    With `waits=False` it is there at once, and whoever uses it does without until the database and its roles are made.
+    Ends the process with one line, now or then, when the role could bypass row-level security.
     """
     where = address(url)
     connections = asyncpg.create_pool(
@@ -150,13 +159,45 @@ async def open_pool(url: str, schema: str, size: int = POOL_SIZE, password: str 
     )
     async with connections:
         pool = Pool(connections, schema)
-        if await when_up("DATABASE_URL", lambda: pool.fetchval(_TOO_STRONG, schema)):
-            leave(
-                f"setting DATABASE_URL: its role owns schema {schema} or bypasses row-level security; "
-                "use the login role"
-            )
+        check = partial(_check_role, pool, setting)
+        if waits:
+            await when_up(setting, check)
         _measure(connections)
-        yield pool
+        async with nullcontext() if waits else _meanwhile(_once_up(setting, check)):
+            yield pool
+
+
+async def _check_role(pool: Pool, setting: str) -> None:
+    if await pool.fetchval(_TOO_STRONG, pool.schema):
+        leave(
+            f"setting {setting}: its role owns schema {pool.schema} or bypasses row-level security; use the login role"
+        )
+
+
+async def _once_up(setting: str, work: Callable[[], Awaitable[object]]) -> None:
+    """Do this work when the database can do it, however late."""
+    said = ""
+    while True:
+        try:
+            await work()
+            return
+        except UNUSABLE as error:
+            reason = type(error).__name__
+        if reason != said:
+            log.warning("waiting_for_database", extra={"setting": setting, "reason": reason})
+        said = reason
+        await asyncio.sleep(START_POLL_SECONDS)
+
+
+@asynccontextmanager
+async def _meanwhile(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def _measure(pool: Connections) -> None:

@@ -207,7 +207,8 @@ LOG_EVENTS = (
         ("warning",),
         ("setting", "reason"),
         _DATABASES,
-        "At start the database that this setting names is not up yet; said once.",
+        "At start the database that this setting names is not up yet. Said once; by a router, which serves meanwhile,"
+        " again when the reason is another.",
     ),
     LogEvent(
         "trust_user_id_is_on",
