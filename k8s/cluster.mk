@@ -9,8 +9,6 @@ CLUSTER ?= kind
 NAMESPACE ?= switchboard
 RELEASE ?= switchboard
 ROOMS := router users tickets conversations registry demo_model
-# Conversations are not in the chart yet.
-IMAGES := $(filter-out conversations,$(ROOMS))
 CHART := charts/switchboard
 OBSERVE ?=
 
@@ -54,7 +52,7 @@ images: ## build the container image of every service in the chart
 	@docker info >/dev/null 2>&1 || { echo "the docker engine does not answer: start it" >&2; exit 1; }
 	@docker buildx version >/dev/null 2>&1 || { echo "docker lacks buildx; see https://docs.docker.com/build/" >&2; exit 1; }
 	@mkdir -p .tools
-	@k8s/images.sh $(IMAGES)
+	@k8s/images.sh $(ROOMS)
 
 images-test: install images ## check that the images start, leave, and hold nothing else
 	$(PY) -m pytest tests/containers
@@ -69,6 +67,7 @@ demo: cluster load $(if $(OBSERVE),observe) ## everything on Kubernetes: make de
 	@echo "It runs. Open its ports in another terminal, and ask:"
 	@$(call say_again,forward)
 	@echo '  make ask Q="My API calls are failing, what is wrong with my account?"'
+	@echo '  make chat'
 	@echo "Restate's UI is then at http://localhost:9070$(if $(OBSERVE),$(COMMA) Grafana at http://localhost:3000). This removes what was installed:"
 	@$(call say_again,down)
 
@@ -83,8 +82,9 @@ configmap = kubectl create configmap $(1) --from-file=$(2) --dry-run=client --ou
 	| kubectl label --local --filename - app.kubernetes.io/name=lgtm --output yaml \
 	| kubectl --namespace "$$NAMESPACE" apply --server-side --force-conflicts --filename -
 
-forward: ## open the ingress (8080), Restate's UI (9070) and, OBSERVE=1, Grafana (3000) on this machine until Ctrl-C
-	$(if $(OBSERVE),$(open) service/lgtm 3000 & trap "kill $$!" EXIT;) $(open) "service/$$RELEASE-restate" 8080 9070
+forward: ## open the ingress (8080), Restate's UI (9070), watching (9088) and, OBSERVE=1, Grafana (3000) until Ctrl-C
+	$(if $(OBSERVE),$(open) service/lgtm 3000 & grafana=$$!;) $(open) "service/$$RELEASE-watch" 9088 & watch=$$!; \
+		trap 'kill $$grafana $$watch' EXIT; $(open) "service/$$RELEASE-restate" 8080 9070
 
 open = kubectl --namespace "$$NAMESPACE" port-forward
 

@@ -31,6 +31,7 @@ FILES = [file for file in ALL_FILES if all_values(file)["networkPolicy"]["enable
 WHEN: dict[str | None, Callable[[Values], object]] = {
     None: lambda _: True,
     "networkPolicy.clients names them": lambda values: values["networkPolicy"]["clients"],
+    "networkPolicy.watchers names them": lambda values: values["networkPolicy"]["watchers"],
     "no model is named": lambda values: not values["model"]["name"],
     "a model is named": lambda values: values["model"]["name"],
     "statusPage.url is set": lambda values: values["statusPage"]["url"],
@@ -42,18 +43,19 @@ WHEN: dict[str | None, Callable[[Values], object]] = {
     "registry.acceptTools is not any": lambda values: values["registry"]["acceptTools"] != "any",
 }
 
-PORTS: dict[str, Callable[[Values], int]] = {
-    "postgres": lambda values: values["postgres"]["external"]["port"],
-    "model": lambda values: port_of(values["model"]["baseUrl"]),
-    "status-page": lambda values: port_of(values["statusPage"]["url"]),
-    "webhooks": lambda values: port_of(values["tickets"]["webhook"]["url"]),
-    "otlp": lambda values: port_of(values["global"]["otlpEndpoint"]),
-    "restate-otlp": lambda values: port_of(collector_of_restate(values)),
+PORTS: dict[str, Callable[[Values], set[int]]] = {
+    "postgres": lambda values: {values["postgres"]["external"]["port"]},
+    "model": lambda values: ports_of(values["model"]["baseUrl"], *values["model"]["fallbackUrls"]),
+    "status-page": lambda values: ports_of(values["statusPage"]["url"]),
+    "webhooks": lambda values: ports_of(values["tickets"]["webhook"]["url"]),
+    "otlp": lambda values: ports_of(values["global"]["otlpEndpoint"]),
+    "restate-otlp": lambda values: ports_of(collector_of_restate(values)),
 }
 """Ports of outside parties that values decide."""
 
 PEERS: dict[str, Callable[[Values], Any]] = {
     "clients": lambda values: values["networkPolicy"]["clients"],
+    "watchers": lambda values: values["networkPolicy"]["watchers"],
     "prometheus": lambda values: values["networkPolicy"]["prometheus"],
     "dns": lambda values: values["networkPolicy"]["dns"],
     "restate": lambda values: values["networkPolicy"]["restate"],
@@ -65,8 +67,8 @@ ALSO = {"switchboard/deletes-versions": "versions", "switchboard/keeps-accepted"
 """What pods of the registry are besides, by their labels."""
 
 
-def port_of(url: str) -> int:
-    return URL(url).port or 443
+def ports_of(*urls: str) -> set[int]:
+    return {URL(url).port or 443 for url in urls}
 
 
 def collector_of_restate(values: Values) -> str:
@@ -126,13 +128,14 @@ def test_with_the_outside_what_the_table_says_is_allowed_and_nothing_else(file: 
     inside = set[str]().union(*(parties(pod) for pod in everyone))
     for pod in everyone:
         for direction, peers, own, other in (("Egress", "to", "from", "to"), ("Ingress", "from", "to", "from")):
-            expected = {
-                PORTS.get(flow["to"], lambda _, flow=flow: flow["port"])(values)
+            told = [
+                PORTS.get(flow["to"], lambda _, flow=flow: {flow["port"]})(values)
                 for flow in FLOWS
                 if (flow[own] in parties(pod) or flow[own] == "*")
                 and flow[other] not in inside
                 and WHEN[flow.get("when")](values)
-            }
+            ]
+            expected = set[int]().union(*told)
             assert outside_ports(file, pod, direction, peers) == expected, f"{direction} of {pod.owner}"
 
 
@@ -152,11 +155,12 @@ def test_outside_peers_are_those_of_the_values(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_a_stray_pod_reaches_nothing(file: Path) -> None:
-    clients = all_values(file)["networkPolicy"]["clients"]
+    named = all_values(file)["networkPolicy"]
+    invited = {8080: named["clients"], 9088: named["watchers"]}
     for pod in pods(rendered(file)):
         for port in listens(pod):
-            invited = port == 8080 and any(network.is_peer(peer, {"app": "stray"}) for peer in clients)
-            assert network.allowed(policies(file), {"app": "stray"}, pod.labels, port) == invited, (pod.owner, port)
+            is_invited = any(network.is_peer(peer, {"app": "stray"}) for peer in invited.get(port, []))
+            assert network.allowed(policies(file), {"app": "stray"}, pod.labels, port) == is_invited, (pod.owner, port)
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

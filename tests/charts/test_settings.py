@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import conversations.settings
 import demo_model.settings
 import registry.settings
 import router.settings
@@ -30,6 +31,9 @@ SETTINGS: dict[tuple[str, ...], tuple[type[Settings], ...]] = {
     ("tickets", "wait"): (tickets.settings.StaffSettings,),
     ("tickets", "provision"): (tickets.settings.AdminSettings,),
     ("tickets", "migrate"): (OwnerSettings,),
+    ("conversations",): (conversations.settings.ConversationSettings,),
+    ("conversations", "provision"): (conversations.settings.AdminSettings,),
+    ("conversations", "migrate"): (OwnerSettings,),
     ("registry",): (registry.settings.RegistrySettings,),
     ("registry", "register"): (registry.settings.RegisterSettings,),
     ("registry", "prune"): (registry.settings.PruneSettings,),
@@ -41,7 +45,7 @@ SETTINGS: dict[tuple[str, ...], tuple[type[Settings], ...]] = {
 OF_LIBRARIES = {"PGSSLROOTCERT"}
 """What PostgreSQL's clients read themselves."""
 
-SECRETS = {"WEBHOOK_SECRET": "whsec_" + base64.b64encode(bytes(32)).decode()}
+SECRETS = {"WEBHOOK_SECRET": "whsec_" + base64.b64encode(bytes(32)).decode(), "OPENAI_FALLBACKS": "[]"}
 """Secrets that must look like something; any other is any text."""
 
 PEM = generate_private_key(65537, 2048).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -51,6 +55,9 @@ CALLER_KEYS = {"HS256": "secret" * 6, "RS256": PEM.decode()}
 
 FILES = {"PROMPT_FILE": str(router.settings.PROMPT)}
 """Files that only a pod has, and what stands for them here."""
+
+PORTS = ("port", "watch_port")
+"""Settings that name a port, in the order of the ports of a container."""
 
 Container = Mapping[str, Any]
 
@@ -118,7 +125,8 @@ def test_a_service_listens_where_its_ports_say() -> None:
             if ports:
                 (settings,) = SETTINGS[program][:1]
                 assert ports.pop("metrics") == int(environment(container)["METRICS_PORT"]), owner
-                assert list(ports.values()) == [settings.model_fields["port"].default], owner
+                served = [settings.model_fields[name].default for name in PORTS if name in settings.model_fields]
+                assert list(ports.values()) == served, owner
 
 
 def test_the_question_of_helm_test_reads_just_what_it_is_given() -> None:

@@ -23,6 +23,7 @@ OTHERS: list[Any] = [
     *("groq", "Always", "ES256", "external", "disable", "none", "Delete", "compact", "named", ""),
     PUBLIC_KEY.replace("w", "z"),
     *(True, False, 7, 13, 4321),
+    ["http://other.example.com:4321"],
     *([PUBLIC_KEY], ["10.9.0.0/16"], [{"name": "OTHER", "value": "other"}], [{"name": "other"}]),
     *([{"ipBlock": {"cidr": "10.9.0.0/16"}}], {"other": "other"}, {"requests": {"cpu": "7"}}, {"RESTATE_X": "other"}),
 ]
@@ -43,13 +44,15 @@ NEEDS: dict[Path, dict[str, Values]] = {
         "model.existingSecret": {"model": {"name": "other"}},
         "model.secretKey": {"model": {"name": "other", "existingSecret": "model"}},
         "model.fallbacksKey": {"model": {"name": "other", "existingSecret": "model"}},
+        "model.fallbackUrls": {"model": {"name": "other", "existingSecret": "model", "fallbacksKey": "fallbacks"}},
         **{
             f"model.{value}": {"model": {"name": "other"}}
             for value in ("preset", "maxOutputTokens", "timeoutSeconds", "firstByteSeconds", "stream", "checkAtStart")
         },
         "callers.algorithm": {"callers": {"existingSecret": "callers"}},
         **{
-            f"{room}.autoscaling": {room: {"autoscaling": {"enabled": True}}} for room in ("router", "users", "tickets")
+            f"{room}.autoscaling": {room: {"autoscaling": {"enabled": True}}}
+            for room in ("router", "users", "tickets", "conversations")
         },
         "tickets.webhook.existingSecret": {"tickets": {"webhook": {"url": "https://hooks.example.com"}}},
         "tickets.webhook.secretKey": {"tickets": {"webhook": {"url": "https://hooks.example.com"}}},

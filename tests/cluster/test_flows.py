@@ -14,7 +14,7 @@ from tests.parts.polling import eventually
 OUTSIDE = {"model", "status-page", "webhooks", "otlp", "restate-otlp", "object-storage", "kubernetes", "dns"}
 """Parties that the chart does not bring: one pod without labels stands for all of them."""
 
-CALLERS = {"clients": CLIENTS, "prometheus": {"stands-for": "prometheus"}}
+CALLERS = {"clients": CLIENTS} | {party: {"stands-for": party} for party in ("watchers", "prometheus")}
 
 ALSO = {"versions": {"registry"}, "acceptance": {"registry"}}
 """These pods are pods of the registry, and held by its policy too."""

@@ -6,6 +6,7 @@ import pytest
 
 from tests.cluster.parts.product import Product
 from tests.cluster.parts.questions import ACCOUNT, TICKET, AskedQuestion
+from tests.cluster.parts.talks import Talk
 
 pytestmark = pytest.mark.smoke
 
@@ -37,11 +38,21 @@ async def test_a_question_goes_to_the_tools_that_answer_it(product: Product, wor
     assert len(tickets) == (words == TICKET)
 
 
+async def test_a_conversation_is_answered_and_goes_on(product: Product) -> None:
+    talk = Talk(product)
+    assert await talk.say(f"{TICKET} ({talk.key})") == "started"
+    (first,) = await talk.answers(1)
+    (ticket,) = [ticket for ticket, text in (await product.tickets()).items() if talk.key in text]
+    assert ticket in first.text
+    assert await talk.say(f"{ACCOUNT} ({talk.key})") == "started"
+    assert len({each.run for each in await talk.answers(2)}) == 2
+
+
 async def test_only_pods_that_delete_versions_or_keep_what_was_accepted_may_call_the_api_server(
     product: Product,
 ) -> None:
     pods = await product.namespace.get("pods")
-    assert len(pods) >= 7
+    assert len(pods) >= 8
     with_token = [pod["metadata"] for pod in pods if has_token(pod)]
     assert [each["name"] for each in with_token if not {DELETES_VERSIONS, KEEPS_ACCEPTED} & each["labels"].keys()] == []
     (cronjob,) = await product.namespace.get("cronjobs")

@@ -9,6 +9,7 @@ import pytest
 from tests.cluster.conftest import Note
 from tests.cluster.parts.product import Product
 from tests.cluster.parts.questions import TICKET, AskedQuestion, SteadyLoad, check_answers
+from tests.cluster.parts.talks import Talk
 from tests.parts.polling import eventually
 
 SLOWLY = 2.5
@@ -22,6 +23,7 @@ VICTIMS = {
     "router": ANSWERED,
     "users": ANSWERED,
     "tickets": ANSWERED,
+    "conversations": ANSWERED,
     "registry": ANSWERED,
     "restate": ANSWERED,
     "postgres": ANSWERED,
@@ -40,10 +42,13 @@ async def slow_product(product: Product) -> AsyncIterator[Product]:
 async def test_a_pod_that_dies_loses_and_doubles_nothing(slow_product: Product, victim: str, note: Note) -> None:
     product = slow_product
     async with SteadyLoad(product, TICKET) as load:
+        talk = Talk(product)
+        assert await talk.say(f"{TICKET} (e2e-{talk.key})") == "started"
         await eventually(lambda: runs_under_way(product, 4), 60)
         began, (dead, killed_at) = time.monotonic(), await kill(product, victim)
         await eventually(lambda: another(product, victim, dead), 120)
         await AskedQuestion(product, TICKET).answer()
+    assert len(await talk.answers(1)) == 1
     in_flight = [question for question in load.open_at(began) if question.was_open_at(killed_at)]
     assert in_flight
     await product.wait_idle()

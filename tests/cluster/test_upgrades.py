@@ -11,13 +11,18 @@ from tests.cluster.conftest import Note
 from tests.cluster.parts.command import CommandFailed
 from tests.cluster.parts.product import Product
 from tests.cluster.parts.questions import ACCOUNT, TICKET, AskedQuestion, SteadyLoad, check_answers, check_turns
+from tests.cluster.parts.talks import Talk
 from tests.cluster.parts.variants import NEW_PROMPT, Variants
 from tests.parts.polling import eventually
+from tests.parts.values import Values, merge
 
 TURN_SECONDS = 10
 """Of a run that goes on and on: a model call is always under way."""
 
 FINE = "none lost, none failed, no step repeated"
+OTHER_ROOM: Values = {"conversations": {"podAnnotations": {"example.com/version": "another"}}}
+"""A new version of the conversations, of the same code."""
+
 OTHER_TYPE = "META0006"
 """Restate's code for a service that comes back as another kind of service."""
 
@@ -43,10 +48,12 @@ async def test_an_upgrade_under_load_loses_and_repeats_nothing(
     product: Product, variants: Variants, before: str, note: Note
 ) -> None:
     async with Work(product) as work:
-        await product.release.upgrade(await variants.image("prompt"))
+        room = await product.version("conversations")
+        await product.release.upgrade(merge(await variants.image("prompt"), OTHER_ROOM))
         after = await product.version()
         assert after != before
         assert {before, after} <= await product.versions()
+        assert await product.version("conversations") != room
         await work.spans(before)
         late = AskedQuestion(product, ACCOUNT)
         await late.answer()
@@ -64,7 +71,7 @@ async def test_a_rollback_while_both_versions_have_runs_in_flight_loses_and_repe
 ) -> None:
     revision = await product.release.revision()
     async with Work(product) as old:
-        await product.release.upgrade(await variants.image("steps"))
+        await product.release.upgrade(merge(await variants.image("steps"), OTHER_ROOM))
         after = await product.version()
         await old.spans(before)
         async with Work(product) as new:
@@ -108,13 +115,15 @@ async def test_a_version_that_restate_refuses_fails_the_upgrade_and_changes_noth
 
 
 class Work:
-    """Runs in the middle of a model call, runs suspended on a call and its timer, and a steady load on top."""
+    """Runs in the middle of a model call, one of them in a conversation in which something waits, runs suspended on a
+    call and its timer, and a steady load on top."""
 
     def __init__(self, product: Product) -> None:
         self._product = product
         self._running = f"slow-{uuid.uuid4().hex[:12]}"
         self.running: list[AskedQuestion] = []
         self.suspended: list[AskedQuestion] = []
+        self._talk = Talk(product)
         self._load = SteadyLoad(product, ACCOUNT)
         self._open = AsyncExitStack()
 
@@ -127,6 +136,8 @@ class Work:
             stack.push_async_callback(product.answer_slowly, self._running, 0)
             self.suspended = [AskedQuestion(product, TICKET) for _ in range(4)]
             self.running = [AskedQuestion(product, ACCOUNT, token=f"{self._running}-{number}") for number in range(3)]
+            assert await self._talk.say(f"{ACCOUNT} ({self._running}-{self._talk.key})") == "started"
+            assert await self._talk.say(f"{TICKET} ({self._talk.key})", when_busy="queue") == "queued"
             await eventually(self._stand, 30)
             await stack.enter_async_context(self._load)
             self._open = stack.pop_all()
@@ -134,16 +145,19 @@ class Work:
 
     async def _stand(self) -> bool:
         statuses = list((await self._product.open_runs()).values())
-        return statuses.count("suspended") >= len(self.suspended) and statuses.count("running") >= len(self.running)
+        return statuses.count("suspended") >= len(self.suspended) and statuses.count("running") > len(self.running)
 
     async def spans(self, version: str) -> None:
         """Fails unless the runs that were begun on a version are still under way on it."""
         left = [status for status in (await self._product.pinned(version)).values() if status != "completed"]
         assert left.count("suspended") >= len(self.suspended), left
-        assert len(left) >= len(self.suspended) + len(self.running), left
+        assert len(left) > len(self.suspended) + len(self.running), left
 
     async def __aexit__(self, *error: object) -> None:
-        """Lets them all end."""
+        """Lets them all end. The run in the conversation reads what is said now, and reports to whoever is there."""
+        if error[0] is None:
+            assert await self._talk.say("And when was my last invoice, if you can see that?") == "steered"
+        self._room = await self._product.version("conversations")
         await self._open.aclose()
 
     async def check(self) -> int:
@@ -151,9 +165,23 @@ class Work:
         questions = [*self.suspended, *self.running, *self._load.questions]
         await check_answers(self._product, questions)
         await check_turns(self._product, questions)
+        await self._check_talk()
         await self._product.wait_idle()
         assert await self._product.failures() == []
         return len(questions)
+
+    async def _check_talk(self) -> None:
+        """Each question was answered by one run, in order; what was said meanwhile was read; the present version of
+        the object was told."""
+        answers = await self._talk.answers(2)
+        assert len({each.run for each in answers}) == len(answers) == 2, answers
+        said = [each for each in await self._talk.entries("message") if "last invoice" in each.text]
+        assert [each.run for each in said] == [answers[0].run], said
+        made = [ticket for ticket, text in (await self._product.tickets()).items() if self._talk.key in text]
+        assert len(made) == 1, made
+        reports = await self._talk.reports()
+        assert len(reports) == 2
+        assert [each for each in reports if f"-conversations-{self._room}." not in each["endpoint"]] == []
 
 
 async def left(product: Product, version: str) -> bool:

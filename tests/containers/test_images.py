@@ -14,7 +14,7 @@ SERVING = {
 }
 """Rooms that serve with nothing beside them: their port and what they must be told."""
 
-WITH_DATABASE = ("users", "tickets")
+WITH_DATABASE = ("users", "tickets", "conversations")
 ROOMS = (*SERVING, *WITH_DATABASE)
 
 MAX_MEGABYTES_OVER_BASE = 150
@@ -85,7 +85,7 @@ def test_it_holds_no_tools_to_build_with(room: str) -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_it_holds_one_room_and_what_that_needs(room: str) -> None:
-    names = "router users tickets registry demo_model standalone openai"
+    names = "router users tickets conversations registry demo_model standalone openai"
     found = python(room, f"import importlib.util as it; print(*filter(it.find_spec, '{names}'.split()))")
     assert found.split() == (["router", "openai"] if room == "router" else [room])
 

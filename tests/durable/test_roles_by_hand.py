@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from conversations import store as conversations
 from runtime.postgres import caller_transaction, connect, migrate, open_pool, provision
 from standalone.ports import free_port
 from standalone.postgres import binaries
@@ -18,7 +19,11 @@ from users import store as users
 pytestmark = ONCE
 
 ROLES_SQL = Path(__file__).parents[2] / "k8s/postgres/roles.sql"
-KINDS = {"users": ("owner", "app"), "tickets": ("owner", "app", "staff")}
+KINDS = {
+    "users": ("owner", "app"),
+    "tickets": ("owner", "app", "staff"),
+    "conversations": ("owner", "app", "router"),
+}
 PASSWORDS = {f"{schema}_{kind}": f"it's {schema}'s {kind}" for schema, kinds in KINDS.items() for kind in kinds}
 
 
@@ -53,11 +58,12 @@ async def everything_about_roles(url: str) -> list[str]:
 
 _ROLES = r"""
 SELECT concat_ws(' ', rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication,
-    rolbypassrls, rolconnlimit, rolvaliduntil, rolconfig) FROM pg_roles WHERE rolname ~ '^(users|tickets)_'
+    rolbypassrls, rolconnlimit, rolvaliduntil, rolconfig)
+    FROM pg_roles WHERE rolname ~ '^(users|tickets|conversations)_'
 UNION ALL SELECT concat_ws(' ', roleid::regrole, member::regrole, admin_option, inherit_option, set_option)
-    FROM pg_auth_members WHERE roleid::regrole::text ~ '^(users|tickets)_'
+    FROM pg_auth_members WHERE roleid::regrole::text ~ '^(users|tickets|conversations)_'
 UNION ALL SELECT concat_ws(' ', nspname, nspowner::regrole, nspacl)
-    FROM pg_namespace WHERE nspname IN ('users', 'tickets')
+    FROM pg_namespace WHERE nspname IN ('users', 'tickets', 'conversations')
 UNION ALL SELECT concat_ws(' ', datname, datacl) FROM pg_database WHERE datname = current_database()
 """
 
@@ -91,7 +97,7 @@ async def test_a_role_that_was_there_loses_what_would_pass_by_row_level_security
 async def test_the_services_migrate_and_serve_with_roles_made_by_hand(server: PostgresServer) -> None:
     url = server.database("switchboard")
     run_roles_sql(url)
-    for store in (users, tickets):
+    for store in (users, tickets, conversations):
         owner = f"{store.SCHEMA}_owner"
         assert await migrate(as_role(owner, url), store.SCHEMA, store.MIGRATIONS, PASSWORDS[owner]) > 0
     async with (
@@ -102,6 +108,10 @@ async def test_the_services_migrate_and_serve_with_roles_made_by_hand(server: Po
     for role in ("tickets_app", "tickets_staff"):
         async with open_pool(as_role(role, url), "tickets", password=PASSWORDS[role]) as pool:
             assert await pool.fetchval("SELECT count(*) FROM tickets") == 0
+    async with open_pool(
+        as_role("conversations_router", url), "conversations", password=PASSWORDS["conversations_router"]
+    ) as pool:
+        assert await pool.fetchval("SELECT count(*) FROM stopped_runs($1::text[])", ["run_of_nobody"]) == 1
 
 
 async def test_running_it_again_changes_a_password_and_keeps_the_data(server: PostgresServer) -> None:

@@ -11,7 +11,7 @@ import pytest
 import starlark
 
 ROOT = Path(__file__).parents[2]
-SERVICES = {"router", "users", "tickets", "registry", "demo_model"}
+SERVICES = {"router", "users", "tickets", "conversations", "registry", "demo_model"}
 
 PRELUDE = """
 os = struct(getenv=getenv)
@@ -159,7 +159,7 @@ def test_every_part_waits_only_for_parts_that_stand_above_it(tilt: Tilt) -> None
 def test_a_saved_source_of_any_registered_service_registers_again_by_force(tilt: Tilt) -> None:
     [register] = tilt.asked["command"]
     assert "FORCE=true" in register["cmd"]
-    rooms = {"contracts", "runtime", "router", "users", "tickets"}
+    rooms = {"contracts", "runtime", "router", "users", "tickets", "conversations"}
     assert set(register["watched"]) == {f"services/{room}/src" for room in rooms}
 
 

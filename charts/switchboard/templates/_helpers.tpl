@@ -8,6 +8,7 @@
 {{- define "switchboard.rooms" -}}
 users: {package: users, values: users, port: 9082, portName: restate}
 tickets: {package: tickets, values: tickets, port: 9083, portName: restate}
+conversations: {package: conversations, values: conversations, port: 9087, portName: restate, watchPort: 9088}
 router: {package: router, values: router, port: 9081, portName: restate}
 registry: {package: registry, values: registry, port: 9084, portName: http}
 {{- if not .Values.model.name }}
@@ -56,7 +57,7 @@ a number to some readers of YAML.
 {{/* Restate's URLs of the versions that this release wants, tools before the agent that offers them. */}}
 {{- define "switchboard.deployments" -}}
 {{- $urls := list -}}
-{{- range $room := list "users" "tickets" "router" -}}
+{{- range $room := list "users" "tickets" "conversations" "router" -}}
 {{- $port := (get (include "switchboard.rooms" $ | fromYaml) $room).port -}}
 {{- $host := printf "%s.%s" (include "switchboard.name" (dict "root" $ "room" $room)) $.Release.Namespace -}}
 {{- $urls = append $urls (printf "%s=http://%s:%v" $room $host $port) -}}
@@ -100,6 +101,13 @@ true
 {{/* Whether the chart knows a role that may make the services' roles. */}}
 {{- define "switchboard.provisions" -}}
 {{- if or (eq .Values.postgres.mode "bundled") .Values.postgres.external.admin.user -}}true{{- end -}}
+{{- end }}
+
+{{/* Roles of a room with a schema, besides its owner, by room. */}}
+{{- define "switchboard.roles" -}}
+users: [app]
+tickets: [app, staff]
+conversations: [app, router]
 {{- end }}
 
 {{- define "switchboard.statusUrl" -}}

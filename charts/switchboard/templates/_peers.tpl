@@ -1,12 +1,12 @@
 {{/*
 (dict "root" $ "name" "router"): a party of flows.yaml as NetworkPolicy peers (YAML under `peers`), or nothing when the
 values leave it out. A room of this chart also has `room: true`, and gets a policy of its own. An outside party may have
-another `port` than the table says, or others in place of several (`ports`).
+another `port` than the table says, or others in place of several (`ports`), and be reached at `more`.
 */}}
 {{- define "switchboard.party" -}}
 {{- $values := .root.Values -}}
 {{- $egress := $values.networkPolicy.egress -}}
-{{- if has .name (list "router" "users" "tickets" "staff" "registry" "test") }}
+{{- if has .name (list "router" "users" "tickets" "conversations" "staff" "registry" "test") }}
 {{- include "switchboard.ownParty" . }}
 {{- else if eq .name "demo-model" }}
 {{- if not $values.model.name }}{{ include "switchboard.ownParty" . }}{{ end }}
@@ -54,6 +54,8 @@ ports:
 {{- end }}
 {{- else if eq .name "clients" }}
 {{- include "switchboard.peerList" $values.networkPolicy.clients }}
+{{- else if eq .name "watchers" }}
+{{- include "switchboard.peerList" $values.networkPolicy.watchers }}
 {{- else if eq .name "prometheus" }}
 {{- include "switchboard.peerList" $values.networkPolicy.prometheus }}
 {{- else if eq .name "dns" }}
@@ -61,6 +63,9 @@ ports:
 {{- else if eq .name "model" }}
 {{- if $values.model.name }}
 port: {{ include "switchboard.urlPort" $values.model.baseUrl }}
+{{- with $values.model.fallbackUrls }}
+more: {{ include "switchboard.urlPorts" . }}
+{{- end }}
 peers:
   {{- if or $egress.model.cidrs (not $egress.model.pods) }}
   {{- include "switchboard.addresses" $egress.model | nindent 2 }}
@@ -148,4 +153,11 @@ peers:
 {{/* The port of a URL; of none, that of https. */}}
 {{- define "switchboard.urlPort" -}}
 {{- regexFind ":[0-9]+(/|$)" . | trimAll ":/" | default (ternary "80" "443" (hasPrefix "http:" .)) -}}
+{{- end }}
+
+{{/* The ports of some URLs, each once, as a list. */}}
+{{- define "switchboard.urlPorts" -}}
+{{- $ports := list -}}
+{{- range . }}{{ $ports = append $ports (include "switchboard.urlPort" . | int) }}{{ end -}}
+{{- $ports | uniq | toJson -}}
 {{- end }}

@@ -59,6 +59,9 @@ spec:
       {{- if .serves }}
       ports:
         - {name: {{ $room.portName }}, containerPort: {{ $room.port }}}
+        {{- with $room.watchPort }}
+        - {name: watch, containerPort: {{ . }}}
+        {{- end }}
         - {name: metrics, containerPort: 9100}
       startupProbe:
         httpGet: {path: /health, port: {{ $room.portName }}}

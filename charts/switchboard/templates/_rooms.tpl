@@ -6,7 +6,7 @@
 {{- $values := get .root.Values $room.values -}}
 {{- $own := list (include "switchboard.env.listen" .) (include (printf "switchboard.env.%s" .room) .root) -}}
 {{- $pod := dict "serves" true "env" (include "switchboard.envOf" (merge (dict "own" (join "\n" $own)) .)) -}}
-{{- if has .room (list "users" "tickets") }}{{ $_ := set $pod "init" (include "switchboard.init" .) }}{{ end -}}
+{{- if hasKey (include "switchboard.roles" .root | fromYaml) .room }}{{ $_ := set $pod "init" (include "switchboard.init" .) }}{{ end -}}
 {{- if eq .room "registry" -}}
 {{- $_ := set $pod "volumes" (include "switchboard.registryVolumes" .root) -}}
 {{- $_ := set $pod "mounts" (include "switchboard.registryMounts" .root) -}}
@@ -102,8 +102,17 @@ name that stands there twice.
 - {name: OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT, value: "true"}
 {{- end }}
 {{- if .Values.trustUserId }}
-- {name: TRUST_USER_ID, value: "true"}
 - {name: CUSTOMER_CHECK, value: UserDatabase/is_customer}
+{{- end }}
+{{ include "switchboard.env.proof" . }}
+{{ include "switchboard.secretEnv" (dict "name" "CALL_KEY" "secret" (include "switchboard.callKeySecret" .) "key" "private.pem") }}
+{{ include "switchboard.databaseEnv" (dict "root" . "prefix" "CONVERSATIONS_" "role" "conversations-router") }}
+{{- end }}
+
+{{/* By what a customer is believed. */}}
+{{- define "switchboard.env.proof" -}}
+{{- if .Values.trustUserId }}
+- {name: TRUST_USER_ID, value: "true"}
 {{- end }}
 {{ include "switchboard.secretEnv" (dict "name" "CALLER_KEYS" "secret" (include "switchboard.callersSecret" .) "key" .Values.callers.secretKey) }}
 - {name: CALLER_ALGORITHM, value: {{ .Values.callers.algorithm }}}
@@ -111,12 +120,15 @@ name that stands there twice.
 {{- with .Values.callers.issuer }}
 - {name: CALLER_ISSUER, value: {{ . | quote }}}
 {{- end }}
-{{ include "switchboard.secretEnv" (dict "name" "CALL_KEY" "secret" (include "switchboard.callKeySecret" .) "key" "private.pem") }}
 {{- end }}
 
 {{/* By what a tool knows its caller: the public key alone. */}}
 {{- define "switchboard.env.callers" -}}
 {{ include "switchboard.secretEnv" (dict "name" "CALL_KEYS" "secret" (include "switchboard.callKeySecret" .) "key" "public.pem") }}
+{{ include "switchboard.env.accepted" . }}
+{{- end }}
+
+{{- define "switchboard.env.accepted" -}}
 - {name: ACCEPTED_URL, value: "http://{{ include "switchboard.fullname" . }}-registry:9084/accepted"}
 {{- end }}
 
@@ -134,6 +146,14 @@ name that stands there twice.
 {{ include "switchboard.secretEnv" (dict "name" "WEBHOOK_SECRET" "secret" (include "switchboard.webhookSecret" $) "key" .secretKey) }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{- define "switchboard.env.conversations" -}}
+{{ include "switchboard.env.proof" . }}
+{{ include "switchboard.env.accepted" . }}
+- {name: JOURNALS_URL, value: "http://{{ include "switchboard.fullname" . }}-registry:9084/journals"}
+{{ include "switchboard.databaseEnv" (dict "root" . "prefix" "" "role" "conversations-app") }}
+- {name: RETENTION_DAYS, value: {{ .Values.conversations.retentionDays | quote }}}
 {{- end }}
 
 {{- define "switchboard.env.registry" -}}
@@ -221,7 +241,7 @@ as long as there is a pod of it, and no object is left over when it goes.
 
 {{- define "switchboard.provisionEnv" -}}
 {{ include "switchboard.adminEnv" . }}
-{{- range $kind := ternary (list "owner" "app") (list "owner" "app" "staff") (eq .room "users") }}
+{{- range $kind := prepend (get (include "switchboard.roles" .root | fromYaml) .room) "owner" }}
 {{ include "switchboard.secretEnv" (dict "name" (printf "%s_%s_PASSWORD" $.room $kind | upper) "secret" (include "switchboard.databaseSecret" $.root) "key" (printf "%s-%s" $.room $kind)) }}
 {{- end }}
 {{- end }}

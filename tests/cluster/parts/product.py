@@ -21,7 +21,12 @@ CUSTOMER = "user_12345"
 CLIENTS = {"stands-for": "clients"}
 """Labels of pods that may ask questions."""
 
-SERVICES = {"router": "ToolRouter", "users": "UserDatabase", "tickets": "SupportTicketWorkflow"}
+SERVICES = {
+    "router": "ToolRouter",
+    "users": "UserDatabase",
+    "tickets": "SupportTicketWorkflow",
+    "conversations": "Conversation",
+}
 """A service of each versioned component."""
 
 PATIENT = {"MAX_SECONDS": "300", "MAX_TURNS": "60", "MAX_CALLS": "60", "MAX_TOKENS": "1000000"}
@@ -161,10 +166,11 @@ class Product:
         return {row["id"]: row["status"] for row in rows}
 
     async def wait_idle(self, seconds: float = 90) -> None:
-        """Returns when nothing at all is left to do."""
+        """Returns when nothing is left to do, but to look in days whether a conversation is old."""
+        unfinished = "select id from sys_invocation where status <> 'completed' and target_handler_name <> 'expire'"
 
         async def idle() -> bool:
-            return not await self.query("select id from sys_invocation where status <> 'completed'")
+            return not await self.query(unfinished)
 
         await eventually(idle, seconds)
 
