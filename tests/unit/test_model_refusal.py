@@ -50,6 +50,14 @@ MEANINGS: list[tuple[str, int, Any]] = [
     ("misconfigured", 404, {"error": {"message": "No endpoints found that support tool use."}}),
     ("misconfigured", 400, {"error": {"message": "m:latest does not support tools"}}),
     ("limited", 200, {"error": {"message": "Provider returned error", "code": 429}}),
+    ("filtered", 200, {"error": {"message": "The response was filtered", "code": "content_filter"}}),
+    (
+        "filtered",
+        200,
+        {"error": {"message": "no", "innererror": {"code": "ResponsibleAIPolicyViolation"}, "status": 400}},
+    ),
+    ("context", 200, {"error": {"message": "This model's maximum context length is 4096 tokens.", "type": "invalid"}}),
+    ("busy", 200, {"error": {"message": "Upstream failed: content policy service", "code": 503}}),
     ("busy", 200, {"error": "something"}),
 ]
 

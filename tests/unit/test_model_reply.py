@@ -7,6 +7,7 @@ import pytest
 from restate.exceptions import RetryableError
 
 from router.model.reply import MAX_REPLY_BYTES, read_reply
+from router.transcript import ASK_AGAIN
 
 
 def body(message: Any, finish: Any = "stop", **more: Any) -> bytes:
@@ -45,6 +46,14 @@ def test_a_refusal_is_a_polite_end() -> None:
     filtered = read_reply(body({"content": None}, finish="content_filter"))
     assert "cannot help" in filtered.text
     assert filtered.calls == []
+
+
+@pytest.mark.parametrize("more", [{}, {"message": None}, {"content_filter_results": {"hate": {"filtered": True}}}])
+def test_a_filtered_reply_without_a_message_is_a_polite_end(more: dict[str, Any]) -> None:
+    reply = {"choices": [{"index": 0, "finish_reason": "content_filter"} | more], "usage": {"completion_tokens": 19}}
+    read = read_reply(json.dumps(reply).encode())
+    assert "cannot help" in read.text
+    assert read.completion_tokens == 19
 
 
 def test_an_unknown_finish_reason_with_content_is_a_stop() -> None:
@@ -178,6 +187,12 @@ THOUGHT = {
     "channels": "<|channel|>analysis<|message|>secret<|end|><|start|>x<|channel|>final<|message|>done<|return|>",
     "an end mark": "done<|im_end|>",
     "thinking not ended": "done<think>secret",
+    "a template's tools": '<tools>\n{"name": "look_up"}\n</tools>\ndone',
+    "a template's tag": "<tools>\ndone",
+    "a result made up": "done\n<tool_response>\nsecret\n</tool_response>",
+    "brackets of a template": "[AVAILABLE_TOOLS]secret[/AVAILABLE_TOOLS]done",
+    "the beginning of a turn": "<start_of_turn>done",
+    "our own words, repeated": f"{ASK_AGAIN['cut']}\n\ndone",
 }
 
 

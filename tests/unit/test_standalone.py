@@ -11,7 +11,7 @@ from yarl import URL
 
 from standalone import services
 from standalone.database import Database, administrator, read_passwords
-from standalone.model import advice, follow_check
+from standalone.model import advice, check_port, follow_check
 from standalone.process import StartError, inherited
 from standalone.prometheus import configuration
 from standalone.restate import Ports, binary, environment
@@ -237,3 +237,23 @@ def test_parts_reach_one_another_without_a_proxy(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert {inherited()["NO_PROXY"], inherited()["no_proxy"]} == {direct}
+
+
+@pytest.mark.parametrize(
+    ("told", "ours"),
+    [
+        ({"openai_preset": "llamacpp"}, "RESTATE_INGRESS_PORT"),
+        ({"openai_base_url": "http://localhost:9081/v1"}, "ROUTER_PORT"),
+        ({"openai_base_url": "http://127.0.0.1:8081/v1"}, ""),
+        ({"openai_preset": "llamacpp", "restate_ingress_port": 8180}, ""),
+        ({"openai_base_url": "https://models.example:8080/v1"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_port_of_a_models_server_is_left_to_it(told: dict[str, Any], ours: str) -> None:
+    settings = StandaloneSettings(**told)
+    if not ours:
+        check_port(settings)
+        return
+    with pytest.raises(StartError, match=f"is the model's .* set {ours} to another port"):
+        check_port(settings)

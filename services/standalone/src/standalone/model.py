@@ -26,6 +26,20 @@ Tell = Callable[[str], None]
 _WAITS = {"": "read prompt and tools for the first time", f"status_{LOADING}": "load its model"}
 
 
+def check_port(settings: StandaloneSettings) -> None:
+    """The port of a model's server on this machine is not one of ours, whether it is up already or not.
+
+    Raises: StartError.
+    """
+    url = URL(_base_url(settings))
+    ours = next((name for name, port in settings.ports().items() if port == url.port), None)
+    if settings.real_model and ours and url.host in LOOPBACK:
+        raise StartError(
+            f"port {url.port} is the model's (OPENAI_BASE_URL, OPENAI_PRESET): set {ours} to another port, for "
+            f"`make ask` and `make chat` too, or start the model's server at another and set OPENAI_BASE_URL"
+        )
+
+
 async def check_model(settings: StandaloneSettings, tell: Tell) -> None:
     """Asks for the list of models. Not every server has one: only a refused key or an unreachable host is a fault.
 

@@ -15,7 +15,7 @@ from registry.status import Status
 from standalone import services
 from standalone.ask import NoAnswer, ask_and_show
 from standalone.database import Database, administrator, read_passwords
-from standalone.model import check_model, follow_check
+from standalone.model import check_model, check_port, follow_check
 from standalone.ports import is_free
 from standalone.postgres import SUPERUSER, Postgres
 from standalone.process import Process, Program, StartError, end_leftovers
@@ -200,6 +200,7 @@ async def _clear_the_way(settings: StandaloneSettings) -> None:
     """What a killed supervisor left is ended; what belongs to others is respected."""
     if ended := await asyncio.to_thread(end_leftovers, settings.data_dir):
         say(f"ended {ended} processes that an earlier start had left behind", "dim")
+    check_port(settings)
     ports = settings.ports()
     for name, port in ports.items():
         if list(ports.values()).count(port) > 1:

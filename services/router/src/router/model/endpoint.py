@@ -233,5 +233,5 @@ def _advice(error: Exception) -> str:
     if "proxy" in told:
         return "HTTPS_PROXY and NO_PROXY"
     if isinstance(error, TimeoutError):
-        return "OPENAI_TIMEOUT or OPENAI_FIRST_BYTE_TIMEOUT, if the model is only slow"
+        return "OPENAI_TIMEOUT, OPENAI_FIRST_BYTE_TIMEOUT or OPENAI_MAX_OUTPUT_TOKENS, if the model is only slow"
     return "OPENAI_BASE_URL" if isinstance(error, httpx2.ConnectError) else ""

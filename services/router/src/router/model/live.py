@@ -8,19 +8,24 @@ from typing import Any, cast
 
 from router.model.thinking import final_channel, thinks_unmarked, without_thinking
 from router.model.written import read_written
+from router.transcript import ASK_AGAIN
 
 OnText = Callable[[str], None]
 """Told what of a reply may be shown so far, whole each time: a shorter text takes the former back. It never raises."""
 
 _MARKS = (
     *("<think", "</think", "<thought", "<reasoning", "<reflection", "<seed:think", "[think]", "[/think]", "◁think▷"),
-    *("</s>", "<end_of_turn>", "<|", "<tool_call", "<function", "<tool_use", "<toolcall", "[tool_calls]", "functools["),
+    *("<s>", "</s>", "<end_of_turn>", "<start_of_turn>", "<|", "<tool_call", "<function", "<tool_use", "<toolcall"),
+    *("[tool_calls]", "functools[", "[inst]", "[/inst]", "[available_tools]", "[tool_results]"),
+    *("<tools", "</tools", "<tool_res", "</tool_res", "<function_res", "</function_res"),
+    *(asked.lower() for asked in ASK_AGAIN.values()),
 )
 """How what is not for a reader begins, in small letters."""
 
 _BEGUN = re.compile(
     r"<\||<(?:tool_call|function_call|tool_use|toolcall|think\w*|thought|reasoning|reflection|seed:think)\b"
-    r"|<function=|\[TOOL_CALLS\]|\bfunctools\s*\[",
+    r"|<function=|\[TOOL_CALLS\]|\bfunctools\s*\[|</?(?:tools\b|tool_res|function_res)"
+    r"|\[(?:AVAILABLE_TOOLS|TOOL_RESULTS)\]",
     re.IGNORECASE,
 )
 _FENCE = re.compile(r"```.*?```", re.DOTALL)

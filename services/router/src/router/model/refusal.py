@@ -137,21 +137,26 @@ def refusal_of(value: Any, status: int, headers: Mapping[str, str] | None = None
     top = cast(dict[str, Any], value) if isinstance(value, dict) else {}
     inner: Any = top.get("error", top)
     found: dict[str, Any] = cast(dict[str, Any], inner) if isinstance(inner, dict) else {"message": inner}
-    code = found.get("code")
-    if status < 400:
-        status = int(str(code)) if str(code).isdigit() and 400 <= int(str(code)) < 600 else 502
     detail = found.get("detail") or top.get("detail")
     message = _text(found.get("message")) or _text(detail)
     nested = found.get("innererror") or found.get("metadata")
     kind = _text(found.get("type")) or _text(found.get("status"))
+    code = " ".join(filter(None, (_text(found.get("code")), _inner_code(nested))))
     return Refusal(
-        status=status,
-        code=" ".join(filter(None, (_text(code), _inner_code(nested)))),
+        status=status if status >= 400 else _status_inside(found, f"{code} {kind} {message}"),
+        code=code,
         type=kind,
         param=_text(found.get("param")),
         message=message,
         retry_after=_pause_asked(headers or {}, message, now),
     )
+
+
+def _status_inside(found: dict[str, Any], words: str) -> int:
+    """The status that an error inside of a 200 would have had: by its own numbers, else by what it says."""
+    told = (str(found.get(name)) for name in ("code", "status"))
+    numbers = [int(text) for text in told if text.isdecimal() and 400 <= int(text) < 600]
+    return next(iter(numbers), 400 if _CONTEXT.search(words) or _FILTERED.search(words) else 502)
 
 
 def _inner_code(nested: Any) -> str:

@@ -82,7 +82,7 @@ def read_reply(body: bytes, names: Collection[str] = ()) -> Reply:
     messages = [message for choice in choices if (message := _object(choice.get("message"))) is not None]
     if completion.get("error"):
         raise RefusedInside(refusal_of(completion, 200), _usage(completion.get("usage"), 0))
-    if not messages:
+    if not messages and not _finish(choices) & _WILL_NOT:
         raise _malformed(body, completion.get("usage"))
     return _reply(completion, choices, messages, names, len(body))
 
@@ -104,7 +104,7 @@ def _reply(
     names: Collection[str],
     size: int,
 ) -> Reply:
-    finish = {str(choice.get("finish_reason") or "").lower() for choice in choices}
+    finish = _finish(choices)
     prompt_tokens, completion_tokens = _usage(completion.get("usage"), size)
     if finish & _BROKEN_OFF:
         raise again("reply_broken_off", paid=True, spent=(prompt_tokens, completion_tokens))
@@ -147,6 +147,10 @@ def _fill(reply: Reply, raw: str, calls: list[WantedCall], names: Collection[str
         reply.again = "spent" if at_limit else "empty"
     elif at_limit:
         reply.again = "cut"
+
+
+def _finish(choices: list[dict[str, Any]]) -> set[str]:
+    return {str(choice.get("finish_reason") or "").lower() for choice in choices}
 
 
 def _content(content: Any) -> str:

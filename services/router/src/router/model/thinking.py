@@ -1,6 +1,8 @@
-"""What a model writes into its text that is not for a reader: its thinking, and the markers of its channels."""
+"""What a model writes into its text that is not for a reader: its thinking, its channels, its template, our nudges."""
 
 import re
+
+from router.transcript import ASK_AGAIN
 
 _OPEN = r"<(?:think(?:ing)?|thought|reasoning|reflection|seed:think)>|\[THINK\]|◁think▷|<\|begin_of_thought\|>"
 _CLOSE = r"</(?:think(?:ing)?|thought|reasoning|reflection|seed:think)>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>"
@@ -12,7 +14,16 @@ _CHANNEL = re.compile(
     r"(?=<\|(?:end|return|call|start|channel)\|>|\Z)",
     re.DOTALL,
 )
-_MARKER = re.compile(r"<\|(?:im_|start|end|return|call|eot|eom|assistant|endof|message)[a-z_]*\|>|</s>|<end_of_turn>")
+_MARKER = re.compile(
+    r"<\|(?:im_|start|end|return|call|eot|eom|assistant|endof|message)[a-z_]*\|>|</?s>|<(?:start|end)_of_turn>"
+)
+_TEMPLATE = re.compile(
+    r"<(?P<tag>tools|tool_responses?|tool_results?|function_results?)>(?:.*?</(?P=tag)>)?"
+    r"|\[(?P<name>AVAILABLE_TOOLS|TOOL_RESULTS)\](?:.*?\[/(?P=name)\])?"
+    r"|</(?:tools|tool_responses?|tool_results?|function_results?)>|\[/?INST\]",
+    re.DOTALL,
+)
+"""What a template writes for the model to read, of tools and of results: a small model writes it on."""
 
 
 def without_thinking(text: str) -> str:
@@ -30,4 +41,11 @@ def final_channel(text: str) -> str:
     channels = list(_CHANNEL.finditer(text))
     if channels:
         text = "".join(each["said"] for each in channels if each["channel"] == "final")
-    return _MARKER.sub("", text)
+    return without_ours(_TEMPLATE.sub("", _MARKER.sub("", text)))
+
+
+def without_ours(text: str) -> str:
+    """Without the words by which a reply is asked for again, which a small model repeats."""
+    for asked in ASK_AGAIN.values():
+        text = text.replace(asked, "")
+    return text
