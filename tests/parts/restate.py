@@ -104,10 +104,12 @@ class RestateServer(Restate):
         assert reply.status_code in (200, 202), reply.text
 
     async def open_invocations(self) -> list[dict[str, Any]]:
-        """All that is not done, but for the resender, which looks again and again while something is undelivered."""
+        """All that is not done, but for the resender, which looks again and again while something is undelivered, and
+        the look at the age of a conversation, which is months ahead."""
         return await self.query(
             "select id, target, status, retry_count, last_failure from sys_invocation "
-            "where status <> 'completed' and target_service_name <> 'Resender'"
+            "where status <> 'completed' and target_service_name <> 'Resender' "
+            "and not (target_service_name = 'Conversation' and target_handler_name = 'expire')"
         )
 
     async def wait_idle(self, seconds: float = 30) -> None:

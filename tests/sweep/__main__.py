@@ -11,7 +11,8 @@ from pathlib import Path
 from tests.sweep.outage import AWAY_SECONDS, LASTING, REGISTRY, ROUTER, Outages
 from tests.sweep.points import Position
 from tests.sweep.sweep import VICTIMS, Case, Summary, Sweep, Victim
-from tests.sweep.world import world
+from tests.sweep.talks import TALKING, Talks
+from tests.sweep.world import SweepWorld, world
 
 
 def main() -> None:
@@ -30,9 +31,11 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.sweep", description=__doc__)
     parser.add_argument("--only", default="", help="sweep the positions whose names contain this")
-    parser.add_argument("--victim", choices=VICTIMS, action="append", help="kill only this; may be given again")
+    parser.add_argument("--victim", choices=TALKING, action="append", help="kill only this; may be given again")
     parser.add_argument("--every", type=int, default=1, help="sweep each so many-th position only")
-    parser.add_argument(
+    path = parser.add_mutually_exclusive_group()
+    path.add_argument("--talk", action="store_true", help="sweep the path of a conversation, not that of a question")
+    path.add_argument(
         "--outage",
         action="store_true",
         help=f"what is killed stays away for {AWAY_SECONDS:g} s, longer than every deadline, which are shortened",
@@ -48,18 +51,25 @@ async def _run(folder: Path, arguments: argparse.Namespace) -> list[Case]:
     replay, server = arguments.always_replay, arguments.server
     router, registry = (ROUTER, REGISTRY) if arguments.outage else ({}, {})
     async with world(folder, always_replay=replay, server=server, router=router, registry=registry) as started:
-        sweep = Outages(started) if arguments.outage else Sweep(started)
+        sweep = _sweep(started, arguments)
         positions = [each for each in await sweep.positions() if arguments.only in str(each)][:: arguments.every]
         if arguments.list:
             print(*positions, f"{len(positions)} positions", sep="\n")
             return []
-        victims: Sequence[Victim] = arguments.victim or (LASTING if arguments.outage else VICTIMS)
+        usual = LASTING if arguments.outage else TALKING if arguments.talk else VICTIMS
+        victims: Sequence[Victim] = arguments.victim or usual
         print(f"{len(positions)} positions, killing in turn: {', '.join(victims)}")
         plan: list[tuple[Position, Victim]] = [(position, victim) for victim in victims for position in positions]
         cases = [await _strike(sweep, position, victim) for position, victim in plan]
         for case in sweep.audit():
             print(f"FAILED in the end: {case}: {case.violations}")
         return cases
+
+
+def _sweep(started: SweepWorld, arguments: argparse.Namespace) -> Sweep:
+    if arguments.outage:
+        return Outages(started)
+    return Talks(started) if arguments.talk else Sweep(started)
 
 
 async def _strike(sweep: Sweep, position: Position, victim: Victim) -> Case:

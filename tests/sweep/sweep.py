@@ -11,8 +11,9 @@ from tests.sweep.points import Fault, Position
 from tests.sweep.spans import LogicalSpans
 from tests.sweep.world import DRAIN_SECONDS, SweepWorld
 
-Victim = Literal["service", "restate", "postgres", "sigterm"]
-"""What is killed: the service that stands there, restate-server, PostgreSQL; `sigterm` asks the service to leave."""
+Victim = Literal["service", "restate", "postgres", "conversations", "sigterm"]
+"""What is killed: the service that stands there, restate-server, PostgreSQL, the room of the conversations; `sigterm`
+asks the service that stands there to leave."""
 
 VICTIMS: tuple[Victim, ...] = ("service", "restate", "postgres", "sigterm")
 EXIT_SECONDS = DRAIN_SECONDS + 2
@@ -70,6 +71,9 @@ class Case:
 class Sweep:
     """Asks one question after the other, each with its fault."""
 
+    first_number = 1
+    """Of the cases, each another customer's."""
+
     def __init__(self, world: SweepWorld) -> None:
         self._world = world
         self._cases: list[Case] = []
@@ -96,7 +100,7 @@ class Sweep:
         case.position, case.victim = position, victim
         case.allowed_extra_calls = _calls_that_may_be_repeated(position, victim)
         await self._world.healthy()
-        self._world.orders.arm(self._fault(position, victim))
+        self._arm(position, victim)
         await self.ask(case)
         self._world.orders.disarm()
         fired_at = self._world.orders.fired_at()
@@ -132,15 +136,19 @@ class Sweep:
         return [case for case in self._cases if case.violations]
 
     def next_case(self) -> Case:
-        self._cases.append(Case(number=len(self._cases) + 1))
+        self._cases.append(Case(number=self.first_number + len(self._cases)))
         return self._cases[-1]
+
+    def _arm(self, position: Position, victim: Victim) -> None:
+        self._world.orders.arm(self._fault(position, victim))
 
     def _fault(self, position: Position, victim: Victim) -> Fault:
         if victim in ("service", "sigterm"):
             return Fault(position, signal.SIGKILL if victim == "service" else signal.SIGTERM)
-        if victim == "restate":
-            return Fault(position, signal.SIGKILL, self._world.restate.process.pid or 0)
-        return Fault(position, signal.SIGQUIT, self._world.postgres.process.pid or 0)
+        if victim == "postgres":
+            return Fault(position, signal.SIGQUIT, self._world.postgres.process.pid or 0)
+        process = self._world.restate.process if victim == "restate" else self._world.services[victim]
+        return Fault(position, signal.SIGKILL, process.pid or 0)
 
     async def ask(self, case: Case, script: list[dict[str, Any]] | None = None) -> None:
         """Ask its question, wait until all of it is over, and check every ledger."""

@@ -133,7 +133,17 @@ class SweepWorld:
                 STATUS_URL=f"{out.url}/summary.json",
                 TRUST_USER_ID="true",
                 CUSTOMER_CHECK="UserDatabase/is_customer",
+                CONVERSATIONS_DATABASE_URL=self._database.url("conversations", "router"),
                 **(router or {}),
+            ),
+            "conversations": self._faulted(
+                "conversations",
+                DATABASE_URL=self._database.url("conversations", "app"),
+                ACCEPTED_URL=f"{self.registry.url}/accepted",
+                JOURNALS_URL=f"{self.registry.url}/journals",
+                TRUST_USER_ID="true",
+                WATCH_PORT=str(free_port()),
+                COALESCE_MS="100",
             ),
         }
 
@@ -160,6 +170,7 @@ class SweepWorld:
         await self._serve("tickets")
         await self._until(self._offers, "the tools are on offer")
         await self._serve("router")
+        await self._serve("conversations")
 
     async def _serve(self, name: str) -> None:
         service = self.services[name]
@@ -233,18 +244,28 @@ class SweepWorld:
 
         Each number is another customer, so that none is known to the router already.
         """
-        deadline = time.monotonic() + DEADLINE_SECONDS
         body = {"message": message, "user_id": f"customer_{number}"}
-        while True:
-            try:
-                reply = await self.restate.call("ToolRouter", "route", body, idempotency_key=message, seconds=30)
-                if reply.headers.get("x-restate-error-source") != "ingress":
-                    return reply
-            except (aiohttp.ClientError, TimeoutError):
-                pass
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"no answer within {DEADLINE_SECONDS:.0f} s")
-            await asyncio.sleep(0.05)
+        return await _answered(
+            lambda: self.restate.call("ToolRouter", "route", body, idempotency_key=message, seconds=30)
+        )
+
+    async def tell(self, conversation: str, body: dict[str, Any]) -> HttpReply:
+        """An input, as a client should send it: the same again and again until there is an answer."""
+        return await _answered(lambda: self.restate.call("Conversation", "input", body, key=conversation, seconds=30))
+
+    async def settled(self, conversation: str, inputs: int) -> None:
+        """Returns once so many inputs are in a run, and all runs are over."""
+        its = f"conversation_id = '{conversation}'"
+        left = (
+            f"SELECT {inputs} - count(*) FROM conversations.inputs WHERE {its} AND state = 'taken'",
+            f"SELECT count(*) FROM conversations.runs WHERE {its} AND state <> 'ended'",
+            f"SELECT count(*) FROM conversations.conversations WHERE {its} AND run <> ''",
+        )
+
+        async def nothing_is_left() -> bool:
+            return self.postgres.psql(*left).split() == ["0"] * len(left)
+
+        await self._until(nothing_is_left, f"every input of {conversation} is in a run that is over")
 
     async def notified(self, subject: str) -> None:
         """Returns once the receiver has heard of a ticket: what one part of Restate sends to another is in none of
@@ -289,6 +310,24 @@ class SweepWorld:
     async def model_calls(self, message: str) -> list[dict[str, Any]]:
         reply = await request("GET", f"{self.model.url}/admin/ledger?match={quote(message)}")
         return reply.json()["calls"]
+
+    async def told_the_model(self, message: str) -> list[dict[str, Any]]:
+        """The messages that the model was sent last about one."""
+        reply = await request("GET", f"{self.model.url}/admin/conversation?match={quote(message)}")
+        return reply.json()["messages"]
+
+
+async def _answered(send: Callable[[], Awaitable[HttpReply]]) -> HttpReply:
+    """What the product answers, not what stands in front of it while it is away."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            reply = await send()
+            if reply.headers.get("x-restate-error-source") != "ingress":
+                return reply
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no answer within {DEADLINE_SECONDS:.0f} s")
+        await asyncio.sleep(0.05)
 
 
 async def _tried(condition: Callable[[], Awaitable[bool]]) -> bool:
