@@ -1,4 +1,7 @@
-"""The crash sweep in short: each second position, one victim each. `make sweep` kills all three at all of them."""
+"""The crash sweep in short: each second position of a question, a few of a conversation, one victim each.
+
+`make sweep`, with and without `ARGS=--talk`, kills every victim at all of them.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -6,8 +9,9 @@ import pytest
 
 from tests.conftest import ALWAYS_REPLAY
 from tests.sweep.points import Position
-from tests.sweep.sweep import VICTIMS, Sweep
-from tests.sweep.world import world
+from tests.sweep.sweep import VICTIMS, Sweep, Victim
+from tests.sweep.talks import Talks
+from tests.sweep.world import SweepWorld, world
 
 EFFECTS = (
     "run model turn 1, POST completions in flight",
@@ -19,12 +23,28 @@ EFFECTS = (
     "query_user_database, before COMMIT",
 )
 JOURNAL = ("entered", " begins", " done", " read", "send SupportTicketWorkflow/run", "send Notifier/deliver", "ended")
+TALKED: tuple[tuple[str, Victim], ...] = (
+    ("Conversation/input, run take in, after COMMIT, after input 1", "service"),
+    ("Conversation/begin, run begin run, before COMMIT, after input 1", "postgres"),
+    ("Conversation/begin, send ToolRouter/converse, after input 1", "conversations"),
+    ("Conversation/input, run take in, before COMMIT, after input 2", "service"),
+    ("ToolRouter/converse, run model turn 2, after COMMIT, after input 3", "postgres"),
+    ("ToolRouter/converse, send Conversation/finished, after input 3", "conversations"),
+    ("Conversation/finished, run settle, after COMMIT, after input 3", "service"),
+    ("Conversation/finished, run settle, before COMMIT, after input 3", "postgres"),
+)
+"""Between input and start, during a steer, between settle and report."""
 
 
 @pytest.fixture(scope="module")
-async def sweep(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sweep]:
+async def parts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SweepWorld]:
     async with world(tmp_path_factory.mktemp("sweep"), always_replay=ALWAYS_REPLAY) as started:
-        yield Sweep(started)
+        yield started
+
+
+@pytest.fixture(scope="module")
+def sweep(parts: SweepWorld) -> Sweep:
+    return Sweep(parts)
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +67,13 @@ async def test_a_kill_loses_nothing_and_doubles_nothing(sweep: Sweep, positions:
     for index, position in list(enumerate(positions))[::2]:
         await sweep.strike(position, VICTIMS[index % len(VICTIMS)])
     assert not {str(case): case.violations for case in sweep.audit()}
+
+
+@pytest.mark.timeout(300)
+async def test_a_kill_in_a_conversation_loses_no_input_and_answers_none_twice(parts: SweepWorld) -> None:
+    talks = Talks(parts)
+    moments = {str(moment): moment for moment in await talks.positions()}
+    assert not [place for place, _ in TALKED if place not in moments]
+    for place, victim in TALKED:
+        await talks.strike(moments[place], victim)
+    assert not {str(case): case.violations for case in talks.audit()}

@@ -10,6 +10,7 @@ LATER = "tests/durable/test_database_later.py::"
 ACCEPTED = "tests/unit/test_registry_accepted.py::"
 INTERLEAVE = "tests/unit/test_interleave.py::test_nothing_is_lost_answered_twice_or_run_beside_another"
 SWEEP = ("tests.sweep", "--victim", "service", "--only")
+TALK = ("tests.sweep", "--talk", "--victim", "service", "--only")
 OUTAGE = ("tests.sweep", "--outage", "--victim", "postgres", "--only")
 
 
@@ -817,5 +818,12 @@ BUGS = [
         "not messages and not _finish(choices) & _WILL_NOT",
         "not messages",
         "tests/unit/test_model_reply.py::test_a_filtered_reply_without_a_message_is_a_polite_end",
+    ),
+    Bug(
+        "an input that is not begun when its handler is tried again behind its commit",
+        "conversations/store.py",
+        'is_new = known is None or known["invocation"] == invocation',
+        "is_new = known is None",
+        (*TALK, "run take in, after COMMIT, after input 1"),
     ),
 ]
