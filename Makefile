@@ -30,7 +30,7 @@ compile_room = $(COMPILE) --constraints requirements.lock \
 
 include k8s/cluster.mk charts/check.mk
 
-.PHONY: help run ask chat tickets accept transcript test test-replay telemetry check lock interleave sweep planted bench \
+.PHONY: help run ask chat tickets accept transcript export test test-replay telemetry check lock interleave sweep planted bench \
 	install clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -55,6 +55,9 @@ accept: install ## show what a tool of others says now; make accept ARGS="<tool>
 
 transcript: install ## what was said in a conversation: make transcript C=conv_...
 	@$(PY) -m standalone transcript -- "$$C"
+
+export: install ## all that is kept of a conversation, as JSON: make export C=conv_...
+	@$(PY) -m standalone export -- "$$C"
 
 # JOBS=2: two files at a time, each with servers of its own; in the order of their names, so that the short ones come last.
 SIDE_BY_SIDE := $(if $(JOBS),--numprocesses "$$JOBS" --dist loadfile --no-loadscope-reorder)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import pytest
 
-from tests.parts.board import Board, start_board, text, until
+from tests.parts.board import Board, calls, start_board, text, until
 from tests.parts.conversations import (
     ConversationsDatabase,
     Talk,
@@ -70,6 +70,44 @@ async def test_a_page_of_history_is_its_owner_s_alone(hall: Board, talk: Talk) -
 
     assert [reply.status_code for reply in replies] == [200, 404]
     assert [each["kind"] for each in replies[0].json()["entries"]] == ["message", "answer"]
+
+
+async def test_an_export_holds_all_that_is_kept(hall: Board, talk: Talk) -> None:
+    await talk.say(await hall.script(calls(("large", {"size": 10})), text("an answer")))
+    await talk.answers()
+    await talk.settled()
+
+    reply = await through_back_door(hall, "export", talk.key)
+
+    assert reply.status_code == 200, reply.text
+    told = reply.json()
+    assert (told["conversation"], told["user_id"]) == (talk.key, talk.user_id)
+    assert [each["kind"] for each in told["entries"]] == ["message", "effect", "answer"]
+    assert [each["position"] for each in told["events"]] == list(range(1, len(told["events"]) + 1))
+    assert [each["outcome"] for each in told["runs"]] == ["answered"]
+    assert told["tickets"] == [told["entries"][1]["body"]["ticket_id"]]
+    assert "inv_" not in reply.text
+
+
+async def test_an_export_leaves_nothing_behind(hall: Board, talk: Talk) -> None:
+    await talk.say(await hall.script(text("an answer")))
+    await talk.answers()
+    before = await kept_of(talk, "export")
+    await through_back_door(hall, "export", talk.key)
+
+    async def gone() -> bool:
+        return await kept_of(talk, "export") == before
+
+    await until(gone, 10)
+
+
+async def kept_of(talk: Talk, handler: str) -> int:
+    sql = f"select count(1) as kept from sys_invocation where target_handler_name = '{handler}'"
+    return (await talk.board.restate.query(sql))[0]["kept"]
+
+
+async def test_an_unknown_conversation_cannot_be_exported(hall: Board, talk: Talk) -> None:
+    assert (await through_back_door(hall, "export", talk.key)).status_code == 404
 
 
 async def test_erasing_leaves_neither_rows_nor_state_nor_journals(hall: Board, talk: Talk) -> None:

@@ -35,10 +35,11 @@ class Board:
     tools: Service
     launch: Callable[..., Awaitable[Service]]
 
-    async def script(self, *replies: dict[str, Any]) -> str:
+    async def script(self, *replies: dict[str, Any], **more: Any) -> str:
         """Scripts the model for one conversation; returns the message that starts it."""
         message = f"topic {uuid.uuid4().hex}"
-        reply = await request("POST", f"{self.model.url}/admin/script", {"match": message, "replies": list(replies)})
+        script = {"match": message, "replies": list(replies)} | more
+        reply = await request("POST", f"{self.model.url}/admin/script", script)
         assert reply.status_code == 200, reply.text
         return message
 

@@ -826,4 +826,112 @@ BUGS = [
         "is_new = known is None",
         (*TALK, "run take in, after COMMIT, after input 1"),
     ),
+    Bug(
+        "a summary of the past that stands there as if it were to be followed",
+        "router/past.py",
+        "{as_data('ok', given.summary)}",
+        "{given.summary}",
+        "tests/unit/test_older.py::test_a_summary_is_data_of_the_customer_s_weight_whatever_it_says",
+    ),
+    Bug(
+        "a summary of results that stands there as if it were to be followed",
+        "router/older.py",
+        "{as_data('ok', summary.text)}",
+        "{summary.text}",
+        "tests/unit/test_older.py::test_a_summary_is_data_of_the_customer_s_weight_whatever_it_says",
+    ),
+    Bug(
+        "what is summarised, told to the model as its instructions",
+        "router/older.py",
+        '{"role": "user", "content": as_data("ok", lines)}',
+        '{"role": "user", "content": str(lines)}',
+        "tests/unit/test_older.py::test_what_is_summarised_is_data_too",
+    ),
+    Bug(
+        "effects that vanish with the turns that made them",
+        "router/older.py",
+        'made = "".join(map(MADE.format, effects))',
+        'made = ""',
+        "tests/unit/test_older.py::test_effects_stand_beside_the_summary_of_their_turns",
+    ),
+    Bug(
+        "what the customer said meanwhile, gone with the turn before which it was read",
+        "router/transcript.py",
+        "*(text for turn in turns[:told] for text in turn.inputs), ",
+        "",
+        "tests/unit/test_older.py::test_what_the_customer_said_meanwhile_is_never_summarised",
+    ),
+    Bug(
+        "what a model did not read, counted as a turn",
+        "router/run.py",
+        "turns=sum(turn.was_read for turn in self.turns)",
+        "turns=len(self.turns)",
+        "tests/unit/test_older.py::test_what_the_model_did_not_read_is_no_turn_of_the_budget_and_no_silence",
+    ),
+    Bug(
+        "a question that is parted from its answer by a summary",
+        "conversations/store.py",
+        "AND r.epoch > $2 AND r.run",
+        "AND e.position > $2 AND r.run",
+        DURABLE + "test_compaction.py::test_a_question_that_waited_is_never_parted_from_its_answer",
+    ),
+    Bug(
+        "a summary that comes too late and takes the place of the later one",
+        "conversations/store.py",
+        "s.upto < (SELECT max(upto)",
+        "s.upto > (SELECT min(upto)",
+        DURABLE + "test_compaction.py::test_a_summary_that_is_told_twice_or_too_late_changes_nothing",
+    ),
+    Bug(
+        "tasks that are forgotten with what was summarised",
+        "router/past.py",
+        "if given.facts.tasks:",
+        "if False:",
+        DURABLE + "test_compaction.py::test_tasks_of_what_was_summarised_are_still_known",
+    ),
+    Bug(
+        "a customer who waits for a summary",
+        "router/converse.py",
+        """    _send(ctx, given, "finished", report)
+    if run is not None:
+        await _remembered(ctx, given, run, remember)
+""",
+        """    if run is not None:
+        await _remembered(ctx, given, run, remember)
+    _send(ctx, given, "finished", report)
+""",
+        DURABLE + "test_compaction.py::test_no_customer_waits_for_a_summary",
+    ),
+    Bug(
+        "a summary that is paid for after a stop",
+        "router/compaction.py",
+        "if cuts and not run.stopped:",
+        "if cuts:",
+        DURABLE + "test_compaction.py::test_a_run_that_was_stopped_asks_for_no_summary",
+    ),
+    Bug(
+        "a report that is refused for its length",
+        "conversations/conversation.py",
+        """    @accepted("finished")
+    @checked_own
+""",
+        """    @accepted("finished")
+    @checked
+""",
+        DURABLE + "test_compaction.py::test_an_answer_as_long_as_a_model_can_write_is_reported_and_read_again",
+    ),
+    Bug(
+        "an export that names what opens a result",
+        "conversations/store.py",
+        '["conversation_id", "user_id", "key", "invocation"]',
+        '["conversation_id", "user_id", "key"]',
+        DURABLE + "test_conversation_erasing.py::test_an_export_holds_all_that_is_kept",
+    ),
+    Bug(
+        "an export that leaves its text in a journal",
+        "conversations/conversation.py",
+        ", ingress_private=True, journal_retention=timedelta(0)",
+        ", ingress_private=True",
+        DURABLE + "test_conversation_erasing.py::test_an_export_leaves_nothing_behind",
+    ),
 ]

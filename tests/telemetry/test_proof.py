@@ -100,6 +100,12 @@ async def test_arguments_in_a_wrong_form(stage: Stage) -> None:
     assert await stage.outcome(message) == "answered"
 
 
+async def test_a_question_that_grows_too_long_for_the_model(stage: Stage) -> None:
+    message = await stage.script(calls(ACCOUNT), calls(ACCOUNT), {"text": "That is it."})
+    await stage.model("fault", {"name": "context_length", "match": message, "turn": 2})
+    assert await stage.outcome(message) == "answered"
+
+
 async def test_a_defect(stage: Stage) -> None:
     message = await stage.scripted_calls(ACCOUNT)
     await stage.run_as("users", "tests.parts.broken_rooms", BREAK_UNTIL="", ROOM="users")

@@ -15,5 +15,5 @@ def test_no_handler_whose_work_was_accepted_is_ended_for_its_age() -> None:
         for name, handler in handlers.items()
         if name in of_services or handler.invocation_retry_policy is RETRY_UNTIL_DONE
     }
-    assert set(accepted) == {"begin", "finished", "erase", "expire", "follow"}
+    assert set(accepted) == {"begin", "finished", "summarised", "erase", "expire", "follow"}
     assert {handler.metadata["switchboard.deadline"] for handler in accepted.values()} == {"none"}

@@ -17,6 +17,7 @@ from contracts.conversation import (
     Input,
     InputType,
     RunReport,
+    Summary,
     WhenBusy,
 )
 from contracts.event import RunEvent, RunEventKind
@@ -53,6 +54,7 @@ __all__ = [
     "RunEvent",
     "RunEventKind",
     "RunReport",
+    "Summary",
     "Tool",
     "Usage",
     "WhenBusy",

@@ -87,10 +87,12 @@ EntryKind = Literal["message", "stop", "answer", "effect", "late", "note"]
 
 
 class Entry(BaseModel):
-    """One line of a transcript, as a run reads it. `effect` lines are data of ours, never a customer's words."""
+    """One line of a transcript, as a run reads it. `effect` lines are data of ours, never a customer's words. `epoch`
+    is that of the run which it belongs to."""
 
     kind: EntryKind
     text: str = ""
+    epoch: int = 0
 
 
 class Effect(BaseModel):
@@ -103,9 +105,18 @@ class Effect(BaseModel):
 
 
 class Facts(BaseModel):
-    """What is kept as data beside all text: it never falls victim to a summary."""
+    """What is kept as data beside all text: it never falls victim to a summary. `tasks` are calls that went on when
+    they were last heard of."""
 
     tickets: list[str] = Field(default_factory=list[str])
+    tasks: list[Effect] = Field(default_factory=list[Effect])
+
+
+class Summary(BaseModel):
+    """The older part of a conversation in prose: all runs up to that of the epoch `upto`."""
+
+    upto: int = Field(ge=1)
+    text: str = Field(min_length=1)
 
 
 class ConversationRun(BaseModel):

@@ -14,15 +14,15 @@ import restate
 from pydantic import BaseModel
 from restate import ObjectContext, ObjectSharedContext, RunOptions
 
-from contracts import Caller, ConversationRun, Disposition, History, HistoryQuery, Input, RunReport
+from contracts import Caller, ConversationRun, Disposition, History, HistoryQuery, Input, RunReport, Summary
 from conversations.control import Begins, Control, Decision, Message, Stop, Stops, launch, take_message, take_stop
 from conversations.erasing import Journals, look_after
 from conversations.following import Followed, Noted, follow
 from conversations.settings import ConversationSettings
 from conversations.signals import TABLE
-from conversations.store import ConversationStore, Erased, Quiet, Settled, TakenIn, unknown_conversation
+from conversations.store import ConversationStore, Erased, Export, Quiet, Settled, TakenIn, unknown_conversation
 from runtime.acceptance import Acceptance
-from runtime.checked import RAW, checked
+from runtime.checked import RAW, checked, checked_own
 from runtime.errors import Refused
 from runtime.proof import Asking, prove
 from runtime.retries import RETRY, RETRY_UNTIL_DONE
@@ -109,8 +109,15 @@ def conversation(parts: Parts) -> restate.VirtualObject:
             raise LookupError("no run begins")
         return given
 
+    async def keep(ctx: ObjectContext, owner: Caller, summary: Summary) -> Noted:
+        await parts.store.keep_summary(ctx.key(), owner, summary)
+        return Noted()
+
     async def remove(ctx: ObjectContext, control: Control, owner: Caller) -> Erased:
         return await parts.store.erase(ctx.key(), owner, control.active.invocation if control.active else "")
+
+    async def write_out(ctx: ObjectSharedContext, owner: Caller) -> Export:
+        return await parts.store.export(ctx.key(), owner)
 
     async def purge(invocation: str) -> Noted:
         await parts.journals.remove(invocation)
@@ -163,7 +170,7 @@ def conversation(parts: Parts) -> restate.VirtualObject:
         return Noted()
 
     @accepted("finished")
-    @checked
+    @checked_own
     async def finished(ctx: ObjectContext, report: RunReport) -> Noted:  # pyright: ignore[reportUnusedFunction]
         """Take a run's report; what waits is begun."""
         before = await ctx.get(_STATE, type_hint=Control) or Control()
@@ -172,6 +179,15 @@ def conversation(parts: Parts) -> restate.VirtualObject:
         told = (ctx, before, before.owner, report, f"run_{ctx.uuid().hex}")
         settled = await ctx.run_typed("settle", settle, RunOptions(), *told)
         await _act(ctx, Decision(settled.control), settled.given)
+        return Noted()
+
+    @accepted("summarised")
+    @checked_own
+    async def summarised(ctx: ObjectContext, summary: Summary) -> Noted:  # pyright: ignore[reportUnusedFunction]
+        """Keep a summary of the older part: from now on runs read it instead."""
+        control = await ctx.get(_STATE, type_hint=Control)
+        if control and control.owner:
+            await ctx.run_typed("keep summary", keep, RunOptions(), ctx, control.owner, summary)
         return Noted()
 
     @accepted("erase")
@@ -196,6 +212,15 @@ def conversation(parts: Parts) -> restate.VirtualObject:
         else:
             await forget(ctx, control, control.owner)
         return Noted()
+
+    @service.handler("export", kind="shared", input_serde=RAW, ingress_private=True, journal_retention=timedelta(0))
+    @checked
+    async def export(ctx: ObjectSharedContext, _: Wanted) -> Export:  # pyright: ignore[reportUnusedFunction]
+        """All that is kept of a conversation, as JSON, for whoever has a right to it. Nothing of it stays behind."""
+        control = await ctx.get(_STATE, type_hint=Control)
+        if control is None or control.owner is None:
+            raise unknown_conversation()
+        return await ctx.run_typed("export", write_out, RunOptions(), ctx, control.owner)
 
     @service.handler("history", kind="shared", input_serde=RAW, ingress_private=True)
     @checked

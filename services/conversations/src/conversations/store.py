@@ -15,12 +15,14 @@ from contracts import (
     Caller,
     ConversationRun,
     Disposition,
+    Effect,
     EntryKind,
     Facts,
     History,
     HistoryLine,
     Input,
     RunReport,
+    Summary,
 )
 from conversations.control import Begins, Control, Decision, Ended, Joins, Settles, Stops, end_run
 from conversations.view import Line, seen_by_model
@@ -90,13 +92,24 @@ JOIN entries e ON e.conversation_id = i.conversation_id AND e.position = i.posit
 WHERE i.conversation_id = $1 AND i.run = $2 AND i.turn = 0 ORDER BY i.position
 """
 _SUMMARY = "SELECT upto, text FROM summaries WHERE conversation_id = $1 ORDER BY upto DESC LIMIT 1"
+_KEEP_SUMMARY = """
+INSERT INTO summaries (conversation_id, upto, user_id, text)
+SELECT c.conversation_id, r.epoch, c.user_id, $3
+FROM conversations c JOIN runs r ON r.conversation_id = c.conversation_id AND r.epoch = $2
+WHERE c.conversation_id = $1
+ON CONFLICT DO NOTHING
+"""
+_FORGET_SUMMARIES = """
+DELETE FROM summaries s
+WHERE s.conversation_id = $1 AND s.upto < (SELECT max(upto) FROM summaries WHERE conversation_id = $1)
+"""
 _PAST = """
 SELECT * FROM (
     SELECT e.kind, e.body, r.run, r.epoch, e.position, coalesce(r.outcome, '') AS outcome, r.superseded
     FROM entries e
     LEFT JOIN inputs i ON i.conversation_id = e.conversation_id AND i.position = e.position
     JOIN runs r ON r.run = coalesce(nullif(i.run, ''), e.run)
-    WHERE e.conversation_id = $1 AND e.position > $2 AND r.run <> $3 AND e.kind IN ('message', 'answer', 'effect')
+    WHERE e.conversation_id = $1 AND r.epoch > $2 AND r.run <> $3 AND e.kind IN ('message', 'answer', 'effect')
     ORDER BY r.epoch DESC, e.position DESC
     LIMIT 200
 ) latest ORDER BY epoch, position
@@ -106,6 +119,10 @@ SELECT body ->> 'ticket_id' AS ticket_id FROM entries
 WHERE conversation_id = $1 AND kind = 'effect' AND body ? 'ticket_id'
 GROUP BY body ->> 'ticket_id' ORDER BY max(position) DESC LIMIT $2
 """
+_TASKS = """
+SELECT body FROM entries WHERE conversation_id = $1 AND kind = 'effect' AND body ? 'task_id'
+ORDER BY position DESC LIMIT $2
+"""
 _PAGE = """
 SELECT e.position, e.kind, coalesce(nullif(i.run, ''), e.run) AS run, e.at, e.body
 FROM entries e
@@ -113,6 +130,24 @@ LEFT JOIN inputs i ON i.conversation_id = e.conversation_id AND i.position = e.p
 WHERE e.conversation_id = $1 AND e.position > $2 AND e.kind <> 'late'
 ORDER BY e.position LIMIT $3
 """
+_EXPORT = """
+SELECT jsonb_build_object(
+    'conversation', c.conversation_id, 'user_id', c.user_id, 'opened_at', c.opened_at, 'changed_at', c.changed_at,
+    'entries', (SELECT coalesce(jsonb_agg(to_jsonb(e) - $2::text[] ORDER BY e.position), '[]')
+                FROM entries e WHERE e.conversation_id = c.conversation_id),
+    'runs', (SELECT coalesce(jsonb_agg(to_jsonb(r) - $2::text[] ORDER BY r.epoch), '[]')
+             FROM runs r WHERE r.conversation_id = c.conversation_id),
+    'events', (SELECT coalesce(jsonb_agg(to_jsonb(v) - $2::text[] ORDER BY v.position), '[]')
+               FROM events v WHERE v.conversation_id = c.conversation_id),
+    'summaries', (SELECT coalesce(jsonb_agg(to_jsonb(s) - $2::text[] ORDER BY s.upto), '[]')
+                  FROM summaries s WHERE s.conversation_id = c.conversation_id),
+    'tickets', (SELECT coalesce(jsonb_agg(DISTINCT t.body -> 'ticket_id'), '[]')
+                FROM entries t
+                WHERE t.conversation_id = c.conversation_id AND t.kind = 'effect' AND t.body ? 'ticket_id')
+) FROM conversations c WHERE c.conversation_id = $1
+"""
+_NOT_EXPORTED = ["conversation_id", "user_id", "key", "invocation"]
+"""Told once at the top, or of use to nobody; an invocation's name would open its result at the ingress."""
 
 
 Decide = Callable[[int], Decision]
@@ -149,6 +184,21 @@ class Erased(BaseModel):
     """The invocations whose journals still hold what was said."""
 
     invocations: list[str]
+
+
+class Export(BaseModel):
+    """One conversation, whole: what was said and done, also what nobody was shown. `tickets` are the ids of those that
+    it made; what they say is in `tickets`."""
+
+    conversation: str
+    user_id: str
+    opened_at: str
+    changed_at: str
+    entries: list[dict[str, Any]]
+    runs: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+    summaries: list[dict[str, Any]]
+    tickets: list[str]
 
 
 class Quiet(BaseModel):
@@ -216,6 +266,20 @@ class ConversationStore:
             await db.execute(_ERASE_LIVE, conversation)
             await db.execute(_ERASE, conversation)
         return Erased(invocations=sorted(invocations - {""}))
+
+    async def export(self, conversation: str, caller: Caller) -> Export:
+        """All that is kept of a conversation, of one moment. Raises: `Refused` 404 to everybody but the owner."""
+        async with caller_transaction(self._pool, caller.user_id) as db:
+            found = await db.fetchval(_EXPORT, conversation, _NOT_EXPORTED)
+        if found is None:
+            raise unknown_conversation()
+        return Export.model_validate_json(found)
+
+    async def keep_summary(self, conversation: str, caller: Caller, summary: Summary) -> None:
+        """A later summary holds the former one; a repeat, or one that comes too late, changes nothing."""
+        async with caller_transaction(self._pool, caller.user_id) as db:
+            await db.execute(_KEEP_SUMMARY, conversation, summary.upto, summary.text)
+            await db.execute(_FORGET_SUMMARIES, conversation)
 
     async def quiet(self, conversation: str, caller: Caller) -> Quiet:
         async with caller_transaction(self._pool, caller.user_id) as db:
@@ -316,6 +380,7 @@ class ConversationStore:
         past = await db.fetch(_PAST, conversation, summary["upto"] if summary else 0, begins.run)
         question = await db.fetch(_QUESTION, conversation, begins.run)
         tickets = await db.fetch(_TICKETS, conversation, MAX_FACTS)
+        tasks = await db.fetch(_TASKS, conversation, MAX_FACTS)
         return ConversationRun(
             conversation=conversation,
             run=begins.run,
@@ -325,7 +390,10 @@ class ConversationStore:
             inputs=[row["text"] for row in question],
             summary=summary["text"] if summary else "",
             entries=seen_by_model(_line(row) for row in past),
-            facts=Facts(tickets=[row["ticket_id"] for row in tickets]),
+            facts=Facts(
+                tickets=[row["ticket_id"] for row in tickets],
+                tasks=[Effect.model_validate_json(row["body"]) for row in tasks],
+            ),
             interrupted=begins.interrupted,
         )
 
@@ -365,4 +433,4 @@ def _state(came: Input, decision: Decision) -> str:
 
 
 def _line(row: Any) -> Line:
-    return Line(row["kind"], json.loads(row["body"]), row["run"], row["outcome"], row["superseded"])
+    return Line(row["kind"], json.loads(row["body"]), row["run"], row["outcome"], row["superseded"], row["epoch"])

@@ -5,9 +5,12 @@ from typing import Any, NamedTuple
 
 from contracts import Effect, Entry, EntryKind
 
-MAX_CHARACTERS = 16_000
-"""Of the entries that a run is given; what is older is in the summary, or left out."""
-MAX_ENTRIES = 60
+MAX_CHARACTERS = 48_000
+"""Of the entries that a run is given. What is older is in the summary, long before there are so many: they are left out
+only where no model could summarise them."""
+MAX_ENTRIES = 200
+MAX_ENTRY_CHARACTERS = 12_000
+"""Of one of them; no message of a customer is that long."""
 
 
 class Line(NamedTuple):
@@ -18,6 +21,7 @@ class Line(NamedTuple):
     run: str
     outcome: str
     superseded: bool
+    epoch: int = 0
 
 
 def seen_by_model(lines: Iterable[Line]) -> list[Entry]:
@@ -25,7 +29,7 @@ def seen_by_model(lines: Iterable[Line]) -> list[Entry]:
     told = list(lines)
     answered = {line.run for line in told if line.kind == "answer" and not line.superseded}
     entries = [
-        Entry(kind=line.kind, text=text)
+        Entry(kind=line.kind, text=_cut(text), epoch=line.epoch)
         for line in told
         if (text := _text(line)) and _is_seen(line, answered=line.run in answered)
     ]
@@ -48,6 +52,10 @@ def told(effect: Effect) -> str:
     """One line: which tool, how it ended, and the ids that it left."""
     ids = [each for each in (effect.ticket_id, effect.task_id) if each]
     return " ".join([f"{effect.tool}: {effect.status}", *ids])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_ENTRY_CHARACTERS else f"{text[:MAX_ENTRY_CHARACTERS]}… [cut]"
 
 
 def _latest(entries: list[Entry]) -> list[Entry]:

@@ -13,7 +13,7 @@ from demo_model.double.script import BadScript, Script, ScriptedReply, number, r
 from demo_model.english.turn import next_turn
 from demo_model.status_page import STATUS_PATH, show_status
 from demo_model.wire.conversation import BadRequest, Conversation, parse
-from demo_model.wire.replies import MODEL, Reply, completion, encode
+from demo_model.wire.replies import MODEL, Reply, completion, encode, tokens_of
 from demo_model.wire.shapes import as_object
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -30,8 +30,9 @@ _ABOUT = {
 class DemoModel:
     """What the endpoints share: the ledger, and what tests have asked for."""
 
-    def __init__(self, ledger: Ledger, latency_seconds: float = 0.0) -> None:
+    def __init__(self, ledger: Ledger, latency_seconds: float = 0.0, context_tokens: int = 0) -> None:
         self.ledger = ledger
+        self._context_tokens = context_tokens
         self._usual_latency = latency_seconds
         self.chunk_seconds = 0.0
         self._latest: dict[str, Conversation] = {}
@@ -50,13 +51,18 @@ class DemoModel:
         try:
             conversation = parse(body)
             scripted = self._scripted(request, conversation)
+            if 0 < self._context_tokens < tokens_of(body):
+                scripted = ScriptedReply(fault=Armed("context_length"))
         except BadRequest as bad:
             self.ledger.record(first="", turns=0, model="", outcome=f"refused: {bad.message}", paid=False, digest="")
             return _refused(bad.message, bad.field)
         except BadScript as bad:
             return _refused(str(bad), "x-demo-model")
         reply = scripted.reply or (Reply() if scripted.raw else next_turn(conversation))
-        served = self._record(conversation, _outcome(scripted, reply), paid=_is_paid(scripted))
+        outcome = _outcome(scripted, reply)
+        if conversation.wants_summary and outcome == "text":
+            outcome = "summary"
+        served = self._record(conversation, outcome, paid=_is_paid(scripted))
         latency = scripted.latency_seconds or self.latency_seconds
         if latency:
             await asyncio.sleep(latency)
@@ -85,7 +91,9 @@ class DemoModel:
             return ScriptedReply()
         first, turns = conversation.first, conversation.turns
         script = next((one for one in self.scripts if one.match in first), None)
-        scripted = script.at(turns) if script else ScriptedReply()
+        scripted = ScriptedReply()
+        if script:
+            scripted = script.summary if conversation.wants_summary else script.at(turns)
         fault = next((one for one in self.armed if one.hits(first, turns)), None)
         if fault is None:
             return scripted
@@ -93,8 +101,9 @@ class DemoModel:
         return replace(scripted, raw=None, fault=fault)
 
     def _record(self, conversation: Conversation, outcome: str, *, paid: bool) -> int:
-        self._latest.pop(conversation.first, None)
-        self._latest[conversation.first] = conversation
+        if not conversation.wants_summary:
+            self._latest.pop(conversation.first, None)
+            self._latest[conversation.first] = conversation
         if len(self._latest) > CONVERSATIONS_KEPT:
             del self._latest[next(iter(self._latest))]
         return self.ledger.record(

@@ -23,7 +23,8 @@ async def serve(settings: DemoModelSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     ledger = Ledger(settings.ledger_file)
-    app = build(DemoModel(ledger, settings.latency_seconds), admin_endpoints=settings.admin_endpoints)
+    model = DemoModel(ledger, settings.latency_seconds, settings.context_tokens)
+    app = build(model, admin_endpoints=settings.admin_endpoints)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:

@@ -15,6 +15,7 @@ from router.begin import Callers, establish_facts, is_believed
 from router.calls import settle
 from router.calls.call import LocalTools
 from router.catalogue import Offers
+from router.compaction import make_room, remember
 from router.converse import Reported, reporting
 from router.customers import is_customer
 from router.decision import Means, next_turn, paid_in_vain, seconds_left
@@ -28,7 +29,7 @@ from router.settings import RouterSettings
 from router.steps import Moment, Nothing, Patience, StepRecord, Steps
 from router.told import Told
 from router.turn import Begun, Turn
-from runtime.checked import RAW, checked
+from runtime.checked import RAW, checked, checked_own
 from runtime.defects import is_defect
 from runtime.errors import Refused
 from runtime.retries import RETRY
@@ -70,10 +71,10 @@ def tool_router(agent: Agent) -> restate.Service:
         return (await route(ctx, question, agent)).answered
 
     @service.handler("converse", input_serde=RAW, ingress_private=True)
-    @checked
+    @checked_own
     async def converse(ctx: Context, given: ConversationRun) -> Reported:
         """Answer what was said in a conversation, which alone can ask this; the answer is sent to it."""
-        return await reporting(ctx, given, partial(route, ctx, given, agent))
+        return await reporting(ctx, given, partial(route, ctx, given, agent), partial(remember, model=agent.model))
 
     return service
 
@@ -90,6 +91,7 @@ async def route(ctx: Context, asked: Question | ConversationRun, agent: Agent) -
                 run.results.append(await settle(run, turn, agent.local))
                 if turn.is_last:
                     break
+                await make_room(run, agent.model, agent.inbox)
         if run.ended:
             name = "stopped" if run.stopped else "budget used up"
             await run.steps.step(name, "end", _nothing, StepRecord[Nothing])

@@ -47,6 +47,7 @@ async def establish_facts(
             tokens=settings.max_tokens,
             seconds=settings.max_seconds,
             errors=settings.max_errors,
+            compact=settings.compact_tokens,
         ),
         started_at=moment.first_started_at,
         check_customer=callers.customers.to_ask(caller.user_id) if is_believed(asked) else "",

@@ -1,31 +1,60 @@
-"""The end of a run of a conversation: what it tells, in one send, whatever ended it."""
+"""The end of a run of a conversation: what it tells, in one send, whatever ended it; then it remembers."""
 
 from collections.abc import Awaitable, Callable
 
 from pydantic import BaseModel
 from restate import Context, TerminalError
 
-from contracts import ConversationRun, Effect, Outcome, RunReport
-from router.plan import EFFECTS
+import contracts
+from contracts import ConversationRun, Outcome, RunReport
+from router.effects import effects_of
 from router.run import UNFINISHED, Run
 from router.told import events_of
+from router.turn import Summary
+from runtime.telemetry.tracing import spans_sent
 
 
 class Reported(BaseModel):
     """The answer has been sent to the conversation; whoever reads this result reads nothing of it."""
 
 
-async def reporting(ctx: Context, given: ConversationRun, work: Callable[[], Awaitable[Run]]) -> Reported:
-    """Do the work of a run and send its report: once, as the last thing that it does."""
+async def reporting(
+    ctx: Context,
+    given: ConversationRun,
+    work: Callable[[], Awaitable[Run]],
+    remember: Callable[[Run], Awaitable[Summary | None]],
+) -> Reported:
+    """Do the work of a run and send its report, once; then have the past summarised, for which no customer waits."""
+    run: Run | None = None
     try:
-        report = _report(given, await work())
+        run = await work()
+        report = _report(given, run)
     except TerminalError as error:
         outcome: Outcome = "stopped" if error.status_code == 409 else "failed"
         text = error.message if 400 <= error.status_code < 500 and outcome == "failed" else UNFINISHED["failed"]
         report = RunReport(run=given.run, epoch=given.epoch, outcome=outcome, text=text)
-    body = report.model_dump_json(exclude_defaults=True).encode()
-    ctx.generic_send("Conversation", "finished", body, key=given.conversation)
+    _send(ctx, given, "finished", report)
+    if run is not None:
+        await _remembered(ctx, given, run, remember)
     return Reported()
+
+
+async def _remembered(
+    ctx: Context, given: ConversationRun, run: Run, remember: Callable[[Run], Awaitable[Summary | None]]
+) -> None:
+    """A run that is cancelled here has told its end already, and the next one tries again."""
+    try:
+        summary = await remember(run)
+    except TerminalError:
+        return
+    if summary is not None:
+        _send(ctx, given, "summarised", contracts.Summary(upto=summary.upto, text=summary.text))
+        await spans_sent()
+
+
+def _send(ctx: Context, given: ConversationRun, handler: str, told: BaseModel) -> None:
+    body = told.model_dump_json(exclude_defaults=True).encode()
+    ctx.generic_send("Conversation", handler, body, key=given.conversation)
 
 
 def _report(given: ConversationRun, run: Run) -> RunReport:
@@ -35,23 +64,8 @@ def _report(given: ConversationRun, run: Run) -> RunReport:
         epoch=given.epoch,
         outcome=answer.outcome,
         text="" if answer.outcome == "stopped" else answer.text,
-        effects=effects_of(run),
+        effects=effects_of(run.turns, run.results),
         events=events_of(run.turns, run.results),
         tickets=answer.tickets,
         usage=answer.usage,
     )
-
-
-def effects_of(run: Run) -> list[Effect]:
-    """What the run did in the world, or may have done, in order."""
-    return [
-        Effect(
-            tool=plan.tool,
-            status="started" if plan.kind == "started" and result.status == "ok" else result.status,
-            ticket_id=result.ticket_id,
-            task_id=plan.task_id if result.status == "unknown" or plan.kind == "started" else None,
-        )
-        for turn, results in zip(run.turns, run.results, strict=False)
-        for plan, result in zip(turn.plans, results, strict=True)
-        if plan.kind in EFFECTS
-    ]

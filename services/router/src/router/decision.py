@@ -6,9 +6,10 @@ from functools import partial
 from contracts import Outcome
 from router.catalogue import NoCatalogue, Offers, for_model
 from router.inbox import Inbox
-from router.model import Asked, Model, ModelBusy, ModelFault, OnText, Reply, wait
+from router.model import Asked, ContextTooLong, Model, ModelBusy, ModelFault, OnText, Reply, wait
 from router.names import Names
 from router.offer import Offer
+from router.older import cuts_of, done
 from router.past import past, prompt_for
 from router.plan import make_plans
 from router.prompt import Prompt
@@ -67,9 +68,9 @@ async def _asked(
         shelf = await means.offers.within(moment.seconds_until(until))
         on_offer = shelf.for_turn(run, begun.caller, means.most_offered)
         may_call = run.may_call and begun.limits.turns > 1
-        given = run.conversation
+        given = run.given
         told = (prompt_for(given, means.prompt.text), run.message, run.turns, run.results)
-        chat = partial(messages, *told, past=past(given), inputs=inputs)
+        chat = partial(messages, *told, past=past(given), inputs=inputs, done=done(run))
         asked = Asked(
             chat,
             for_model(on_offer, begun.caller),
@@ -77,11 +78,14 @@ async def _asked(
             may_call=may_call,
             silent=run.silent,
             on_text=on_text,
+            may_cut=not cuts_of(run),
             spent=moment.spent,
         )
         reply = await means.model.answer(asked, moment.seconds_until(until))
         names = Names(means.signer, run.id, run.message, begun.caller)
         turn = _turn(run, reply, on_offer, begun, names, moment, may_call=may_call)
+    except ContextTooLong:
+        return Turn(again="too_long", prompt_tokens=moment.spent["prompt"])
     except NoCatalogue:
         return Turn(outcome="tools_unavailable")
     except ModelBusy as busy:

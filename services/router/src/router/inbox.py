@@ -42,6 +42,13 @@ class Inbox:
             return None
         return [row["text"] for row in rows if row["input_id"]]
 
+    async def is_stopped(self, given: ConversationRun | None) -> bool:
+        """Whether its conversation wants no more of a run. Raises: `RetryableError` when the database is away."""
+        if given is None or self.pool is None:
+            return False
+        async with caller_transaction(self.pool, "") as db:
+            return bool(await db.fetch(_STOPPED, [given.run]))
+
     @contextmanager
     def listening(self, given: ConversationRun | None) -> Generator[None]:
         """The task in here is cancelled when its run has been stopped."""

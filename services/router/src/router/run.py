@@ -9,7 +9,7 @@ from restate import Context, TerminalError
 from contracts import Answer, CallRecord, ConversationRun, Outcome, Question, Usage
 from router.alarm import Alarm
 from router.steps import Steps
-from router.turn import Again, Begun, Result, Turn
+from router.turn import Again, Begun, Part, Result, Summary, Turn
 from runtime.call_tokens import TOKEN_HEADER
 from runtime.caller import CALL_HEADER, PROMPT_HEADER, RUN_HEADER
 from runtime.telemetry.tracing import TRACEPARENT, Trace
@@ -27,6 +27,7 @@ class Run:
     steps: Steps
     turns: list[Turn] = field(default_factory=list[Turn])
     results: list[list[Result]] = field(default_factory=list[list[Result]])
+    summaries: list[Summary] = field(default_factory=list[Summary])
     answer: Answer | None = None
     stopped: bool = False
 
@@ -90,13 +91,28 @@ class Run:
             told[TRACEPARENT] = self.trace.traceparent(call_id)
         return told
 
+    def summary(self, part: Part) -> Summary | None:
+        """The latest of a part that this run has had made."""
+        return next((each for each in reversed(self.summaries) if each.part == part and each.text), None)
+
+    @property
+    def given(self) -> ConversationRun | None:
+        """What was said before, as the model reads it now: what was summarised meanwhile is in the summary alone."""
+        given, summary = self.conversation, self.summary("past")
+        if given is None or summary is None:
+            return given
+        entries = [entry for entry in given.entries if entry.epoch > summary.upto]
+        return given.model_copy(update={"summary": summary.text, "entries": entries})
+
     @property
     def usage(self) -> Usage:
+        """Tokens of summaries count; a turn that the model did not read is none."""
+        paid = (*self.turns, *self.summaries)
         return Usage(
-            turns=len(self.turns),
+            turns=sum(turn.was_read for turn in self.turns),
             calls=sum(len(turn.plans) for turn in self.turns),
-            prompt_tokens=sum(turn.prompt_tokens for turn in self.turns),
-            completion_tokens=sum(turn.completion_tokens for turn in self.turns),
+            prompt_tokens=sum(each.prompt_tokens for each in paid),
+            completion_tokens=sum(each.completion_tokens for each in paid),
         )
 
     def over_budget(self) -> Outcome | None:
@@ -126,7 +142,7 @@ class Run:
     @property
     def asked_again(self) -> list[Again]:
         """Why the model was asked once more, for each of the latest turns that ended in that, newest last."""
-        reasons: list[Again] = [turn.again for turn in self.turns]
+        reasons: list[Again] = [turn.again for turn in self.turns if turn.was_read]
         since = max((place for place, reason in enumerate(reasons, start=1) if not reason), default=0)
         return reasons[since:]
 

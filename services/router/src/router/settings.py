@@ -147,6 +147,11 @@ class RouterSettings(CallerSettings):
     max_offered: int = Field(
         default=40, ge=8, le=128, description="Tools that one turn offers to the model; of more, the best"
     )
+    compact_tokens: int = Field(
+        default=6000,
+        ge=100,
+        description="Tokens of the older part of what the model reads, past which it is summarised",
+    )
     max_turns: int = Field(default=8, ge=1, description="Model turns in a run")
     max_calls: int = Field(default=16, ge=0, description="Tool calls in a run")
     max_tokens: int = Field(default=60_000, ge=1, description="Tokens in a run, as the model's server counts them")

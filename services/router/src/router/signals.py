@@ -112,6 +112,15 @@ METRICS = (
         (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
     ),
     Signal(
+        "switchboard_compactions_total",
+        "counter",
+        "summaries",
+        ("part", "outcome"),
+        ("router",),
+        "Summaries of what the model reads: of what was said before a run (`past`), or of its own `turns`; `failed` "
+        f"when the model wrote none. {LIVE}",
+    ),
+    Signal(
         "switchboard_catalogue_age_seconds",
         "gauge",
         "s",
@@ -178,6 +187,20 @@ SPANS = (
         ),
         ("router",),
         "One model turn, its retries included.",
+    ),
+    Signal(
+        "summarise {part}",
+        "span",
+        "s",
+        (
+            *_GENAI_SPAN,
+            "gen_ai.request.model",
+            "gen_ai.usage.input_tokens",
+            "gen_ai.usage.output_tokens",
+            "switchboard.attempts",
+        ),
+        ("router",),
+        "One summary of what the model reads: of the `past` of a conversation, or of the run's own `turns`.",
     ),
     Signal(
         "execute_tool {tool}",
@@ -299,6 +322,20 @@ LOG_EVENTS = (
         ("messages",),
         ("router",),
         "The conversation was too long for the model; it is sent again, shortened.",
+    ),
+    LogEvent(
+        "conversation_summarised",
+        ("info",),
+        ("part",),
+        ("router",),
+        "The older part of what the model reads was summarised: `past` of a conversation, or `turns` of the run.",
+    ),
+    LogEvent(
+        "conversation_not_summarised",
+        ("warning",),
+        ("part",),
+        ("router",),
+        "The model wrote no summary; the run goes on without, and the next one tries again.",
     ),
     LogEvent(
         "events_not_told",

@@ -19,7 +19,7 @@ from runtime.steps import Attempt, Attempts
 
 Value = TypeVar("Value", bound=BaseModel)
 
-StepKind = Literal["begin", "turn", "end"]
+StepKind = Literal["begin", "turn", "summary", "end"]
 
 
 class StepRecord(BaseModel, Generic[Value]):

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from router.turn import Again, Plan, Result, Turn
 
@@ -13,6 +13,14 @@ MAX_ERROR_CHARACTERS = 2000
 """Of what a tool says when it refuses: enough to mend a call by."""
 
 Chat = list[dict[str, Any]]
+
+
+class Done(NamedTuple):
+    """The first `turns` of a run, told in a note instead."""
+
+    turns: int
+    note: str
+
 
 NO_WORDS = "(no message)"
 """Stands for a message without words, which no endpoint takes back."""
@@ -38,21 +46,27 @@ def messages(
     *,
     past: Sequence[dict[str, Any]] = (),
     inputs: Sequence[str] = (),
+    done: Done | None = None,
 ) -> Chat:
     """The chat messages for the next turn, in OpenAI's form, for one endpoint: its own ids and fields go back to it.
 
     Without an endpoint every turn is told as its own maker would read it. `past` is what was said before the message,
-    `inputs` what the customer has said since the last turn.
+    `inputs` what the customer has said since the last turn. `done` stands for the first turns; what the customer
+    said in them is never summarised.
     """
+    told = done.turns if done else 0
+    said = [message, *(text for turn in turns[:told] for text in turn.inputs), *([done.note] if done else [])]
     chat: Chat = [
         {"role": "system", "content": prompt},
         *past,
-        {"role": "user", "content": message},
+        {"role": "user", "content": "\n\n".join(said)},
     ]
     ids: set[str] = set()
-    for number, (turn, settled) in enumerate(zip(turns, results, strict=True), start=1):
+    for number, (turn, settled) in enumerate(zip(turns[told:], results[told:], strict=True), start=told + 1):
         own = endpoint is None or turn.endpoint == endpoint
         chat.extend(_from_customer(turn.inputs))
+        if not turn.was_read:
+            continue
         names = [_id(plan, number, place, ids, own=own) for place, plan in enumerate(turn.plans, start=1)]
         chat.append(_assistant(turn, names, own=own))
         chat.extend(

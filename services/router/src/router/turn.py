@@ -20,14 +20,15 @@ CallKind = Literal["refused", "local", "read", "effect", "started"]
 """
 
 
-Again = Literal["", "cut", "empty", "spent", "half_call", "bad_call"]
-"""Why a message is no end, though it has no calls, and the model is asked once more, each time in other words.
+Again = Literal["", "cut", "empty", "spent", "half_call", "bad_call", "too_long"]
+"""Why a turn is no end, though it has no calls, and the model is asked once more, each time in other words.
 
 - `cut`: its text stopped at the length limit
 - `empty`: it said nothing
 - `spent`: it said nothing before the length limit
 - `half_call`: it stopped within a call; no call of it is made
 - `bad_call`: it wrote a call that neither the endpoint nor we can read
+- `too_long`: the conversation did not fit into the model, which said nothing; a part of it is summarised first
 """
 
 
@@ -78,13 +79,15 @@ class Plan(BaseModel):
 
 
 class Limits(BaseModel):
-    """The budgets of one run."""
+    """The budgets of one run. `compact`: tokens of its older part past which that is summarised; 0: never before the
+    model says that it is too long."""
 
     turns: int
     calls: int
     tokens: int
     seconds: float
     errors: int
+    compact: int = 0
 
 
 class Begun(BaseModel):
@@ -130,8 +133,28 @@ class Turn(BaseModel):
     prompt: str = ""
 
     @property
+    def was_read(self) -> bool:
+        """Whether the model read what it was asked."""
+        return self.again != "too_long"
+
+    @property
     def is_last(self) -> bool:
         return self.outcome is not None or not (self.plans or self.again)
+
+
+Part = Literal["past", "turns"]
+"""What is summarised: what was said before the run, or what the run has done so far."""
+
+
+class Summary(BaseModel):
+    """An older part in prose: the runs up to an epoch, or so many turns of this one. Without a text there is none: no
+    model would write it."""
+
+    part: Part
+    upto: int
+    text: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 class Result(BaseModel):

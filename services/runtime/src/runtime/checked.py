@@ -23,6 +23,8 @@ Input = TypeVar("Input", bound=BaseModel)
 Output = TypeVar("Output")
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_OWN_BODY_BYTES = 8 * 1024 * 1024
+"""Of what one room of ours sends to another: a conversation's past, an answer as long as a model can write it."""
 
 _attempts = SHARED.counter("switchboard_attempts_total")
 _refusals = SHARED.counter("switchboard_refusals_total")
@@ -42,13 +44,13 @@ RAW = _Raw()
 
 
 def checked(
-    handler: Callable[[Any, Input], Awaitable[Output]],
+    handler: Callable[[Any, Input], Awaitable[Output]], most_bytes: int = MAX_BODY_BYTES
 ) -> Callable[[Any, Input], Awaitable[Output]]:
     """Parse and validate the second argument of `handler` as strictly as JSON allows.
 
     Use it below `@service.handler(input_serde=RAW)`. The published schema is that of the annotated model.
 
-    Raises (in the handler): `Refused` 400 for what is no JSON, 413 for a body over 64 KiB, 422 for a wrong value
+    Raises (in the handler): `Refused` 400 for what is no JSON, 413 for a body over `most_bytes`, 422 for a wrong value
     or one that is nested too deep.
     """
     model = list(inspect.signature(handler, eval_str=True).parameters.values())[1].annotation
@@ -59,7 +61,7 @@ def checked(
         _attempts.labels(*target).inc()
         try:
             with below_caller(ctx):
-                return await handler(ctx, parse(model, body))
+                return await handler(ctx, parse(model, body, most_bytes))
         except TerminalError as error:  # what a step refused comes back as this, with the code of its `Refused`
             code = (error.metadata or {}).get("code")
             if code and is_live():
@@ -69,10 +71,17 @@ def checked(
     return run
 
 
-def parse(model: type[Input], body: bytes) -> Input:
+def checked_own(
+    handler: Callable[[Any, Input], Awaitable[Output]],
+) -> Callable[[Any, Input], Awaitable[Output]]:
+    """The same for a private handler that only rooms of ours call: what they send is larger."""
+    return checked(handler, MAX_OWN_BODY_BYTES)
+
+
+def parse(model: type[Input], body: bytes, most_bytes: int = MAX_BODY_BYTES) -> Input:
     """One JSON object as `model`; every way in which it can be wrong is a `Refused` that names the field."""
-    if len(body) > MAX_BODY_BYTES:
-        raise Refused(413, "too_large", f"the body is larger than {MAX_BODY_BYTES} bytes")
+    if len(body) > most_bytes:
+        raise Refused(413, "too_large", f"the body is larger than {most_bytes} bytes")
     value = _load(body)
     if not isinstance(value, dict):
         raise Refused(422, "invalid_request", "the body must be a JSON object")

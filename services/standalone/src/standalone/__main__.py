@@ -14,8 +14,8 @@ from standalone.process import StartError, inherited
 from standalone.run import run
 from standalone.services import accepted
 from standalone.settings import DEFAULT_QUESTION, AskSettings, StandaloneSettings
-from standalone.terminal import complain
-from standalone.transcript import show_transcript
+from standalone.terminal import complain, say
+from standalone.transcript import export_conversation, show_transcript
 
 commands = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help=__doc__)
 
@@ -82,6 +82,16 @@ def transcript(conversation: str) -> None:
     """What was said in a conversation, by the database of this machine."""
     try:
         asyncio.run(show_transcript(StandaloneSettings.read(), conversation))
+    except StartError as error:
+        complain(str(error))
+        raise typer.Exit(1) from None
+
+
+@commands.command("export")
+def export(conversation: str) -> None:
+    """All that is kept of a conversation, as JSON on standard output."""
+    try:
+        say(asyncio.run(export_conversation(StandaloneSettings.read(), conversation)))
     except StartError as error:
         complain(str(error))
         raise typer.Exit(1) from None

@@ -1,5 +1,7 @@
 """What was said in a conversation, read from the database of this machine: for whoever tries it by hand."""
 
+import json
+
 import asyncpg
 
 from contracts import Caller
@@ -32,6 +34,18 @@ async def show_transcript(settings: StandaloneSettings, conversation: str) -> No
                 after = page.next
         except Refused as refused:
             raise StartError(refused.message) from None
+
+
+async def export_conversation(settings: StandaloneSettings, conversation: str) -> str:
+    """All that is kept of a conversation, as JSON. Raises: `StartError` like the above."""
+    database = running_database(settings)
+    user_id = await _owner(database.admin_url, conversation)
+    async with open_pool(database.url("conversations", "app"), "conversations") as pool:
+        try:
+            found = await ConversationStore(pool).export(conversation, Caller(user_id=user_id))
+        except Refused as refused:
+            raise StartError(refused.message) from None
+    return json.dumps(found.model_dump(), indent=1)  # in ASCII: no terminal obeys it, and no character is lost
 
 
 async def _owner(admin_url: str, conversation: str) -> str:

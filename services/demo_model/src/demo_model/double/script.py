@@ -38,10 +38,12 @@ class ScriptedReply:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The replies of conversations whose first user message contains `match`; past the end the last one repeats."""
+    """The replies of conversations whose first user message contains `match`; past the end the last one repeats. To be
+    summarised is no turn."""
 
     match: str
     replies: tuple[ScriptedReply, ...]
+    summary: ScriptedReply = ScriptedReply()
 
     def at(self, turns: int) -> ScriptedReply:
         return self.replies[min(turns, len(self.replies) - 1)]
@@ -54,7 +56,8 @@ def read_script(asked: Any) -> Script:
     match = fields.get("match") or ""
     if not replies or not isinstance(match, str):
         raise BadScript('a script is {"match": "<text, optional>", "replies": [<reply>, ...]}')
-    return Script(match, tuple(read_reply(one, turn) for turn, one in enumerate(replies)))
+    summary = read_reply(fields.get("summary", {"natural": True}))
+    return Script(match, tuple(read_reply(one, turn) for turn, one in enumerate(replies)), summary)
 
 
 def read_reply(asked: Any, turn: int = 0) -> ScriptedReply:

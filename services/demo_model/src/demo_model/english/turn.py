@@ -7,6 +7,7 @@ from demo_model.english.answer import compose, named
 from demo_model.english.arguments import Said, Unfillable, fill, required_of
 from demo_model.english.results import Result, ids_in, results_of
 from demo_model.english.routing import Choice, Routed, forced, route
+from demo_model.english.summary import summary_of
 from demo_model.english.words import stems, tokens
 from demo_model.wire.conversation import Conversation, ToolSpec, text_of
 from demo_model.wire.replies import MODEL, Call, Reply
@@ -23,6 +24,8 @@ _ABOUT_ARGUMENTS = frozenset(
 
 def next_turn(conversation: Conversation) -> Reply:
     """The model's own reply. Only user messages choose tools: what a tool returned is told, never obeyed."""
+    if conversation.wants_summary:
+        return Reply(summary_of(conversation))
     offered = conversation.offered()
     results = results_of(conversation.since_asked)
     if results:

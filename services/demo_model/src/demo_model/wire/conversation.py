@@ -67,6 +67,12 @@ class Conversation:
                 return self.messages[position + 1 :]
         return self.messages
 
+    @property
+    def wants_summary(self) -> bool:
+        """Whether it is to be summarised: no tools, and instructions that begin with that word."""
+        first = self.messages[0]
+        return not self.tools and first["role"] != "user" and text_of(first).lower().startswith("summari")
+
     def offered(self) -> list[ToolSpec]:
         """The tools that may be called in this turn."""
         if self.tool_choice == "none":

@@ -40,6 +40,10 @@ class Reply:
         return f"calls {', '.join(call.name for call in self.calls)}" if self.calls else "text"
 
 
+def tokens_of(request: bytes) -> int:
+    return len(request) // _BYTES_PER_TOKEN
+
+
 def completion(reply: Reply, request_bytes: int, number: int) -> Completion:
     """A reply as a chat completion; tokens are counted as quarters of bytes."""
     message: dict[str, Any] = {"role": "assistant", "content": reply.text, "refusal": None}

@@ -8,7 +8,7 @@ import openai
 
 from router.model.endpoint import Asked, Endpoint
 from router.model.exchange import Address
-from router.model.faults import CallUnreadable, Filtered, ModelBusy, ModelFault
+from router.model.faults import CallUnreadable, ContextTooLong, Filtered, ModelBusy, ModelFault
 from router.model.reply import REFUSED_TEXT, Reply
 from router.model.request import STREAM_OPTIONS, Fit
 from router.presets import Preset, preset_for
@@ -19,7 +19,7 @@ from runtime.telemetry.logs import get_logger
 SILENT_BEFORE_NEXT = 2
 """After how many replies without a word the next endpoint is asked."""
 
-_ALSO_ANSWERS = (Filtered, CallUnreadable, ModelFault)
+_ALSO_ANSWERS = (Filtered, CallUnreadable, ContextTooLong, ModelFault)
 """What shows that an endpoint is there, though it gave no reply."""
 
 log = get_logger(__name__)
@@ -39,7 +39,8 @@ class Model:
     async def answer(self, asked: Asked, seconds: float) -> Reply:
         """What the model says, within `seconds`.
 
-        Raises: `ModelBusy` when asking again may help, `ModelFault` when it cannot.
+        Raises: `ModelBusy` when asking again may help, `ModelFault` when it cannot, `ContextTooLong` when what is asked
+        may not be cut.
         """
         until = time.monotonic() + seconds
         try:

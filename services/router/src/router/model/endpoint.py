@@ -51,8 +51,8 @@ class Asked:
 
     `chat` builds the messages for the endpoint of a name; `names` are those of `tools`. `silent`: how many replies
     before this one had no words. `most_tokens`: of the reply; None: as the settings say. With `on_text` the reply comes
-    as a stream, and what may be shown of it is told while it comes. `spent` are the tokens of all replies so far, those
-    of no use among them, as `prompt` and `completion`.
+    as a stream, and what may be shown of it is told while it comes. `may_cut`: what is too long may be cut. `spent` are
+    the tokens of all replies so far, those of no use among them, as `prompt` and `completion`.
     """
 
     chat: Callable[[str], Chat]
@@ -62,6 +62,7 @@ class Asked:
     silent: int = 0
     most_tokens: int | None = None
     on_text: OnText | None = None
+    may_cut: bool = True
     spent: Counter[str] = field(default_factory=Counter[str])
 
 
@@ -83,13 +84,16 @@ class Endpoint:
         """One usable reply. A request that is refused for its form is fitted and sent again, one that is too long is
         compacted once.
 
-        Raises: `ModelBusy` when asking again may help, `ModelFault` when it cannot, `CallUnreadable`, `Filtered`.
+        Raises: `ModelBusy` when asking again may help, `ModelFault` when it cannot, `CallUnreadable`, `Filtered`,
+        `ContextTooLong` when nothing may be cut.
         """
         chat, compacted, until = asked.chat(self.name), False, time.monotonic() + seconds
         for _ in range(MAX_LESSONS):
             try:
                 return await self._counted(chat, asked, until - time.monotonic())
             except ContextTooLong:
+                if not asked.may_cut:
+                    raise
                 shorter = chat if compacted else compacting(chat)
                 if shorter == chat:
                     raise ModelFault("tokens_exhausted") from None

@@ -5,7 +5,7 @@ from typing import get_args
 
 from contracts import Answer, Outcome
 from router.signals import TABLE
-from router.turn import Plan, Result, Turn
+from router.turn import Part, Plan, Result, Summary, Turn
 from runtime.telemetry.metrics import is_live
 
 PROVIDER = "openai"
@@ -23,12 +23,16 @@ _tool_repairs = TABLE.counter("switchboard_tool_repairs_total")
 _tool_seconds = TABLE.histogram("switchboard_tool_call_duration_seconds")
 _model_calls = TABLE.counter("switchboard_model_calls_total")
 _model_retries = TABLE.counter("switchboard_model_retries_total")
+_compactions = TABLE.counter("switchboard_compactions_total")
 _tokens = TABLE.histogram("gen_ai_client_token_usage")
 _model_seconds = TABLE.histogram("gen_ai_client_operation_duration_seconds")
 catalogue_age = TABLE.gauge("switchboard_catalogue_age_seconds")
 
 for _outcome in (*get_args(Outcome), "cancelled"):
     _runs.labels(_outcome)
+for _compacted in get_args(Part):
+    for _outcome in ("ok", "failed"):
+        _compactions.labels(_compacted, _outcome)
 
 
 def expect_model(model: str) -> None:
@@ -85,6 +89,11 @@ def count_model_call(model: str, outcome: str, seconds: float, tokens: tuple[int
     _model_seconds.labels(*about, "" if outcome == "ok" else outcome).observe(seconds)
     for kind, number in zip(("input", "output"), tokens or (), strict=False):
         _tokens.labels(*about, kind).observe(number)
+
+
+def count_compaction(summary: Summary) -> None:
+    if is_live():
+        _compactions.labels(summary.part, "ok" if summary.text else "failed").inc()
 
 
 def count_model_retry(model: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from yarl import URL
 
 from contracts import Answer
+from router.older import done as summarised
 from router.past import past, prompt_for
 from router.prompt import Prompt
 from router.run import Run
@@ -20,7 +21,7 @@ from router.seen.metrics import PROVIDER, label
 from router.settings import RouterSettings
 from router.steps import StepRecord
 from router.transcript import Chat, messages
-from router.turn import Plan, Result, Turn
+from router.turn import Plan, Result, Summary, Turn
 from runtime.telemetry.tracing import Span
 
 AGENT = "switchboard"
@@ -47,7 +48,24 @@ class RunSpans:
         if run.trace is None or not run.turns:
             return
         for plan, result in zip(run.turns[-1].plans, run.results[-1], strict=True):
-            self._emit_call(run, plan, result, decided_at, decided_at + call_ms[plan.call_id] / 1000)
+            if plan.call_id in call_ms:  # not when a summary was made since
+                self._emit_call(run, plan, result, decided_at, decided_at + call_ms[plan.call_id] / 1000)
+
+    def summarised(self, run: Run, done: StepRecord[Summary]) -> None:
+        if run.trace is None:
+            return
+        summary = done.value
+        error = "" if summary.text else "no_summary"
+        attributes = _operation("chat", error) | {
+            "gen_ai.request.model": run.facts.model,
+            "gen_ai.usage.input_tokens": summary.prompt_tokens,
+            "gen_ai.usage.output_tokens": summary.completion_tokens,
+            "switchboard.attempts": done.attempts,
+        }
+        if self._content:
+            attributes["gen_ai.output.messages"] = _json([_part(_said(summary.text, "stop"))])
+        span = Span(f"summarise {summary.part}", done.started_at, done.ended_at, attributes, "client", error)
+        run.trace.emit(span, f"summary {len(run.summaries) + 1}")
 
     def calls_left(self, run: Run, decided_at: float, at: float) -> None:
         """The calls that are under way when a run breaks off: what becomes of them it does not learn."""
@@ -91,7 +109,7 @@ class RunSpans:
 
     def _chat(self, run: Run, done: StepRecord[Turn]) -> Span:
         turn = done.value
-        error = turn.outcome or ""
+        error = turn.outcome or ("" if turn.was_read else "context_too_long")
         attributes = _operation("chat", error) | {
             "gen_ai.request.model": run.facts.model,
             "gen_ai.usage.input_tokens": turn.prompt_tokens,
@@ -127,8 +145,8 @@ class RunSpans:
         return Span(f"execute_tool {tool}", started_at, ended_at, attributes, error=error)
 
     def _chat_content(self, run: Run, turn: Turn) -> dict[str, str]:
-        told = (prompt_for(run.conversation, self._prompt.text), run.message, run.turns, run.results)
-        chat: Chat = messages(*told, past=past(run.conversation), inputs=turn.inputs)
+        told = (prompt_for(run.given, self._prompt.text), run.message, run.turns, run.results)
+        chat: Chat = messages(*told, past=past(run.given), inputs=turn.inputs, done=summarised(run))
         reply = _said(turn.text, _finish_reason(turn))
         if turn.plans:
             reply["tool_calls"] = [

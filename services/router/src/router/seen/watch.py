@@ -8,11 +8,11 @@ from restate import TerminalError
 
 from contracts import Answer
 from router.run import Run
-from router.seen.metrics import count_broken_off, count_calls, count_model_retry, count_run, label
+from router.seen.metrics import count_broken_off, count_calls, count_compaction, count_model_retry, count_run, label
 from router.seen.spans import RunSpans
 from router.steps import StepKind, StepRecord
 from router.told import Told, events_of_results, events_of_turn
-from router.turn import Result, Turn
+from router.turn import Result, Summary, Turn
 from runtime.defects import Guard
 from runtime.errors import Refused
 from runtime.telemetry.logs import get_logger
@@ -56,6 +56,8 @@ class Watch:
         if kind == "begin":
             return
         self._spans.calls_ended(self._run, self._decided_at, done.call_ms)
+        if kind == "summary":
+            self._summarised(done)
         if kind == "turn":
             turn: Turn = done.value
             self._decided_at = done.ended_at
@@ -65,6 +67,15 @@ class Watch:
             log.info("turn_decided", extra={"turn": number, "calls": calls})
             if turn.prompt and self._run.prompt not in ("", turn.prompt):
                 log.warning("prompt_changed", extra={"turn": number, "former": self._run.prompt, "prompt": turn.prompt})
+
+    def _summarised(self, done: StepRecord[Summary]) -> None:
+        summary = done.value
+        self._spans.summarised(self._run, done)
+        count_compaction(summary)
+        if summary.text:
+            log.info("conversation_summarised", extra={"part": summary.part})
+        else:
+            log.warning("conversation_not_summarised", extra={"part": summary.part})
 
     def call_ended(self, result: Result) -> None:
         run = self._run
