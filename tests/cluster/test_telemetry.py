@@ -15,6 +15,8 @@ from tests.cluster.conftest import NewNamespace, Note
 from tests.cluster.parts.observers import PROMETHEUS, ClusterCollector, PrometheusPod, build_image, render
 from tests.cluster.parts.product import VALUES, Product
 from tests.cluster.parts.questions import ACCOUNT, AskedQuestion
+from tests.cluster.parts.settings import CHART
+from tests.cluster.parts.talks import Talk, until
 from tests.cluster.test_install import QUESTIONS
 from tests.parts.dashboards import choices, queries, without_data
 from tests.parts.otlp import ReceivedSpan
@@ -33,7 +35,7 @@ OPERATOR: Values = {
 }
 """Only rendered: the cluster has no Prometheus operator."""
 
-JOBS = {"router", "users", "tickets", "registry", "demo-model", "restate"}
+JOBS = {"router", "users", "tickets", "conversations", "registry", "demo-model", "restate"}
 
 BOTH_TOOLS = "What is my current subscription plan? Please create a ticket: the dashboard is broken"
 
@@ -93,6 +95,22 @@ async def ask_everything(observed: Observed) -> None:
         for question in asked:
             assert (await question.answer())["outcome"] == "answered"
         await observed.prometheus.wait_for(f"sum(switchboard_runs_total) >= {times * len(QUESTIONS)}", 60)
+    await converse(observed.product)
+    await observed.prometheus.wait_for('switchboard_runs_total{outcome="stopped"} > 0', 60)
+
+
+async def converse(product: Product) -> None:
+    """What is new for somebody who watches already has an age; a stop ends what is at work."""
+    talk = Talk(product)
+    await talk.say(f"{ACCOUNT} ({talk.key})")
+    async with talk.watched() as events:
+        await until(events, "run_ended")
+        await product.keep_asking(talk.key, 5)
+        await talk.say(f"{ACCOUNT} (once more)")
+        await until(events, "run_started")
+        await talk.say("stop")
+        await until(events, "run_ended")
+    await product.answer_slowly(talk.key, 0)
 
 
 async def test_every_room_and_restate_are_scraped_as_jobs_of_their_names(observed: Observed) -> None:
@@ -153,7 +171,7 @@ def lineage(span: ReceivedSpan, trace: Mapping[str, ReceivedSpan]) -> list[Recei
 
 async def test_every_query_of_every_dashboard_returns_data(observed: Observed, note: Note) -> None:
     asked = [query for dashboard in await observed.dashboards() for query in queries(dashboard)]
-    assert len({query.dashboard for query in asked}) == 3
+    assert len({query.dashboard for query in asked}) == 4
     empty = await without_data(observed.prometheus, asked, observed.namespace)
     note(f"dashboards: {len(asked)} queries, {len(asked) - len(empty)} with data")
     assert empty == set(NO_DATA_HERE)
@@ -165,7 +183,7 @@ async def test_the_dashboards_offer_the_namespace(observed: Observed) -> None:
 
 
 async def test_every_rule_of_the_chart_is_evaluated(observed: Observed) -> None:
-    assert len(observed.prometheus.alert_names) == 11
+    assert observed.prometheus.alert_names == {path.stem for path in CHART.glob("alerts/*.yaml")}
 
     async def all_evaluated() -> list[Any] | None:
         rules = await observed.prometheus.rules()

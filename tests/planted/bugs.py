@@ -729,10 +729,10 @@ BUGS = [
     Bug(
         "a reader that holds up the query for all",
         "conversations/watch/hub.py",
-        "            asked[place].take(news)\n",
-        "            asked[place].take(news)\n"
-        "            while len(news.text.text if news.text else '') > 100_000:\n"
-        "                await asyncio.sleep(1)\n",
+        "                watched.take(news)\n",
+        "                watched.take(news)\n"
+        "                while len(news.text.text if news.text else '') > 100_000:\n"
+        "                    await asyncio.sleep(1)\n",
         DURABLE + "test_watching.py::test_a_reader_that_takes_nothing_slows_nobody_and_is_shown_how_it_stands",
     ),
     Bug(

@@ -10,6 +10,8 @@ import re
 import time
 import uuid
 from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 import asyncpg
@@ -238,17 +240,70 @@ async def test_a_budget_a_retry_and_calls_that_the_model_got_wrong(stage: Stage)
 
 
 async def test_a_conversation_that_is_watched(stage: Stage) -> None:
-    key = f"conv_{uuid.uuid4().hex}"
-    said = {"input_id": "1", "text": "Is there an outage affecting the payment service?", "user_id": USER}
-    reply = await stage.restate.call("Conversation", "input", said, key=key)
-    assert reply.json()["disposition"] == "started"
-    url = f"http://127.0.0.1:{stage.watch_port}/conversations/{key}/events"
-    async with aiohttp.ClientSession() as http, http.get(url, headers={"X-User-Id": USER}) as watched:
-        async for line in watched.content:
-            if b"run_ended" in line:
-                break
+    talk = f"conv_{uuid.uuid4().hex}"
+    await say(stage, talk, "Is there an outage affecting the payment service?")
+    async with watching(stage, talk) as events:
+        await until(events, "run_ended")
         await stage.prometheus.wait_for("switchboard_watchers == 1")
+        await say(stage, talk, "And what is my current subscription plan, with all its limits?")
+        await until(events, "run_ended")
     await stage.after_scrapes(2)
+
+
+async def test_events_that_watchers_see_late(stage: Stage) -> None:
+    talk = f"conv_{uuid.uuid4().hex}"
+    await say(stage, talk, await stage.script({"text": "At last.", "latency_seconds": 60}))
+    reader = await asyncpg.connect(stage.postgres.url("postgres"))
+
+    async def write_while_nobody_can_read() -> None:
+        async with reader.transaction():
+            await reader.execute("LOCK TABLE conversations.live IN ACCESS EXCLUSIVE MODE")
+            await say(stage, talk, "And what else is there to say about it, please?")
+            await asyncio.sleep(1.6)
+
+    async with watching(stage, talk) as events:
+        await until(events, "run_started")
+        await stage.until_fires(Rule("EventsLate", "warning"), doing=write_while_nobody_can_read)
+        await reader.close()
+        await say(stage, talk, "stop")
+        await until(events, "run_ended")
+    await stage.prometheus.wait_for('switchboard_runs_total{outcome="stopped"} > 0')
+
+
+async def test_events_that_are_refused_and_a_conversation_that_has_to_wait(stage: Stage) -> None:
+    talk, right = f"conv_{uuid.uuid4().hex}", "EXECUTE ON FUNCTION conversations.append_events"
+    stage.postgres.psql(f"REVOKE {right} FROM conversations_router")
+    await say(stage, talk, QUESTIONS[0])
+    await stage.until_fires(Rule("EventsLate", "warning", "router"))
+    stage.postgres.psql(f"GRANT {right} TO conversations_router")
+    holder = await asyncpg.connect(stage.postgres.url("postgres"))
+    async with holder.transaction():
+        await holder.execute("LOCK TABLE conversations.conversations IN ACCESS EXCLUSIVE MODE")
+        waiting = asyncio.create_task(say(stage, talk, QUESTIONS[1]))
+        await stage.prometheus.wait_for('switchboard_invocation_oldest_seconds{service="Conversation"} > 4')
+    await holder.close()
+    await waiting
+
+
+async def say(stage: Stage, talk: str, text: str) -> None:
+    said = {"input_id": uuid.uuid4().hex, "text": text, "user_id": USER}
+    reply = await stage.restate.call("Conversation", "input", said, key=talk)
+    assert reply.status_code == 200, reply.text
+
+
+@asynccontextmanager
+async def watching(stage: Stage, talk: str) -> AsyncGenerator[AsyncIterator[bytes]]:
+    url = f"http://127.0.0.1:{stage.watch_port}/conversations/{talk}/events"
+    async with aiohttp.ClientSession() as http, http.get(url, headers={"X-User-Id": USER}) as watched:
+        assert watched.status == 200
+        yield aiter(watched.content)
+
+
+async def until(events: AsyncIterator[bytes], kind: str) -> None:
+    async for line in events:
+        if line == f"event: {kind}\n".encode():
+            return
+    raise AssertionError(f"the stream has ended before {kind}")
 
 
 async def test_requests_that_are_refused(stage: Stage) -> None:

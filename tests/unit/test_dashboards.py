@@ -88,8 +88,8 @@ def kept(expr: str) -> set[str]:
     return {label for labels, _ in aggregations(expr) for label in labels}
 
 
-def test_there_are_three() -> None:
-    assert set(DASHBOARDS) == {"agent", "durable-work", "platform"}
+def test_there_are_four() -> None:
+    assert set(DASHBOARDS) == {"agent", "conversations", "durable-work", "platform"}
 
 
 @each_dashboard
@@ -114,7 +114,7 @@ def test_no_panel_lies_over_another_or_beside_the_grid(name: str) -> None:
 
 
 @each_dashboard
-def test_one_leads_to_the_other_two_and_to_restate(name: str) -> None:
+def test_one_leads_to_the_others_and_to_restate(name: str) -> None:
     links = {link["url"]: link for link in DASHBOARDS[name]["links"]}
     others = {f"/d/{board['uid']}" for other, board in DASHBOARDS.items() if other != name}
     assert set(links) == others | {"${restate_ui}/ui/invocations"}

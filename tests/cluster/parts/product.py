@@ -54,17 +54,18 @@ class Product:
         self.ingress = Forward(namespace, "switchboard-restate", 8080)
         self.admin = Forward(namespace, "switchboard-restate", 9070)
         self.model = Forward(namespace, "switchboard-demo-model", 9085)
+        self.watch = Forward(namespace, "switchboard-watch", 9088)
         playground = {"restate": {"advertisedIngressUrl": f"http://localhost:{self.ingress.port}/"}}
         self.release = Release(namespace, merge(playground, values), demo=demo)
 
     async def open(self) -> None:
-        for forward in (self.ingress, self.admin, self.model):
+        for forward in (self.ingress, self.admin, self.model, self.watch):
             forward.start()
         await self.query("select count(1) from sys_invocation")
         await self._model("GET", "/health")
 
     async def close(self) -> None:
-        for forward in (self.ingress, self.admin, self.model):
+        for forward in (self.ingress, self.admin, self.model, self.watch):
             await forward.stop()
 
     # --- questions ---

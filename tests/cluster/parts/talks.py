@@ -2,6 +2,8 @@
 
 import json
 import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -28,6 +30,14 @@ class Entry(NamedTuple):
     kind: str
     run: str
     text: str
+
+
+async def until(events: AsyncIterator[bytes], kind: str) -> None:
+    """Reads what a watcher is sent until it is told of this."""
+    async for line in events:
+        if line == f"event: {kind}\n".encode():
+            return
+    raise AssertionError(f"the stream has ended before {kind}")
 
 
 class Talk:
@@ -65,6 +75,15 @@ class Talk:
             return answers if len(answers) >= count else None
 
         return await eventually(enough, seconds)
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncGenerator[AsyncIterator[bytes]]:
+        """The lines that a watcher is sent."""
+        url = f"{self._product.watch.url}/conversations/{self.key}/events"
+        headers = {"X-User-Id": CUSTOMER}
+        async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as reply:
+            assert reply.status == 200
+            yield aiter(reply.content)
 
     async def reports(self) -> list[dict[str, Any]]:
         """How runs told the object of their end: the status, and the address of the version that took it."""

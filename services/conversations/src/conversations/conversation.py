@@ -8,13 +8,24 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from itertools import product
+from typing import Any, get_args
 
 import restate
 from pydantic import BaseModel
 from restate import ObjectContext, ObjectSharedContext, RunOptions
 
-from contracts import Caller, ConversationRun, Disposition, History, HistoryQuery, Input, RunReport, Summary
+from contracts import (
+    Caller,
+    ConversationRun,
+    Decided,
+    Disposition,
+    History,
+    HistoryQuery,
+    Input,
+    RunReport,
+    Summary,
+)
 from conversations.control import Begins, Control, Decision, Message, Stop, Stops, launch, take_message, take_stop
 from conversations.erasing import Journals, look_after
 from conversations.following import Followed, Noted, follow
@@ -43,7 +54,9 @@ _KEY = re.compile(r"conv_[A-Za-z0-9]{16,64}")
 _STOP_WORDS = frozenset({"stop", "cancel"})
 _STATE = "control"
 
-_dispositions = TABLE.counter("switchboard_inputs_total")
+_inputs = TABLE.counter("switchboard_inputs_total")
+for _type, _disposition in product(("message", "stop"), get_args(Decided)):
+    _inputs.labels(_type, _disposition)
 
 log = get_logger(__name__)
 
@@ -156,7 +169,7 @@ def conversation(parts: Parts) -> restate.VirtualObject:
             await _act(ctx, decision, taken.given, coalesce_ms)
             if before.owner is None:
                 _expire_after(ctx, taken.look_seconds)
-        return _answer(taken)
+        return _answer(came, taken)
 
     @accepted("begin")
     @checked
@@ -303,11 +316,11 @@ _WHY = {
 }
 
 
-def _answer(taken: TakenIn) -> Disposition:
+def _answer(came: Input, taken: TakenIn) -> Disposition:
     """Raises: `Refused`, with the active run in its metadata, for an input that was rejected; a repeat is, too."""
     answer, why = taken.written.answer, taken.written.why
     if is_live():
-        _dispositions.labels(answer.disposition).inc()
+        _inputs.labels(came.type, answer.disposition).inc()
     log.info("input_taken", extra={"disposition": answer.disposition})
     if answer.disposition != "rejected":
         return answer

@@ -8,9 +8,9 @@ METRICS = (
         "switchboard_inputs_total",
         "counter",
         "inputs",
-        ("disposition",),
+        ("type", "disposition"),
         ("conversations",),
-        f"Inputs of conversations, by what became of them. {LIVE}",
+        f"Inputs of conversations, messages and stops, by what became of them. {LIVE}",
     ),
     Signal("switchboard_watchers", "gauge", "watchers", (), ("conversations",), "Who watches a conversation now."),
     Signal(
@@ -19,7 +19,7 @@ METRICS = (
         "s",
         (),
         ("conversations",),
-        "How old the latest event of a watched conversation was when it was found, also for a reader that came late.",
+        "How old the latest event of a conversation was when it was found for those who watched it already.",
         (0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 60),
     ),
 )

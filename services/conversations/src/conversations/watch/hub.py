@@ -45,6 +45,8 @@ class Watched:
         self.user_id = user_id
         self.watchers = 0
         self.gone = False
+        self.is_current = False
+        """Whether all that was there at the last look is here, so that whatever comes is new."""
         self._position = position
         self._lines: deque[Line] = deque(maxlen=KEPT)
         self._text: Text | None = None
@@ -152,7 +154,11 @@ class Hub:
 
     async def _look(self) -> None:
         asked = list(self._watched.values())
-        for place, news in (await self.events.news([each.asked for each in asked])).items():
-            if news.lines:
+        found = await self.events.news([each.asked for each in asked])
+        for place, watched in enumerate(asked):
+            news = found.get(place, News([]))
+            if news.lines and watched.is_current:
                 _lag.observe(news.age)
-            asked[place].take(news)
+            watched.is_current = not news.has_more
+            if place in found:
+                watched.take(news)
