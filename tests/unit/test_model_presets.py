@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from router.model import Asked, Model
 from router.names import Names
 from router.offer import Offer
 from router.plan import make_plans
-from router.presets import PRESETS, PresetName, preset_for
+from router.presets import PRESETS, Preset, PresetName, preset_for
 from router.settings import RouterSettings
 from router.transcript import messages
 from router.turn import Result, Turn
@@ -27,6 +28,7 @@ from runtime.call_tokens import CallSigner
 from tests.parts.fake_endpoint import Body, FakeEndpoint, Told, fake_endpoint, refuses, says
 from tests.parts.signed import PRIVATE
 
+DOCS = Path(__file__).parents[2] / "docs/models.md"
 PARAMETERS = {
     "type": "object",
     "properties": {
@@ -219,3 +221,15 @@ def test_a_preset_is_known_by_its_address(name: PresetName) -> None:
 
 def settings_at_home(name: PresetName) -> RouterSettings:
     return RouterSettings.model_validate({"openai_preset": name, "trust_user_id": True, "call_key": PRIVATE})
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_table_in_the_docs_tells_what_a_preset_sets(name: PresetName) -> None:
+    preset = PRESETS[name]
+    row = next(line for line in DOCS.read_text().splitlines() if line.startswith("| `") and f"`{name}`" in line)
+    told = [*preset.hosts[:1], preset.key_header, *(f"{key}={value}" for key, value in preset.query.items())]
+    told += [f"`{preset.limit}`"] if preset.limit != Preset().limit else []
+    told += [str(preset.port)] if preset.port else []
+    told += [] if preset.stream_usage else ["no `stream_options`"]
+    assert [words for words in told if words not in row] == []
+    assert preset.foreign or re.search(r"no (unknown )?fields|no reasoning goes back", row)
