@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 from tests.bench.code import Code, checked_out, compared
 from tests.bench.cpu import used
+from tests.bench.growing import growing
 from tests.bench.load import Client, Load, client_session
 from tests.bench.parts import CUSTOMERS, Variant, World, journal, model_calls, set_latency, world
 from tests.bench.poison import Poisoned, poisoned
@@ -37,6 +39,8 @@ from tests.bench.report import (
     Report,
     Slice,
 )
+from tests.bench.stopping import stopping
+from tests.bench.talking import talking
 from tests.bench.watching import Watching, watching
 
 LATENCY = 0.5
@@ -59,6 +63,8 @@ QUICK = Plan((64,), rounds=4, seconds=3.5, felt_rounds=0)
 TELEMETRY = Plan((1, 16, 64), rounds=6, seconds=3, felt_rounds=0)
 AGAINST = Plan((1, 16, 64), rounds=6, seconds=3, felt_rounds=4)
 
+Measured = TypeVar("Measured")
+
 Starting = Callable[[World, Client, Report], Awaitable[list[Variant]]]
 """Starts the variants that are wanted, warms them up, and weighs their journals."""
 
@@ -71,6 +77,15 @@ def main() -> None:
         return
     if options.watching:
         print(asyncio.run(_watching()).as_markdown())
+        return
+    if options.growing:
+        print(asyncio.run(_in_folder(partial(growing, questions=options.growing))).as_markdown())
+        return
+    if options.stops:
+        print(asyncio.run(_in_folder(partial(stopping, stops=options.stops))).as_markdown())
+        return
+    if options.conversation:
+        print(asyncio.run(_in_folder(partial(talking, rounds=options.conversation))).as_markdown())
         return
     report = _run(options)
     print(report.as_markdown())
@@ -98,6 +113,25 @@ def _options() -> argparse.Namespace:
     what.add_argument("--telemetry", action="store_true", help="ours alone, observed and not")
     what.add_argument("--poison", action="store_true", help="what poisonous questions cost everybody else")
     what.add_argument("--watching", action="store_true", help="how soon text is seen, and the CPU of 1,000 watchers")
+    what.add_argument(
+        "--growing",
+        type=int,
+        nargs="?",
+        const=500,
+        metavar="QUESTIONS",
+        help="what a conversation of 500 questions leaves behind, and one of 100 calls",
+    )
+    what.add_argument(
+        "--stops", type=int, nargs="?", const=200, metavar="STOPS", help="how soon a run is silent after a stop"
+    )
+    what.add_argument(
+        "--conversation",
+        type=int,
+        nargs="?",
+        const=6,
+        metavar="ROUNDS",
+        help="a conversation of 5 questions, watched and not, against as many one-shot runs",
+    )
     what.add_argument("--only", default="", help="comma-separated variants; the baseline is always measured")
     what.add_argument(
         "--against",
@@ -120,9 +154,13 @@ async def _poisoned() -> Poisoned:
 
 
 async def _watching() -> Watching:
+    return await _in_folder(watching)
+
+
+async def _in_folder(measure: Callable[[Path], Awaitable[Measured]]) -> Measured:
     logging.basicConfig(level="WARNING")
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
-        return await watching(Path(folder))
+        return await measure(Path(folder))
 
 
 async def bench(plan: Plan, start: Starting) -> Report:
