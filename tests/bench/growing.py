@@ -94,7 +94,7 @@ async def _questions(here: Hall, questions: int, found: Growing) -> None:
 async def _left(here: Hall, talk: Talk) -> tuple[float, float, float]:
     """Bytes in journals, rows and bytes in PostgreSQL."""
     sql = "SELECT sum(raw_length) AS bytes FROM sys_journal"
-    journal = float((await here.board.restate.query(sql, 60))[0]["bytes"] or 0)
+    journal = float((await here.board.restate.query(sql, 60))[0].get("bytes") or 0)
     rows = row_bytes = 0.0
     for table in TABLES:
         counted = f"SELECT count(*) AS n, coalesce(sum(pg_column_size(t)), 0) AS bytes FROM {table} t"

@@ -21,7 +21,7 @@ from tests.parts.board import USER
 from tests.parts.conversations import Talk
 
 QUESTIONS, AT_A_TIME, IN_A_ROUND = 5, 8, 24
-QUESTION = "I have a long story to tell, number {} of it, and there is nothing to look up."
+QUESTION = "Hello, good morning, number {}."
 WATCHED, UNWATCHED, ONE_SHOT = "a conversation, watched", "a conversation", "one-shot runs"
 
 Asking = Callable[[Hall, aiohttp.ClientSession], Awaitable[list[float]]]
