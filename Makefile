@@ -30,7 +30,8 @@ compile_room = $(COMPILE) --constraints requirements.lock \
 
 include k8s/cluster.mk charts/check.mk
 
-.PHONY: help run ask chat tickets accept transcript export test test-replay telemetry check lock interleave sweep planted bench \
+.PHONY: help run ask chat tickets conversations accept transcript export test test-replay telemetry check lock interleave \
+	sweep planted bench \
 	install clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -52,6 +53,9 @@ tickets: install ## the staff's view of the tickets: make tickets [ARGS="show <i
 
 accept: install ## show what a tool of others says now; make accept ARGS="<tool>=<digest>" accepts what was read
 	@$(WITH_ARGS) $(PY) -m standalone accept
+
+conversations: install ## the staff's view of the conversations: make conversations [ARGS="take <key>"]
+	@$(WITH_ARGS) $(PY) -m standalone conversations
 
 transcript: install ## what was said in a conversation: make transcript C=conv_...
 	@$(PY) -m standalone transcript -- "$$C"

@@ -51,6 +51,10 @@ NEEDS: dict[Path, dict[str, Values]] = {
         },
         "callers.algorithm": {"callers": {"existingSecret": "callers"}},
         **{
+            f"staff.{value}": {"staff": {"existingSecret": "staff"}}
+            for value in ("secretKey", "algorithm", "audience", "issuer")
+        },
+        **{
             f"{room}.autoscaling": {room: {"autoscaling": {"enabled": True}}}
             for room in ("router", "users", "tickets", "conversations")
         },

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import signal
 import time
@@ -79,6 +80,24 @@ async def test_make_chat_answers_each_line_and_tells_the_steps(running: Standalo
     assert said.returncode == 0, said.stderr
     assert "· check service status: done" in said.stdout
     assert said.stdout.index("check service status") < said.stdout.index("query user database")
+
+
+async def test_who_wants_a_human_waits_for_one_who_takes_speaks_and_gives_back(running: Standalone) -> None:
+    said = running.run_command("chat", typed="I want to talk to a human, please, about what I was charged\n")
+    assert "· hand over to person: done" in said.stdout, said.stdout
+    key = re.search(r"conv_[0-9a-f]{32}", said.stdout)
+    assert key, said.stdout
+
+    listed = running.run_command("conversations")
+    assert f"{key[0]}  user_12345  nobody yet" in listed.stdout, listed.stderr
+    assert running.run_command("conversations", "say", key[0], "Hello", "--as", "anna").returncode == 1
+    for words in (["take"], ["say"], ["return"]):
+        more = ["Hello, this is Anna."] if words == ["say"] else []
+        done = running.run_command("conversations", *words, key[0], *more, "--as", "anna")
+        assert done.returncode == 0, done.stderr
+    shown = running.run_command("conversations", "show", key[0]).stdout
+    assert shown.index("waits for a person") < shown.index("now speaks: anna") < shown.index("this is Anna")
+    assert shown.rstrip().endswith("now speaks: agent")
 
 
 async def test_ctrl_c_stops_what_a_chat_has_begun_and_the_next_one_ends_it(running: Standalone) -> None:

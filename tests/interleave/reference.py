@@ -6,7 +6,7 @@ A ledger of every accepted message and every run. It knows nothing of states, ep
 from dataclasses import dataclass, field
 from typing import Literal
 
-Standing = Literal["waiting", "asked"]
+Standing = Literal["waiting", "asked", "heard"]
 Policy = Literal["steer", "queue", "reject", "interrupt", "rollback"]
 
 
@@ -35,6 +35,8 @@ class Reference:
         self.said: list[str] = []
         self.silent = False
         """The customer wanted silence, and has said nothing since."""
+        self.person: str | None = None
+        """Whose turn it is to speak, instead of the agent; empty while nobody has come."""
 
     @property
     def listened(self) -> KnownRun | None:
@@ -47,6 +49,11 @@ class Reference:
     def came(self, message: str, policy: Policy, disposition: str) -> None:
         """A message was answered with this disposition, before any run was told of it."""
         busy = bool(self.unsettled)
+        if self.person is not None:
+            if disposition != "queued":
+                raise Broken(f"a message for a person was {disposition}")
+            self.messages[message], self.policies[message] = "waiting", policy
+            return
         if (policy == "reject" and busy) != (disposition == "rejected"):
             raise Broken(f"{policy} while busy={busy} was {disposition}")
         if disposition == "rejected":
@@ -61,6 +68,8 @@ class Reference:
 
     def stopped(self) -> None:
         """From now on nothing is said that was asked before."""
+        if self.person is not None:
+            return
         self.silent = True
         if self.listened:
             self.listened.listened = False
@@ -68,12 +77,44 @@ class Reference:
     def superseded(self, run: str) -> None:
         self.runs[run].listened = False
 
+    def handed_over(self, name: str) -> None:
+        """From now on the agent says nothing, and begins nothing."""
+        self.person, self.silent = name, False
+        if self.listened:
+            self.listened.listened = False
+
+    def heard(self, messages: list[str]) -> None:
+        """The person has these before them, also the question of a run that had not begun."""
+        for message in messages:
+            dropped = self.messages.get(message) == "asked" and not any(
+                run.begun for run in self.runs.values() if message in run.asked
+            )
+            if self.person is None or (self.messages.get(message) != "waiting" and not dropped):
+                raise Broken(f"{message} is {self.messages.get(message)} and was given to a person")
+            self.messages[message] = "heard"
+
+    def person_says(self, name: str, *, said: bool) -> None:
+        """What stands before the person is answered."""
+        if said != (self.person == name):
+            raise Broken(f"{name} said={said} while it was the turn of {self.person}")
+        if said:
+            self.messages |= {each: "asked" for each, standing in self.messages.items() if standing == "heard"}
+
+    def given_back(self, unanswered: list[str]) -> None:
+        """The agent goes on with what nobody has answered."""
+        if unanswered != [each for each, standing in self.messages.items() if standing == "heard"]:
+            raise Broken(f"given back: {unanswered}")
+        self.person = None
+        self.messages |= dict.fromkeys(unanswered, "waiting")
+
     def begins(self, run: str, messages: list[str], *, gathering: bool) -> None:
         if run in self.runs and self.runs[run].begun:
             raise Broken("a run began twice")
         others = [each for each in self.unsettled if each.name != run]
         if others:
             raise Broken(f"{run} beside {[each.name for each in others]}")
+        if self.person is not None:
+            raise Broken(f"{run} began while a person spoke")
         if self.silent:
             raise Broken("a run began after a stop, without a word of the customer")
         known = self.runs.setdefault(run, KnownRun(run))
@@ -106,8 +147,10 @@ class Reference:
 
     def at_rest(self) -> None:
         """Everything has arrived and the customer has let the queue go on: nothing is left over."""
+        if self.person is not None:
+            raise Broken("a person still speaks")
         if self.unsettled:
             raise Broken(f"never ended: {[run.name for run in self.unsettled]}")
-        lost = [message for message, standing in self.messages.items() if standing == "waiting"]
+        lost = [message for message, standing in self.messages.items() if standing != "asked"]
         if lost:
             raise Broken(f"lost: {lost}")

@@ -8,19 +8,28 @@ from conversations.control import (
     Control,
     Decision,
     Ended,
+    GivesBack,
+    HandsOver,
+    Hears,
     Joins,
     Message,
     Settles,
     Stop,
     Stops,
+    assign,
     end_run,
+    give_back,
     launch,
+    may_say,
+    nobody_came,
+    take,
     take_message,
     take_stop,
 )
 from tests.interleave.reference import Broken, Policy, Reference
 
 POLICIES: tuple[Policy, ...] = ("steer", "queue", "reject", "interrupt", "rollback")
+STAFF = ("anna", "ben")
 MAX_STATE_BYTES = 4096
 
 
@@ -43,12 +52,15 @@ class World:
         self.read: dict[str, set[str]] = {}
         self.steered: list[str] = []
         self.launches: list[int] = []
-        self.reports: list[tuple[str, bool]] = []
+        self.reports: list[tuple[str, bool, bool]] = []
+        self.before_person: list[str] = []
+        self.waits: list[str] = []
         self.names = 0
 
     def step(self) -> None:
         moves = [self.message, self.message, self.stop, self.launch, self.take_inputs, self.end, self.kill, self.report]
-        self.chance.choice(moves)()
+        staff = [self.take, self.assign, self.say, self.give_back, self.give_back, self.wait_in_vain]
+        self.chance.choice([*moves, *moves, *staff])()
         self.crash()
 
     def rest(self) -> None:
@@ -60,6 +72,10 @@ class World:
                 self.end()
             elif self.reports:
                 self.report()
+            elif self.waits:
+                self.wait_in_vain()
+            elif self.control.person:
+                self.give_back()
             elif self.control.queue:
                 self.message("queue")
             else:
@@ -106,21 +122,60 @@ class World:
         if self.live:
             run = self.chance.choice(sorted(self.live))
             del self.live[run]
-            self.reports += [(run, self.chance.random() < 0.2)] * self.chance.choice((1, 1, 2))
+            failed, hands_over = self.chance.random() < 0.2, self.chance.random() < 0.2
+            self.reports += [(run, failed, hands_over and not failed)] * self.chance.choice((1, 1, 2))
 
     def kill(self) -> None:
         """The run says nothing: whoever follows it reports that it is lost."""
         if self.live and self.chance.random() < 0.3:
             run = self.chance.choice(sorted(self.live))
             del self.live[run]
-            self.reports.append((run, True))
+            self.reports.append((run, True, False))
 
     def report(self) -> None:
         if not self.reports:
             return
-        run, failed = self.reports.pop(self.chance.randrange(len(self.reports)))
+        run, failed, hands_over = self.reports.pop(self.chance.randrange(len(self.reports)))
         read = frozenset(self.read[run])
-        self._follow(end_run(self.control, Ended(run, failed, read, self._name("run"))))
+        self._follow(end_run(self.control, Ended(run, failed, read, self._name("run"), hands_over)))
+
+    def take(self) -> None:
+        name = self.chance.choice(STAFF)
+        decision = take(self.control, name, self._name("run"))
+        if (decision.why == "taken") != (self.reference.person not in (None, "", name)):
+            raise Broken(f"{name} took from {self.reference.person}: {decision.why}")
+        if not decision.why:
+            self.reference.handed_over(name)
+        self._follow(decision)
+
+    def assign(self) -> None:
+        name = self.chance.choice(STAFF)
+        self.reference.handed_over(name)
+        self._follow(assign(self.control, name, self._name("run")))
+
+    def say(self) -> None:
+        name = self.chance.choice(STAFF)
+        said = may_say(self.control, name)
+        self.reference.person_says(name, said=said)
+        if said:
+            self.before_person.clear()
+
+    def give_back(self) -> None:
+        unanswered = sorted(self.before_person, key=lambda name: int(name[2:]))  # in the order of the transcript
+        decision = give_back(self.control, unanswered, self._name("run"))
+        if (decision.why == "not_taken") != (self.reference.person is None):
+            raise Broken(f"given back by {self.reference.person}: {decision.why}")
+        self._follow(decision)
+
+    def wait_in_vain(self) -> None:
+        if not self.waits:
+            return
+        told = nobody_came(self.control, self.waits.pop(0))
+        if told is None:
+            return
+        if self.reference.person != "":
+            raise Broken("the customer was told that nobody has come")
+        self.control = told
 
     def _follow(self, decision: Decision) -> None:
         self.control = decision.control
@@ -137,6 +192,15 @@ class World:
                     self.reference.asked(run, message)
                 case Stops():
                     pass
+                case HandsOver(run=run, name=name):
+                    self.reference.handed_over(name)
+                    self.waits += [] if name else [run]
+                case Hears(inputs=inputs):
+                    self.reference.heard(list(inputs))
+                    self.before_person += inputs
+                case GivesBack(unanswered=inputs):
+                    self.reference.given_back(list(inputs))
+                    self.before_person.clear()
                 case Settles(run=run, posts=posts):
                     self.reference.over(run, posts=posts)
 
@@ -144,6 +208,7 @@ class World:
         control = self.control
         places = [*control.steered, *control.following, *control.queue]
         gathers = control.active.inputs if control.active else []
+        places += self.before_person
         asked = self.reference.messages.get(name) == "asked"
         if name in self.reference.messages and places.count(name) + (name in gathers or asked) != 1:
             raise Broken(f"{name} stands in {places.count(name)} places")

@@ -122,6 +122,7 @@ class Stage:
                 "JOURNALS_URL": f"{self._url('registry')}/journals",
                 "TRUST_USER_ID": "true",
                 "WATCH_PORT": str(self.watch_port),
+                "PERSON_MINUTES": "0.02",
             }
             | accepted
             | traced,

@@ -250,6 +250,12 @@ async def test_a_conversation_that_is_watched(stage: Stage) -> None:
     await stage.after_scrapes(2)
 
 
+async def test_a_conversation_to_which_no_person_comes(stage: Stage) -> None:
+    await say(stage, f"conv_{uuid.uuid4().hex}", "I want to talk to a human, please, about my invoice.")
+    await stage.prometheus.wait_for("sum(switchboard_nobody_came_total) == 1")
+    await stage.after_scrapes(2)
+
+
 async def test_events_that_watchers_see_late(stage: Stage) -> None:
     talk = f"conv_{uuid.uuid4().hex}"
     await say(stage, talk, await stage.script({"text": "At last.", "latency_seconds": 60}))

@@ -12,6 +12,7 @@ MERGED = {
     "conversations/0001_conversations.sql": "05620c193efff96dc76144628e2171f83af3c6a3a6c28d494af256b5022757a8",
     "conversations/0002_watching.sql": "42c56dbb80229bdbef38bb911526523dcdcc3a59e512769e1dc190b1060bea48",
     "conversations/0003_summaries.sql": "42fac8eb4ce0946c5c36ca6d3243afd454031df9acc2dea118e12ad704eae501",
+    "conversations/0004_people.sql": "97aec4a3530532e4e2763329b2dfc7c54f37a80d87c164bce271d3c23eefd115",
     "tickets/0001_tickets.sql": "5c07f59c3a5d42af22af56a31e54cfabd404087a5a9f563c034148fefb2caef6",
     "tickets/0002_ticket_counts.sql": "892fe9dcc0f378bce0d791621068fcf330e6e422ed6f3661f679f6bcd226ca46",
     "tickets/0003_ticket_prompt.sql": "c673e4cda1f7d37f43f663596eba097938fd6e0d604ee6c95c2d3d458d1c8aad",

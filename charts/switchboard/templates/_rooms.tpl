@@ -154,6 +154,16 @@ name that stands there twice.
 - {name: JOURNALS_URL, value: "http://{{ include "switchboard.fullname" . }}-registry:9084/journals"}
 {{ include "switchboard.databaseEnv" (dict "root" . "prefix" "" "role" "conversations-app") }}
 - {name: RETENTION_DAYS, value: {{ .Values.conversations.retentionDays | quote }}}
+{{- with .Values.staff }}
+{{- if .existingSecret }}
+{{ include "switchboard.secretEnv" (dict "name" "STAFF_KEYS" "secret" .existingSecret "key" .secretKey) }}
+- {name: STAFF_ALGORITHM, value: {{ .algorithm }}}
+- {name: STAFF_AUDIENCE, value: {{ .audience | quote }}}
+{{- if .issuer }}
+- {name: STAFF_ISSUER, value: {{ .issuer | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "switchboard.env.registry" -}}

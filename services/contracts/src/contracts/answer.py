@@ -19,8 +19,10 @@ Outcome = Literal[
     "tools_unavailable",
     "failed",
     "stopped",
+    "handed_over",
 ]
-"""`failed`: a defect of ours; the people who run the service are told. `stopped`: its conversation wants no answer."""
+"""`failed`: a defect of ours; the people who run the service are told. `stopped`: its conversation wants no answer.
+`handed_over`: a person goes on."""
 
 
 class CallRecord(BaseModel):

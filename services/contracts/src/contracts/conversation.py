@@ -67,15 +67,17 @@ class Input(BaseModel):
 
 class Disposition(BaseModel):
     """What became of an input. `position` is its place in the transcript, `paused` says that the queue waits for a word
-    of the customer, `run` is the run that answers it, reads it, or was stopped by it."""
+    of the customer, `run` is the run that answers it, reads it, or was stopped by it. `person`: no run does, a person
+    reads it."""
 
     disposition: Decided
     run: str = ""
     position: int = 0
     paused: bool = False
+    person: bool = False
 
 
-EntryKind = Literal["message", "stop", "answer", "effect", "late", "note"]
+EntryKind = Literal["message", "stop", "answer", "effect", "late", "note", "person", "owner", "packet"]
 """A line of a transcript.
 
 - `message`, `stop`: an input of the customer
@@ -83,6 +85,9 @@ EntryKind = Literal["message", "stop", "answer", "effect", "late", "note"]
 - `effect`: one thing that a run did in the world
 - `late`: what a run said after it had been stopped; nobody is shown it
 - `note`: what happened to the conversation itself
+- `person`: what a member of staff said
+- `owner`: who speaks for us has changed
+- `packet`: what a person who takes over has to know; nobody but staff is shown it
 """
 
 
@@ -138,6 +143,22 @@ class ConversationRun(BaseModel):
     interrupted: bool = False
 
 
+class Tried(BaseModel):
+    """One call of a run, in short."""
+
+    tool: str
+    status: str
+    result: str = ""
+
+
+class HandOver(BaseModel):
+    """A run wants a person to go on: why, what it has promised the customer, and what it tried."""
+
+    reason: str
+    promised: str = ""
+    tried: list[Tried] = Field(default_factory=list[Tried])
+
+
 class RunReport(BaseModel):
     """What a run says at its end. Only the run that the conversation still listens to, by its `epoch`, posts a text."""
 
@@ -149,6 +170,7 @@ class RunReport(BaseModel):
     events: list[RunEvent] = Field(default_factory=list[RunEvent])
     tickets: list[str] = Field(default_factory=list[str])
     usage: Usage = Field(default_factory=Usage)
+    hand_over: HandOver | None = None
 
 
 class HistoryQuery(BaseModel):

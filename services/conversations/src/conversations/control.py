@@ -33,9 +33,19 @@ class Active(BaseModel):
     invocation: str = ""
 
 
+class Stretch(BaseModel):
+    """A time in which a person speaks instead of the agent. `name` is who; empty while nobody has taken it. `told`: the
+    customer knows that nobody has come."""
+
+    run: str
+    epoch: int
+    name: str = ""
+    told: bool = False
+
+
 class Control(BaseModel):
     """The state of a conversation. `owner` is who opened it, with the roles that the latest token told; `believed`: it
-    was no token that told.
+    was no token that told. `person`: the agent is silent.
 
     `steered` are for the active run, which may not have read them; `following` is the question of the run that begins
     when the active one has settled; `queue` are questions of their own. `paused`: the queue waits for a word of the
@@ -44,7 +54,7 @@ class Control(BaseModel):
 
     owner: Caller | None = None
     believed: bool = False
-    speaker: Literal["agent"] = "agent"
+    person: Stretch | None = None
     epoch: int = 0
     active: Active | None = None
     steered: list[str] = Field(default_factory=list[str])
@@ -76,12 +86,14 @@ class Stop(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A run is over, or lost. `read` are the steered inputs that it has read, `run_next` names the run after it."""
+    """A run is over, or lost. `read` are the steered inputs that it has read, `run_next` names the run after it, or the
+    stretch of a person. `hands_over`: it wants a person to go on."""
 
     run: str
     failed: bool
     read: frozenset[str]
     run_next: str
+    hands_over: bool = False
 
 
 class Begins(NamedTuple):
@@ -108,6 +120,28 @@ class Stops(NamedTuple):
     invocation: str
 
 
+class HandsOver(NamedTuple):
+    """A stretch of a person begins, or another one has it now. `name` is empty while nobody has taken it."""
+
+    run: str
+    epoch: int
+    name: str
+
+
+class Hears(NamedTuple):
+    """These inputs are for the person."""
+
+    run: str
+    inputs: tuple[str, ...]
+
+
+class GivesBack(NamedTuple):
+    """The stretch of a person is over; these inputs it has not answered."""
+
+    run: str
+    unanswered: tuple[str, ...]
+
+
 class Settles(NamedTuple):
     """A run is over. `posts`: what it said is said. `superseded`: its question and text leave the model's view."""
 
@@ -116,7 +150,7 @@ class Settles(NamedTuple):
     superseded: bool = False
 
 
-Effect = Begins | Joins | Stops | Settles
+Effect = Begins | Joins | Stops | HandsOver | Hears | GivesBack | Settles
 
 
 class Decision(NamedTuple):
@@ -134,6 +168,8 @@ def take_message(before: Control, message: Message) -> Decision:
     control, active = before.model_copy(deep=True), before.active
     if message.expected and (active is None or active.run != message.expected):
         return Decision(before, run=active.run if active else "", why="run_changed")
+    if control.person:
+        return Decision(control, (Hears(control.person.run, (message.input_id,)),), "queued")
     if control.waiting >= MAX_WAITING:
         return Decision(before, run=active.run if active else "", why="queue_full")
     if active is None:
@@ -189,8 +225,8 @@ def take_stop(before: Control, stop: Stop) -> Decision:
     control, active = before.model_copy(deep=True), before.active
     if stop.expected and (active is None or active.run != stop.expected):
         return Decision(before, run=active.run if active else "", why="run_changed")
-    if active is None:
-        return Decision(before, disposition="superseded")
+    if active is None or control.person:
+        return Decision(before, disposition="superseded", run=active.run if active else "")
     control.queue = control.following + control.queue
     control.following = []
     control.paused = True
@@ -224,6 +260,10 @@ def end_run(before: Control, ended: Ended) -> Decision:
     stopped = active.phase == "stopping"
     settles = Settles(active.run, posts=not stopped, superseded=control.rollback)
     control.rollback = False
+    if control.person:
+        return Decision(control, (settles, *_heard(control.person, unread)))
+    if ended.hands_over and not stopped:
+        return _hand_over(control, ended.run_next, "", unread, settles)
     if stopped and following:
         begins = _begin(control, unread + following, ended.run_next, interrupted=not settles.superseded)
         return Decision(control, (settles, begins), run=ended.run_next)
@@ -236,6 +276,72 @@ def end_run(before: Control, ended: Ended) -> Decision:
     if not unread:
         control.queue.pop(0)
     return Decision(control, (settles, _begin(control, question, ended.run_next)), run=ended.run_next)
+
+
+def take(before: Control, name: str, run: str) -> Decision:
+    """A member of staff takes the conversation: the agent loses the word at once. `run` names the stretch."""
+    if before.person and before.person.name not in ("", name):
+        return Decision(before, why="taken")
+    return assign(before, name, run)
+
+
+def assign(before: Control, name: str, run: str) -> Decision:
+    """The conversation is this member of staff's now, whoever had it."""
+    control, active = before.model_copy(deep=True), before.active
+    if control.person:
+        if control.person.name == name:
+            return Decision(before)
+        control.person.name = name
+        return Decision(control, (HandsOver(control.person.run, control.person.epoch, name),))
+    if active is None or active.phase == "stopping":
+        return _hand_over(control, run, name, [])
+    if active.phase == "running":
+        return _hand_over(control, run, name, [], _stop(control))
+    control.active = None
+    return _hand_over(control, run, name, active.inputs, Settles(active.run, posts=False))
+
+
+def may_say(control: Control, name: str) -> bool:
+    """Only whoever has the conversation speaks in it."""
+    return control.person is not None and control.person.name == name
+
+
+def give_back(before: Control, unanswered: list[str], run_next: str) -> Decision:
+    """The agent speaks again, and is asked what the person has left unanswered."""
+    if before.person is None:
+        return Decision(before, why="not_taken")
+    control, stretch = before.model_copy(deep=True), before.person
+    control.person = None
+    returns = GivesBack(stretch.run, tuple(unanswered))
+    if not unanswered:
+        return Decision(control, (returns,))
+    if control.active:  # it has lost the word, and has not settled yet
+        control.following = list(unanswered)
+        return Decision(control, (returns,))
+    return Decision(control, (returns, _begin(control, unanswered, run_next)), run=run_next)
+
+
+def nobody_came(before: Control, run: str) -> Control | None:
+    """The time for a person to come is over: the state in which the customer has been told, if that is so."""
+    if before.person is None or before.person.run != run or before.person.name or before.person.told:
+        return None
+    control = before.model_copy(deep=True)
+    control.person = before.person.model_copy(update={"told": True})
+    return control
+
+
+def _hand_over(control: Control, run: str, name: str, inputs: list[str], *first: Effect) -> Decision:
+    """Whatever waits is the person's. What the running run may have read is known when it has settled."""
+    waiting = [*inputs, *control.following, *control.queue]
+    control.following, control.queue, control.paused = [], [], False
+    control.epoch += 1
+    control.person = Stretch(run=run, epoch=control.epoch, name=name)
+    hands = HandsOver(run, control.epoch, name)
+    return Decision(control, (*first, hands, *_heard(control.person, waiting)))
+
+
+def _heard(stretch: Stretch, inputs: list[str]) -> tuple[Hears, ...]:
+    return (Hears(stretch.run, tuple(inputs)),) if inputs else ()
 
 
 def _begin(

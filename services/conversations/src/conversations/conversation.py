@@ -3,9 +3,7 @@
 Each reads its state, decides (`control.py`), writes what was decided in one transaction (`store.py`), and sends.
 """
 
-import re
 import time
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import product
@@ -26,13 +24,13 @@ from contracts import (
     RunReport,
     Summary,
 )
-from conversations.control import Begins, Control, Decision, Message, Stop, Stops, launch, take_message, take_stop
-from conversations.erasing import Journals, look_after
-from conversations.following import Followed, Noted, follow
-from conversations.settings import ConversationSettings
+from conversations.acting import STATE, Launch, Parts, act, check_key
+from conversations.control import Control, Decision, Message, Stop, launch, take_message, take_stop
+from conversations.erasing import look_after
+from conversations.following import Noted
+from conversations.people import add_people, nobody_comes_after
 from conversations.signals import TABLE
-from conversations.store import ConversationStore, Erased, Export, Quiet, Settled, TakenIn, unknown_conversation
-from runtime.acceptance import Acceptance
+from conversations.store import Erased, Export, Quiet, Settled, TakenIn, unknown_conversation
 from runtime.checked import RAW, checked, checked_own
 from runtime.errors import Refused
 from runtime.proof import Asking, prove
@@ -50,31 +48,12 @@ MAX_ROLE_CHARACTERS = 1000
 RUNS_STILL_SECONDS = 60.0
 """When to look again at an old conversation with a run at work."""
 
-_KEY = re.compile(r"conv_[A-Za-z0-9]{16,64}")
 _STOP_WORDS = frozenset({"stop", "cancel"})
-_STATE = "control"
-
 _inputs = TABLE.counter("switchboard_inputs_total")
 for _type, _disposition in product(("message", "stop"), get_args(Decided)):
     _inputs.labels(_type, _disposition)
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the object works with."""
-
-    settings: ConversationSettings
-    store: ConversationStore
-    acceptance: Acceptance
-    journals: Journals
-
-
-class Launch(BaseModel):
-    """The time for more lines is over for the run of this epoch."""
-
-    epoch: int
 
 
 class Due(BaseModel):
@@ -157,8 +136,8 @@ def conversation(parts: Parts) -> restate.VirtualObject:
     @checked
     async def take(ctx: ObjectContext, came: Input) -> Disposition:  # pyright: ignore[reportUnusedFunction]
         """Take a message or a stop; says at once what becomes of it."""
-        _check_key(ctx.key())
-        before = await ctx.get(_STATE, type_hint=Control) or Control()
+        check_key(ctx.key())
+        before = await ctx.get(STATE, type_hint=Control) or Control()
         came = read_words(came)
         run = f"run_{ctx.uuid().hex}"
         taken = await ctx.run_typed("take in", take_in, RunOptions(), ctx, before, came, run)
@@ -166,7 +145,7 @@ def conversation(parts: Parts) -> restate.VirtualObject:
             coalesce_ms = taken.written.coalesce_ms
             decision = decide(before, came, run, coalesce_ms)
             decision.control.owner, decision.control.believed = taken.caller, came.caller_token is None
-            await _act(ctx, decision, taken.given, coalesce_ms)
+            await act(ctx, decision, taken.given, coalesce_ms)
             if before.owner is None:
                 _expire_after(ctx, taken.look_seconds)
         return _answer(came, taken)
@@ -175,30 +154,33 @@ def conversation(parts: Parts) -> restate.VirtualObject:
     @checked
     async def begin(ctx: ObjectContext, due: Launch) -> Noted:  # pyright: ignore[reportUnusedFunction]
         """Begin the run that waited for more lines."""
-        before = await ctx.get(_STATE, type_hint=Control) or Control()
+        before = await ctx.get(STATE, type_hint=Control) or Control()
         decision = launch(before, due.epoch)
         if decision.effects and before.owner:
             given = await ctx.run_typed("begin run", begin_run, RunOptions(), ctx, before.owner, decision)
-            await _act(ctx, decision, given)
+            await act(ctx, decision, given)
         return Noted()
 
     @accepted("finished")
     @checked_own
     async def finished(ctx: ObjectContext, report: RunReport) -> Noted:  # pyright: ignore[reportUnusedFunction]
         """Take a run's report; what waits is begun."""
-        before = await ctx.get(_STATE, type_hint=Control) or Control()
+        before = await ctx.get(STATE, type_hint=Control) or Control()
         if before.owner is None:  # erased meanwhile
             return Noted()
         told = (ctx, before, before.owner, report, f"run_{ctx.uuid().hex}")
         settled = await ctx.run_typed("settle", settle, RunOptions(), *told)
-        await _act(ctx, Decision(settled.control), settled.given)
+        await act(ctx, Decision(settled.control), settled.given)
+        person = settled.control.person
+        if person and person.run == told[-1]:
+            nobody_comes_after(ctx, person.run, parts.settings)
         return Noted()
 
     @accepted("summarised")
     @checked_own
     async def summarised(ctx: ObjectContext, summary: Summary) -> Noted:  # pyright: ignore[reportUnusedFunction]
         """Keep a summary of the older part: from now on runs read it instead."""
-        control = await ctx.get(_STATE, type_hint=Control)
+        control = await ctx.get(STATE, type_hint=Control)
         if control and control.owner:
             await ctx.run_typed("keep summary", keep, RunOptions(), ctx, control.owner, summary)
         return Noted()
@@ -207,7 +189,7 @@ def conversation(parts: Parts) -> restate.VirtualObject:
     @checked
     async def erase(ctx: ObjectContext, _: Wanted) -> Noted:  # pyright: ignore[reportUnusedFunction]
         """Remove a conversation: what was said, events, live text, state, and the journals of its runs."""
-        control = await ctx.get(_STATE, type_hint=Control)
+        control = await ctx.get(STATE, type_hint=Control)
         if control and control.owner:
             await forget(ctx, control, control.owner)
         return Noted()
@@ -216,7 +198,7 @@ def conversation(parts: Parts) -> restate.VirtualObject:
     @checked
     async def expire(ctx: ObjectContext, _: Wanted) -> Noted:  # pyright: ignore[reportUnusedFunction]
         """Remove a conversation in which nothing was said for `RETENTION_DAYS`, or look again later."""
-        control = await ctx.get(_STATE, type_hint=Control)
+        control = await ctx.get(STATE, type_hint=Control)
         if control is None or control.owner is None:
             return Noted()
         due = await ctx.run_typed("look at its age", look, RunOptions(), ctx, control.owner)
@@ -230,7 +212,7 @@ def conversation(parts: Parts) -> restate.VirtualObject:
     @checked
     async def export(ctx: ObjectSharedContext, _: Wanted) -> Export:  # pyright: ignore[reportUnusedFunction]
         """All that is kept of a conversation, as JSON, for whoever has a right to it. Nothing of it stays behind."""
-        control = await ctx.get(_STATE, type_hint=Control)
+        control = await ctx.get(STATE, type_hint=Control)
         if control is None or control.owner is None:
             raise unknown_conversation()
         return await ctx.run_typed("export", write_out, RunOptions(), ctx, control.owner)
@@ -239,10 +221,11 @@ def conversation(parts: Parts) -> restate.VirtualObject:
     @checked
     async def history(ctx: ObjectSharedContext, wanted: HistoryQuery) -> History:  # pyright: ignore[reportUnusedFunction]
         """A page of the transcript, as its customer may see it."""
-        _check_key(ctx.key())
-        control = await ctx.get(_STATE, type_hint=Control) or Control()
+        check_key(ctx.key())
+        control = await ctx.get(STATE, type_hint=Control) or Control()
         return await ctx.run_typed("read history", read, RunOptions(), ctx, control, wanted)
 
+    add_people(service, parts)
     return service
 
 
@@ -260,32 +243,8 @@ def decide(before: Control, came: Input, run: str, coalesce_ms: int) -> Decision
     return take_message(before, Message(came.input_id, came.when_busy, run, short, came.expected_run))
 
 
-async def _act(ctx: ObjectContext, decision: Decision, given: ConversationRun | None, coalesce_ms: int = 0) -> None:
-    """Send what was decided, and keep the new state."""
-    control = decision.control
-    for effect in decision.effects:
-        if isinstance(effect, Stops) and effect.invocation:
-            ctx.cancel_invocation(effect.invocation)
-        elif isinstance(effect, Begins) and effect.gathering:
-            due = Launch(epoch=effect.epoch).model_dump_json().encode()
-            delay = timedelta(milliseconds=coalesce_ms)
-            ctx.generic_send("Conversation", "begin", due, key=ctx.key(), send_delay=delay)
-    if given is not None and control.active is not None:
-        control.active.invocation = await _start(ctx, given)
-    ctx.set(_STATE, control)
-
-
 def _expire_after(ctx: ObjectContext, seconds: float) -> None:
     ctx.generic_send("Conversation", "expire", b"{}", key=ctx.key(), send_delay=timedelta(seconds=seconds))
-
-
-async def _start(ctx: ObjectContext, given: ConversationRun) -> str:
-    """The invocation of the run. Its key is told to nobody: whoever knows one can read a result at the ingress."""
-    body = given.model_dump_json(exclude_defaults=True).encode()
-    sent = ctx.generic_send("ToolRouter", "converse", body, idempotency_key=ctx.uuid().hex)
-    invocation = await sent.invocation_id()
-    ctx.service_send(follow, Followed(conversation=ctx.key(), run=given.run, epoch=given.epoch, invocation=invocation))
-    return invocation
 
 
 async def _caller(ctx: Any, asking: Asking, parts: Parts, attempts: Attempts) -> Caller:
@@ -302,11 +261,6 @@ async def _caller(ctx: Any, asking: Asking, parts: Parts, attempts: Attempts) ->
 def _check_owner(control: Control, caller: Caller) -> None:
     if control.owner is not None and control.owner.user_id != caller.user_id:
         raise unknown_conversation()
-
-
-def _check_key(key: str) -> None:
-    if not _KEY.fullmatch(key):
-        raise Refused(422, "invalid_key", "the key of a conversation is conv_ and 16 to 64 random letters and digits")
 
 
 _WHY = {

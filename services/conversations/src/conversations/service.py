@@ -3,9 +3,11 @@
 import aiohttp
 import typer
 
-from conversations.conversation import Parts, conversation
+from conversations.acting import Parts
+from conversations.conversation import conversation
 from conversations.erasing import Journals
 from conversations.following import conversation_runs
+from conversations.people import desk
 from conversations.settings import AdminSettings, ConversationSettings
 from conversations.store import MIGRATIONS, SCHEMA, ConversationStore
 from conversations.watch.hub import Hub
@@ -58,7 +60,7 @@ async def _serve(settings: ConversationSettings) -> None:
         parts = Parts(settings, store, acceptance, Journals(http, settings.journals_url))
         watching = serve_watchers(settings, Hub(EventLog(pool), settings.max_watchers))
         async with watching_clock(http, settings.accepted_url), watching:
-            await serve(settings, [conversation(parts), conversation_runs])
+            await serve(settings, [conversation(parts), conversation_runs, desk(parts)])
 
 
 def main() -> None:

@@ -1,13 +1,15 @@
 """Settings of the conversations and of their commands."""
 
-from pydantic import Field, SecretStr
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
 
 from runtime.postgres.commands import SchemaSettings
-from runtime.proof import CallerSettings
+from runtime.proof import CallerSettings, StaffSettings
 from runtime.settings import DatabaseUrl
 
 
-class ConversationSettings(CallerSettings):
+class ConversationSettings(CallerSettings, StaffSettings):
     port: int = Field(default=9087, ge=1, le=65535, description="Port to listen on")
     database_url: DatabaseUrl = Field(description="PostgreSQL, as the login role `conversations_app`")
     database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")
@@ -31,6 +33,15 @@ class ConversationSettings(CallerSettings):
     )
     events_hours: float = Field(default=24, gt=0, description="How long events are kept for those who watch")
     max_watchers: int = Field(default=2000, ge=1, description="Watchers at a time")
+    person_minutes: float = Field(
+        default=15, gt=0, le=10_080, description="How long a customer waits for a person before they are told"
+    )
+
+    @model_validator(mode="after")
+    def _staff_are_told_from_callers(self) -> Self:
+        if set(self.staff_keys) & set(self.caller_keys) and self.staff_audience == self.caller_audience:
+            raise ValueError("STAFF_KEYS and CALLER_KEYS share a key and an audience: any caller would be staff")
+        return self
 
 
 class AdminSettings(SchemaSettings):

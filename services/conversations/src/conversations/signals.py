@@ -12,6 +12,14 @@ METRICS = (
         ("conversations",),
         f"Inputs of conversations, messages and stops, by what became of them. {LIVE}",
     ),
+    Signal(
+        "switchboard_nobody_came_total",
+        "counter",
+        "conversations",
+        (),
+        ("conversations",),
+        f"Conversations for which no person came in time; their customers were told. {LIVE}",
+    ),
     Signal("switchboard_watchers", "gauge", "watchers", (), ("conversations",), "Who watches a conversation now."),
     Signal(
         "switchboard_event_lag_seconds",
@@ -46,6 +54,13 @@ LOG_EVENTS = (
     ),
     LogEvent("events_seen_again", ("info",), (), ("conversations",), "It does again, and nothing was missed."),
     LogEvent("input_taken", ("info",), ("disposition",), ("conversations",), "An input was taken, or refused."),
+    LogEvent(
+        "nobody_came",
+        ("warning",),
+        ("conversation",),
+        ("conversations",),
+        "No person came in time to a conversation that was handed over; its customer was told.",
+    ),
     LogEvent(
         "conversation_run_lost",
         ("warning",),

@@ -18,13 +18,30 @@ from contracts import (
     Effect,
     EntryKind,
     Facts,
+    HandOver,
     History,
     HistoryLine,
     Input,
     RunReport,
+    Said,
+    Say,
+    Standing,
     Summary,
 )
-from conversations.control import Begins, Control, Decision, Ended, Joins, Settles, Stops, end_run
+from conversations.control import (
+    Begins,
+    Control,
+    Decision,
+    Ended,
+    GivesBack,
+    HandsOver,
+    Hears,
+    Joins,
+    Settles,
+    Stops,
+    end_run,
+    give_back,
+)
 from conversations.view import Line, seen_by_model
 from conversations.watch.log import close_log
 from runtime.errors import Refused
@@ -86,6 +103,36 @@ _QUIET_SECONDS = """
 SELECT extract(epoch FROM now() - changed_at)::float8 FROM conversations WHERE conversation_id = $1
 """
 _READ = "SELECT input_id FROM inputs WHERE conversation_id = $1 AND run = $2 AND turn > 0"
+_STRETCH = """
+UPDATE conversations SET stretch = $2, person = $3, handed_at = CASE WHEN stretch = $2 THEN handed_at ELSE now() END
+WHERE conversation_id = $1
+"""
+_GIVEN_BACK = """
+WITH before AS (SELECT handed_at FROM conversations WHERE conversation_id = $1)
+UPDATE conversations SET stretch = '', person = '', handed_at = NULL WHERE conversation_id = $1
+RETURNING (SELECT extract(epoch FROM now() - handed_at)::float8 FROM before)
+"""
+_HEAR = """
+UPDATE inputs SET state = 'taken', run = $2, turn = 0
+WHERE conversation_id = $1 AND input_id = ANY($3::text[]) AND state IN ('steered', 'queued', 'taken')
+"""
+_RETURN = """
+UPDATE inputs SET state = 'queued', run = '' WHERE conversation_id = $1 AND run = $2 AND input_id = ANY($3::text[])
+"""
+_UNANSWERED = """
+SELECT input_id FROM inputs
+WHERE conversation_id = $1 AND run = $2 AND position > (
+    SELECT coalesce(max(position), 0) FROM entries WHERE conversation_id = $1 AND run = $2 AND kind = 'person')
+ORDER BY position
+"""
+_SAYINGS = "SELECT count(*) FROM entries WHERE conversation_id = $1 AND run = $2 AND kind = 'person'"
+_SAID = "SELECT position, kind, body ->> 'text' AS text FROM entries WHERE conversation_id = $1 AND key = $2"
+_LATEST = """
+SELECT body ->> 'text' AS text FROM entries WHERE conversation_id = $1 AND kind = 'message'
+ORDER BY position DESC LIMIT 3
+"""
+_PACKET = "SELECT body FROM entries WHERE conversation_id = $1 AND key = $2"
+_WITH_PEOPLE = "SELECT * FROM with_people($1)"
 _QUESTION = """
 SELECT e.body ->> 'text' AS text FROM inputs i
 JOIN entries e ON e.conversation_id = i.conversation_id AND e.position = i.position
@@ -109,7 +156,7 @@ SELECT * FROM (
     FROM entries e
     LEFT JOIN inputs i ON i.conversation_id = e.conversation_id AND i.position = e.position
     JOIN runs r ON r.run = coalesce(nullif(i.run, ''), e.run)
-    WHERE e.conversation_id = $1 AND r.epoch > $2 AND r.run <> $3 AND e.kind IN ('message', 'answer', 'effect')
+    WHERE e.conversation_id = $1 AND r.epoch > $2 AND r.run <> $3 AND e.kind = ANY($4::text[])
     ORDER BY r.epoch DESC, e.position DESC
     LIMIT 200
 ) latest ORDER BY epoch, position
@@ -127,7 +174,7 @@ _PAGE = """
 SELECT e.position, e.kind, coalesce(nullif(i.run, ''), e.run) AS run, e.at, e.body
 FROM entries e
 LEFT JOIN inputs i ON i.conversation_id = e.conversation_id AND i.position = e.position
-WHERE e.conversation_id = $1 AND e.position > $2 AND e.kind <> 'late'
+WHERE e.conversation_id = $1 AND e.position > $2 AND e.kind <> ALL($4::text[])
 ORDER BY e.position LIMIT $3
 """
 _EXPORT = """
@@ -149,6 +196,10 @@ SELECT jsonb_build_object(
 _NOT_EXPORTED = ["conversation_id", "user_id", "key", "invocation"]
 """Told once at the top, or of use to nobody; an invocation's name would open its result at the ingress."""
 
+
+FOR_THE_MODEL: list[EntryKind] = ["message", "answer", "effect", "person", "owner"]
+FOR_STAFF: list[EntryKind] = ["packet", "late"]
+"""Lines that no customer is shown."""
 
 Decide = Callable[[int], Decision]
 """What is decided about an input, by the setting `COALESCE_MS`."""
@@ -178,6 +229,20 @@ class Settled(BaseModel):
 
     control: Control
     given: ConversationRun | None = None
+
+
+class Handed(BaseModel):
+    """What followed on a change of who speaks, as the journal has it. `given` is for the run that begins."""
+
+    control: Control
+    given: ConversationRun | None = None
+
+
+class Packet(BaseModel):
+    """Of what a person has to know who takes over: why, and what was asked."""
+
+    reason: str = ""
+    asked: list[str] = []
 
 
 class Erased(BaseModel):
@@ -250,14 +315,81 @@ class ConversationStore:
                 return Settled(control=control)
             rows = await db.fetch(_READ, conversation, report.run)
             read = frozenset(row["input_id"] for row in rows)
-            decision = end_run(control, Ended(report.run, report.outcome in FAILED, read, run_next))
+            ended = Ended(report.run, report.outcome in FAILED, read, run_next, report.hand_over is not None)
+            decision = end_run(control, ended)
             settles = next((each for each in decision.effects if isinstance(each, Settles)), None)
             if control.active and control.active.run == report.run:
                 await db.execute(_INVOKED, report.run, control.active.invocation)
             await self._write_report(db, conversation, report, posts=settles is not None and settles.posts)
-            await self._apply(db, conversation, decision, report.outcome)
+            await self._apply(db, conversation, decision, report.outcome, packet=report.hand_over)
             given = await self._given(db, conversation, caller, decision)
         return Settled(control=decision.control, given=given)
+
+    async def hand(self, conversation: str, caller: Caller, decision: Decision, change: str, by: str) -> Handed:
+        """Write down that a member of staff has the conversation now; `change` tells one such change from another."""
+        async with caller_transaction(self._pool, caller.user_id) as db:
+            if await db.fetchval(_HOLD, conversation):
+                await self._apply(db, conversation, decision, change=change, by=by)
+        return Handed(control=decision.control)
+
+    async def give_back(self, conversation: str, caller: Caller, control: Control, change: str, by: str) -> Handed:
+        """Write down that the agent speaks again; what the person has left unanswered is its next question.
+
+        Raises: `Refused` 409 when no person has the conversation.
+        """
+        async with caller_transaction(self._pool, caller.user_id) as db:
+            stretch = control.person
+            if stretch is None or not await db.fetchval(_HOLD, conversation):
+                raise Refused(409, "not_taken", "the agent has this conversation")
+            rows = await db.fetch(_UNANSWERED, conversation, stretch.run)
+            decision = give_back(control, [row["input_id"] for row in rows], f"run_{change}")
+            await self._apply(db, conversation, decision, change=change, by=by)
+            given = await self._given(db, conversation, caller, decision)
+        return Handed(control=decision.control, given=given)
+
+    async def say(self, conversation: str, caller: Caller, run: str, epoch: int, say: Say, by: str) -> Said:
+        """Write down what a person says, once. Raises: `Refused` 409 for other words under a known `say_id`."""
+        key = f"say/{say.say_id}"
+        async with caller_transaction(self._pool, caller.user_id) as db:
+            if not await db.fetchval(_HOLD, conversation):
+                raise unknown_conversation()
+            await self._entry(db, conversation, key, "person", run, {"text": say.text, "person": by})
+            await self._event(db, conversation, key, "person", run, epoch, {"text": say.text})
+            said = await db.fetchrow(_SAID, conversation, key)
+        if said is None or said["text"] != say.text:
+            raise Refused(409, "say_id_taken", "this say_id was something else", "say_id")
+        return Said(position=said["position"])
+
+    async def tell_customer(self, conversation: str, caller: Caller, run: str, epoch: int, text: str) -> Packet:
+        """A line of ours about the stretch of a person, said once; returns what a person had to know who came."""
+        async with caller_transaction(self._pool, caller.user_id) as db:
+            await self._entry(db, conversation, f"{run}/note", "note", run, {"text": text})
+            await self._event(db, conversation, f"{run}/note", "note", run, epoch, {"text": text})
+            body = await db.fetchval(_PACKET, conversation, f"{run}/packet")
+        return Packet() if body is None else Packet.model_validate_json(body)
+
+    async def keep_ticket(self, conversation: str, caller: Caller, run: str, epoch: int, ticket_id: str) -> None:
+        """Write down, once, the ticket of a stretch in which nobody came."""
+        key, body = f"{run}/ticket", {"tool": "ticket", "status": "ok", "ticket_id": ticket_id}
+        async with caller_transaction(self._pool, caller.user_id) as db:
+            if await db.fetchval(_HOLD, conversation):
+                await self._entry(db, conversation, key, "effect", run, body)
+                await self._event(db, conversation, key, "ticket", run, epoch, {"ticket_id": ticket_id})
+
+    async def with_people(self, limit: int) -> list[Standing]:
+        """Where a person speaks or is waited for. Whoever asks has been proven to be staff."""
+        async with caller_transaction(self._pool, "") as db:
+            rows = await db.fetch(_WITH_PEOPLE, limit)
+        return [
+            Standing(
+                conversation=row["conversation_id"],
+                user_id=row["user_id"],
+                person=row["person"],
+                since=row["handed_at"].isoformat(),
+                reason=row["reason"],
+            )
+            for row in rows
+        ]
 
     async def erase(self, conversation: str, caller: Caller, active: str) -> Erased:
         """Remove everything; `active` is the invocation of the run that is at work, empty if none is."""
@@ -285,12 +417,14 @@ class ConversationStore:
         async with caller_transaction(self._pool, caller.user_id) as db:
             return Quiet(seconds=await db.fetchval(_QUIET_SECONDS, conversation))
 
-    async def history(self, conversation: str, caller: Caller, after: int, limit: int) -> History:
-        """Raises: `Refused` 404 to everybody but the owner."""
+    async def history(
+        self, conversation: str, caller: Caller, after: int, limit: int, *, for_staff: bool = False
+    ) -> History:
+        """Raises: `Refused` 404 to everybody but the owner, on whose behalf staff read too."""
         async with caller_transaction(self._pool, caller.user_id) as db:
             if not await db.fetchval("SELECT 1 FROM conversations WHERE conversation_id = $1", conversation):
                 raise unknown_conversation()
-            rows = await db.fetch(_PAGE, conversation, after, limit + 1)
+            rows = await db.fetch(_PAGE, conversation, after, limit + 1, [] if for_staff else FOR_STAFF)
         page = [
             HistoryLine(
                 position=row["position"],
@@ -321,7 +455,13 @@ class ConversationStore:
             body = {"text": came.text} if came.type == "message" else {}
             position = await self._entry(db, conversation, key, came.type, run, body)
         paused = decision.control.paused and bool(decision.control.queue)
-        written.answer = Disposition(disposition=decision.disposition, run=run, position=position, paused=paused)
+        written.answer = Disposition(
+            disposition=decision.disposition,
+            run=run,
+            position=position,
+            paused=paused,
+            person=any(isinstance(each, Hears) for each in decision.effects),
+        )
         written.why = decision.why
         state = _state(came, decision)
         row = (came.input_id, caller.user_id, digest(came), invocation, position, state, written.model_dump_json())
@@ -331,8 +471,18 @@ class ConversationStore:
             await self._event(db, conversation, key, "input", run, decision.control.epoch, told)
         await self._apply(db, conversation, decision)
 
-    async def _apply(self, db: Connection, conversation: str, decision: Decision, outcome: str = "stopped") -> None:
-        """Bring runs and inputs to where the decision has them."""
+    async def _apply(
+        self,
+        db: Connection,
+        conversation: str,
+        decision: Decision,
+        outcome: str = "stopped",
+        *,
+        change: str = "",
+        by: str = "",
+        packet: HandOver | None = None,
+    ) -> None:
+        """Bring runs, inputs and people to where the decision has them."""
         epoch = decision.control.epoch
         for effect in decision.effects:
             match effect:
@@ -346,6 +496,12 @@ class ConversationStore:
                 case Stops(run=run):
                     await db.execute(_STOPPED, run)
                     await self._event(db, conversation, f"{run}/stopped", "run_stopped", run, epoch, {})
+                case HandsOver(run=run):
+                    await self._hand_over(db, conversation, effect, change or run, by, packet)
+                case Hears(run=run, inputs=inputs):
+                    await db.execute(_HEAR, conversation, run, list(inputs))
+                case GivesBack():
+                    await self._take_back(db, conversation, effect, epoch, change, by)
                 case Settles(run=run):
                     await db.execute(_ENDED, run, outcome, effect.superseded)
                     ended = {"outcome": outcome, "superseded": effect.superseded}
@@ -354,6 +510,36 @@ class ConversationStore:
         speaks = active.run if active and active.phase != "stopping" else ""
         await db.execute(_LISTEN, conversation, speaks, epoch)
         await db.execute(_WAIT, conversation, [*decision.control.following, *decision.control.queue])
+
+    async def _hand_over(
+        self, db: Connection, conversation: str, effect: HandsOver, change: str, by: str, packet: HandOver | None
+    ) -> None:
+        await db.execute(_RUN, effect.run, conversation, effect.epoch)
+        await db.execute(_STRETCH, conversation, effect.run, effect.name)
+        body = {"speaker": "person", "person": effect.name, "by": by}
+        await self._entry(db, conversation, f"owner/{change}", "owner", effect.run, body)
+        seen = {"speaker": "person", "waiting": not effect.name}
+        await self._event(db, conversation, f"owner/{change}", "owner", effect.run, effect.epoch, seen)
+        latest = await db.fetch(_LATEST, conversation)
+        tickets = await db.fetch(_TICKETS, conversation, MAX_FACTS)
+        known = packet or HandOver(reason=f"{by} took it")
+        told = known.model_dump() | {
+            "asked": [row["text"] for row in reversed(latest)],
+            "tickets": [row["ticket_id"] for row in tickets],
+        }
+        await self._entry(db, conversation, f"{effect.run}/packet", "packet", effect.run, told)
+
+    async def _take_back(
+        self, db: Connection, conversation: str, effect: GivesBack, epoch: int, change: str, by: str
+    ) -> None:
+        """Who had it, for how long, and how much was said, so that the next run sees where the stretch ends."""
+        seconds = await db.fetchval(_GIVEN_BACK, conversation)
+        sayings = await db.fetchval(_SAYINGS, conversation, effect.run)
+        await db.execute(_RETURN, conversation, effect.run, list(effect.unanswered))
+        await db.execute(_ENDED, effect.run, "person", False)
+        body = {"speaker": "agent", "by": by, "seconds": round(seconds or 0), "said": sayings}
+        await self._entry(db, conversation, f"owner/{change}", "owner", effect.run, body)
+        await self._event(db, conversation, f"owner/{change}", "owner", effect.run, epoch, {"speaker": "agent"})
 
     async def _write_report(self, db: Connection, conversation: str, report: RunReport, *, posts: bool) -> None:
         run = report.run
@@ -377,7 +563,8 @@ class ConversationStore:
         if begins is None:
             return None
         summary = await db.fetchrow(_SUMMARY, conversation)
-        past = await db.fetch(_PAST, conversation, summary["upto"] if summary else 0, begins.run)
+        since = summary["upto"] if summary else 0
+        past = await db.fetch(_PAST, conversation, since, begins.run, FOR_THE_MODEL)
         question = await db.fetch(_QUESTION, conversation, begins.run)
         tickets = await db.fetch(_TICKETS, conversation, MAX_FACTS)
         tasks = await db.fetch(_TASKS, conversation, MAX_FACTS)

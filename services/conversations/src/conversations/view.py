@@ -39,13 +39,23 @@ def seen_by_model(lines: Iterable[Line]) -> list[Entry]:
 def _is_seen(line: Line, *, answered: bool) -> bool:
     if line.kind == "effect":
         return not answered
-    return line.kind in ("message", "answer") and not line.superseded
+    return line.kind in ("person", "owner") or not line.superseded
 
 
 def _text(line: Line) -> str:
     if line.kind == "effect":
         return told(Effect.model_validate(line.body))
+    if line.kind == "owner":
+        return _who_speaks(line.body)
     return str(line.body.get("text", ""))
+
+
+def _who_speaks(body: dict[str, Any]) -> str:
+    if body["speaker"] == "agent":
+        return (
+            f"a person gave the conversation back to you after {body['seconds'] // 60} min and {body['said']} messages"
+        )
+    return "a person speaks from here on" if body["person"] else "you handed over to a person"
 
 
 def told(effect: Effect) -> str:

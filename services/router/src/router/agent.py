@@ -89,11 +89,11 @@ async def route(ctx: Context, asked: Question | ConversationRun, agent: Agent) -
             while run.over_budget() is None:
                 turn = await decide(run, agent)
                 run.results.append(await settle(run, turn, agent.local))
-                if turn.is_last:
+                if turn.is_last or run.handed_over:
                     break
                 await make_room(run, agent.model, agent.inbox)
-        if run.ended:
-            name = "stopped" if run.stopped else "budget used up"
+        if run.ended or run.handed_over:
+            name = "stopped" if run.stopped else "handed over" if run.handed_over else "budget used up"
             await run.steps.step(name, "end", _nothing, StepRecord[Nothing])
         run.answer = answer(run)
     return run

@@ -6,12 +6,17 @@ from pydantic import BaseModel
 from restate import Context, TerminalError
 
 import contracts
-from contracts import ConversationRun, Outcome, RunReport
+from contracts import ConversationRun, HandOver, Outcome, RunReport, Tried
 from router.effects import effects_of
 from router.run import UNFINISHED, Run
 from router.told import events_of
+from router.tools.people import HandOverToPerson
 from router.turn import Summary
 from runtime.telemetry.tracing import spans_sent
+
+TRIED_CHARACTERS = 500
+MAX_TRIED = 20
+"""Of the results of a run, and of each of them: what a person is shown who goes on."""
 
 
 class Reported(BaseModel):
@@ -68,4 +73,15 @@ def _report(given: ConversationRun, run: Run) -> RunReport:
         events=events_of(run.turns, run.results),
         tickets=answer.tickets,
         usage=answer.usage,
+        hand_over=_hand_over(run),
     )
+
+
+def _hand_over(run: Run) -> HandOver | None:
+    """What a person has to know who goes on, if the model wants one."""
+    if (plan := run.handed_over) is None:
+        return None
+    wants = HandOverToPerson.model_validate_json(plan.body)
+    results = [result for results in run.results for result in results if result.call_id != plan.call_id]
+    tried = [Tried(tool=each.tool, status=each.status, result=each.content[:TRIED_CHARACTERS]) for each in results]
+    return HandOver(reason=wants.reason, promised=wants.promised, tried=tried[-MAX_TRIED:])

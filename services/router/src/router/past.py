@@ -41,5 +41,12 @@ def prompt_for(given: ConversationRun | None, prompt: str) -> str:
     return "\n\n".join(kept)
 
 
+_MARKED = {
+    "effect": "[done before it was stopped] ",
+    "person": "[a person of the support staff said] ",
+    "owner": "[note] ",
+}
+
+
 def said(entry: Entry) -> str:
-    return f"[done before it was stopped] {entry.text}" if entry.kind == "effect" else entry.text
+    return _MARKED.get(entry.kind, "") + entry.text

@@ -9,7 +9,8 @@ from restate import Context, TerminalError
 from contracts import Answer, CallRecord, ConversationRun, Outcome, Question, Usage
 from router.alarm import Alarm
 from router.steps import Steps
-from router.turn import Again, Begun, Part, Result, Summary, Turn
+from router.tools.people import HAND_OVER
+from router.turn import Again, Begun, Part, Plan, Result, Summary, Turn
 from runtime.call_tokens import TOKEN_HEADER
 from runtime.caller import CALL_HEADER, PROMPT_HEADER, RUN_HEADER
 from runtime.telemetry.tracing import TRACEPARENT, Trace
@@ -131,9 +132,18 @@ class Run:
         return None
 
     @property
+    def handed_over(self) -> Plan | None:
+        """The call by which the model has let a person go on, if it has."""
+        if self.stopped or self.conversation is None or not self.results:
+            return None
+        calls = zip(self.turns[-1].plans, self.results[-1], strict=False)
+        return next((plan for plan, result in calls if plan.tool == HAND_OVER and result.status == "ok"), None)
+
+    @property
     def ended(self) -> Outcome | None:
         """What ended the run before the model did."""
-        return None if self.turns and self.turns[-1].is_last else self.over_budget()
+        at_its_end = self.handed_over or (self.turns and self.turns[-1].is_last)
+        return None if at_its_end else self.over_budget()
 
     @property
     def failed_calls(self) -> int:
@@ -178,15 +188,23 @@ UNFINISHED = {
     "stopped": "I stopped.",
 }
 
+HANDED_OVER = "I have asked a person of our support team to go on here. They see everything that was said."
+
 
 def answer(run: Run) -> Answer:
     """The answer, true about what was done even when the run did not get to its end."""
-    outcome = run.ended or run.turns[-1].outcome or "answered"
+    outcome = "handed_over" if run.handed_over else run.ended or run.turns[-1].outcome or "answered"
     tickets = list(dict.fromkeys(result.ticket_id for results in run.results for result in results if result.ticket_id))
-    text = _said(run) if outcome == "answered" else _unfinished(outcome, tickets)
+    text = _text(run, outcome, tickets)
     return Answer(
         text=text, outcome=outcome, calls=_records(run), tickets=tickets, usage=run.usage, model=_speaker(run)
     )
+
+
+def _text(run: Run, outcome: Outcome, tickets: list[str]) -> str:
+    if outcome == "handed_over":
+        return run.turns[-1].text or HANDED_OVER
+    return _said(run) if outcome == "answered" else _unfinished(outcome, tickets)
 
 
 def _said(run: Run) -> str:

@@ -20,6 +20,7 @@ from router.told import Told
 from router.tools.articles import ArticleIndex
 from router.tools.local import local_tools
 from router.tools.status import StatusPage
+from router.unattended import ticket_for_people
 from runtime.acceptance import Acceptance
 from runtime.call_tokens import CallSigner
 from runtime.clock import watching_clock
@@ -58,7 +59,8 @@ async def run(settings: RouterSettings) -> None:
             checking(agent.model, offers, prompt, settings),
             watching_clock(session, settings.catalogue_url),
         ):
-            await serve(settings, [tool_router(agent), tasks, calls_apart])
+            tickets = ticket_for_people(settings, offers, agent.callers.signer)
+            await serve(settings, [tool_router(agent), tasks, calls_apart, tickets])
         await agent.told.close()
         await agent.model.close()
 

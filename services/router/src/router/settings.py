@@ -144,6 +144,10 @@ class RouterSettings(CallerSettings):
     ticket_pattern: Annotated[str, AfterValidator(_is_a_pattern)] = Field(
         default="TCK-[0-9]{1,18}", description="Regular expression that the id of a ticket matches as a whole"
     )
+    ticket_tool: str = Field(
+        default="create_support_ticket",
+        description="The tool that makes a ticket of a conversation to which no person came",
+    )
     max_offered: int = Field(
         default=40, ge=8, le=128, description="Tools that one turn offers to the model; of more, the best"
     )

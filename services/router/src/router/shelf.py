@@ -10,6 +10,7 @@ from contracts import Caller, Tool
 from router.offer import Offer
 from router.run import Run
 from router.tools.articles import match_expression
+from router.tools.people import HAND_OVER
 from runtime.schemas import Schema, as_schema
 
 FIND_TOOLS = "find_tools"
@@ -36,7 +37,7 @@ class Shelf:
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
         with self._db:
             self._db.execute(_SCHEMA)
-            rows = [_row(offer.tool) for offer in self.offers.values()]
+            rows = [_row(offer.tool) for name, offer in self.offers.items() if name != HAND_OVER]
             self._db.executemany("INSERT INTO tools VALUES (?, ?, ?, ?)", rows)
 
     def best(self, words: str, caller: Caller) -> list[str]:
@@ -49,19 +50,20 @@ class Shelf:
         """What the next turn offers: everything, or the best of it with the tool that finds more.
 
         It follows from the catalogue and from what the journal says about the run. Tools that this caller may not use
-        count for nothing; they are told apart from those that do not exist.
+        count for nothing; they are told apart from those that do not exist. Only in a conversation a person can go on.
         """
-        forbidden = {name: offer for name, offer in self.offers.items() if not offer.allowed_to(caller)}
-        if len(self.offers) - len(forbidden) <= most or not self._finder:
-            return self.offers
+        offers = {name: offer for name, offer in self.offers.items() if name != HAND_OVER or run.conversation}
+        forbidden = {name: offer for name, offer in offers.items() if not offer.allowed_to(caller)}
+        if len(offers) - len(forbidden) <= most or not self._finder:
+            return offers
         wanted = [*_used(run), *_found(run), *self._pinned(), *self.best(_conversation(run), caller)]
-        known = [name for name in dict.fromkeys(wanted) if name in self.offers and name not in forbidden]
+        known = [name for name in dict.fromkeys(wanted) if name in offers and name not in forbidden]
         return forbidden | self._finder | {name: self.offers[name] for name in known[: most - 1]}
 
     def at_start(self, most: int) -> dict[str, Offer]:
         """What a turn offers to a caller without roles of whom nothing is known yet."""
         nobody = Caller(user_id="")
-        names = [name for name in sorted(self.offers) if self.offers[name].allowed_to(nobody)]
+        names = [name for name in sorted(self.offers) if name != HAND_OVER and self.offers[name].allowed_to(nobody)]
         if len(names) <= most or not self._finder:
             return {name: self.offers[name] for name in names}
         wanted = dict.fromkeys([*(name for name in self._pinned() if name in names), *names])

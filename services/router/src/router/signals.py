@@ -227,6 +227,13 @@ LOG_EVENTS = (
         ("router",),
         "The database did not say which runs of conversations have been stopped; Restate tells of it too.",
     ),
+    LogEvent(
+        "no_ticket_tool",
+        ("error",),
+        ("tool", "reason"),
+        ("router",),
+        "There is no tool of the name TICKET_TOOL, so that a customer to whom no person came got no ticket.",
+    ),
     LogEvent("catalogue_read", ("info",), ("tools",), ("router",), "The tools on offer have changed, to these."),
     LogEvent(
         "catalogue_unavailable",

@@ -1,7 +1,7 @@
-"""Who is asking: a signed token, or a plain user id where that is trusted."""
+"""Who is asking: a customer by a signed token, or by a plain user id where that is trusted; staff by tokens alone."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Protocol, Self
+from typing import Annotated, NamedTuple, Protocol, Self
 
 import jwt
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -32,6 +32,23 @@ class Asking(Protocol):
     def caller_token(self) -> str | None: ...
 
 
+class TokenRules(NamedTuple):
+    """What a token has to be signed with and meant for. `field` is where it stands in a request."""
+
+    field: str
+    algorithm: Algorithm
+    keys: tuple[str, ...]
+    issuer: str
+    audience: str
+
+
+class Member(NamedTuple):
+    """A member of staff, by their token."""
+
+    name: str
+    roles: tuple[str, ...] = ()
+
+
 class CallerSettings(RestateServiceSettings):
     """A service that clients reach, and that has to know them."""
 
@@ -46,19 +63,48 @@ class CallerSettings(RestateServiceSettings):
     @field_validator("caller_keys")
     @classmethod
     def _fit_the_algorithm(cls, keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        algorithm = info.data.get("caller_algorithm")
-        for number, key in enumerate(keys if algorithm else (), start=1):
-            try:
-                parse(key, algorithm)
-            except ValueError as problem:
-                raise ValueError(f"key {number}: {problem}") from None
-        return keys
+        return fitting(keys, info.data.get("caller_algorithm"))
 
     @model_validator(mode="after")
     def _callers_can_be_known(self) -> Self:
         if not self.trust_user_id and not self.caller_keys:
             raise ValueError("set CALLER_KEYS, or TRUST_USER_ID=true for a demo: no caller could be believed")
         return self
+
+    @property
+    def caller_rules(self) -> TokenRules:
+        keys, issuer = self.caller_keys, self.caller_issuer
+        return TokenRules("caller_token", self.caller_algorithm, keys, issuer, self.caller_audience)
+
+
+class StaffSettings(RestateServiceSettings):
+    """A service that members of staff reach. Without keys it believes none of them."""
+
+    staff_algorithm: Algorithm = Field(default="HS256", description="How staff tokens are signed")
+    staff_keys: Words = Field(
+        default=(), description="Keys that sign staff tokens: shared secrets or PEM public keys; none: no staff"
+    )
+    staff_issuer: str = Field(default="", description="Required `iss` of staff tokens; empty: not checked")
+    staff_audience: str = Field(default="switchboard-staff", description="Required `aud` of staff tokens")
+
+    @field_validator("staff_keys")
+    @classmethod
+    def _staff_keys_fit(cls, keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return fitting(keys, info.data.get("staff_algorithm"))
+
+    @property
+    def staff_rules(self) -> TokenRules:
+        return TokenRules("staff_token", self.staff_algorithm, self.staff_keys, self.staff_issuer, self.staff_audience)
+
+
+def fitting(keys: tuple[str, ...], algorithm: Algorithm | None) -> tuple[str, ...]:
+    """Raises: ValueError for a key that the algorithm cannot use."""
+    for number, key in enumerate(keys if algorithm else (), start=1):
+        try:
+            parse(key, algorithm)
+        except ValueError as problem:
+            raise ValueError(f"key {number}: {problem}") from None
+    return keys
 
 
 class Claims(BaseModel):
@@ -73,7 +119,7 @@ class Claims(BaseModel):
     @model_validator(mode="after")
     def _is_short_lived(self) -> Self:
         if not 0 <= self.exp - self.iat <= MAX_LIFE_SECONDS:
-            raise ValueError(f"a caller_token lives for at most {MAX_LIFE_SECONDS} seconds")
+            raise ValueError(f"a token lives for at most {MAX_LIFE_SECONDS} seconds")
         return self
 
 
@@ -83,7 +129,8 @@ async def prove(asking: Asking, settings: CallerSettings, read_at: float, accept
     Raises: `Refused` 401 when the caller is not proven; never says more than that about a token.
     """
     if asking.caller_token is not None:
-        return await _from_token(asking.caller_token, settings, read_at, accepted_at)
+        claims = await _proven(asking.caller_token, settings.caller_rules, read_at, accepted_at)
+        return Caller(user_id=claims.sub, roles=claims.roles)
     if not settings.trust_user_id:
         raise Refused(401, "caller_unknown", "a caller_token is required", "caller_token")
     if asking.user_id is None:
@@ -91,34 +138,40 @@ async def prove(asking: Asking, settings: CallerSettings, read_at: float, accept
     return Caller(user_id=asking.user_id)
 
 
-async def _from_token(token: str, settings: CallerSettings, read_at: float, accepted_at: AcceptedAt) -> Caller:
-    claims = _signed(token, settings)
+async def prove_staff(token: str, settings: StaffSettings, read_at: float, accepted_at: AcceptedAt) -> Member:
+    """Which member of staff sent it. Raises: `Refused` 401 when that is not proven."""
+    claims = await _proven(token, settings.staff_rules, read_at, accepted_at)
+    return Member(claims.sub, tuple(claims.roles))
+
+
+async def _proven(token: str, rules: TokenRules, read_at: float, accepted_at: AcceptedAt) -> Claims:
+    claims, name = _signed(token, rules), rules.field
     now = read_at + max(0, SKEW.ahead)  # our clock may be behind
     if claims is None or max(claims.iat, claims.nbf) > now + LEEWAY_SECONDS:
-        raise Refused(401, "caller_token_invalid", "the caller_token is not valid", "caller_token")
+        raise Refused(401, f"{name}_invalid", f"the {name} is not valid", name)
     good_until = claims.exp + LEEWAY_SECONDS
     if good_until < read_at and good_until < await accepted_at():
-        raise Refused(401, "caller_token_expired", "the caller_token has expired", "caller_token")
-    return Caller(user_id=claims.sub, roles=claims.roles)
+        raise Refused(401, f"{name}_expired", f"the {name} has expired", name)
+    return claims
 
 
-def _signed(token: str, settings: CallerSettings) -> Claims | None:
+def _signed(token: str, rules: TokenRules) -> Claims | None:
     """What the token says, if one of the keys signed it; its times are the caller's of this to judge."""
-    for key in settings.caller_keys:
+    for key in rules.keys:
         try:
-            return Claims.model_validate(_decode(token, key, settings))
+            return Claims.model_validate(_decode(token, key, rules))
         except (jwt.PyJWTError, ValidationError, RecursionError):
             continue
     return None
 
 
-def _decode(token: str, key: str, settings: CallerSettings) -> object:
+def _decode(token: str, key: str, rules: TokenRules) -> object:
     return jwt.decode(
         token,
-        parse(key, settings.caller_algorithm),
-        algorithms=[settings.caller_algorithm],
-        audience=settings.caller_audience,
-        issuer=settings.caller_issuer or None,
+        parse(key, rules.algorithm),
+        algorithms=[rules.algorithm],
+        audience=rules.audience,
+        issuer=rules.issuer or None,
         options={
             "require": ["exp", "iat", "sub", "aud"],
             "verify_exp": False,

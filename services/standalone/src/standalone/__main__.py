@@ -3,13 +3,16 @@
 import asyncio
 import subprocess
 import sys
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
+import aiohttp
 import typer
 
 from standalone.ask import NoAnswer, ask_and_show
 from standalone.chat import chat
 from standalone.database import staff_url
+from standalone.people import StaffDesk
 from standalone.process import StartError, inherited
 from standalone.run import run
 from standalone.services import accepted
@@ -61,6 +64,68 @@ def tickets(arguments: Annotated[list[str] | None, typer.Argument(metavar="COMMA
         complain(str(error))
         raise typer.Exit(1) from None
     raise typer.Exit(_run(["tickets", "staff", *(arguments or ["list"])], {"STAFF_DATABASE_URL": url}))
+
+
+people = typer.Typer(
+    invoke_without_command=True, help="The staff's view of the conversations: take one, speak in it, give it back."
+)
+commands.add_typer(people, name="conversations")
+Conversation = Annotated[str, typer.Argument(metavar="CONVERSATION")]
+As = Annotated[str, typer.Option("--as", metavar="NAME", help="Which member of staff; by default who is logged in.")]
+
+
+@people.callback()
+def list_by_default(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_conversations()
+
+
+@people.command("list")
+def list_conversations(name: As = "") -> None:
+    """Conversations that wait for a person, then those that one has."""
+    _at_desk(name, lambda desk: desk.list())
+
+
+@people.command("show")
+def show_conversation(conversation: Conversation, name: As = "") -> None:
+    """What was said and done, with what only staff may see."""
+    _at_desk(name, lambda desk: desk.show(conversation))
+
+
+@people.command("take")
+def take_conversation(conversation: Conversation, name: As = "") -> None:
+    """Take it: the agent is silent from now on."""
+    _at_desk(name, lambda desk: desk.take(conversation))
+
+
+@people.command("assign")
+def assign_conversation(conversation: Conversation, to: str, name: As = "") -> None:
+    """Give it to a member of staff."""
+    _at_desk(name, lambda desk: desk.assign(conversation, to))
+
+
+@people.command("say")
+def say_to_customer(conversation: Conversation, text: str, name: As = "") -> None:
+    """Say something to the customer; take the conversation first."""
+    _at_desk(name, lambda desk: desk.say(conversation, text))
+
+
+@people.command("return")
+def give_conversation_back(conversation: Conversation, name: As = "") -> None:
+    """Let the agent speak again; it is asked what nobody has answered."""
+    _at_desk(name, lambda desk: desk.give_back(conversation))
+
+
+def _at_desk(name: str, work: Callable[[StaffDesk], Coroutine[Any, Any, None]]) -> None:
+    async def run() -> None:
+        async with aiohttp.ClientSession() as http:
+            await work(StaffDesk(AskSettings.read(), http, name))
+
+    try:
+        asyncio.run(run())
+    except NoAnswer as error:
+        complain(str(error))
+        raise typer.Exit(1) from None
 
 
 @commands.command("accept")

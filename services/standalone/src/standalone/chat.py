@@ -82,9 +82,18 @@ def _told(frame: Frame) -> list[tuple[str, str]]:
             return [(f"  · {tool}: {_ENDED.get(body.get('status', ''), 'ended')}{ticket}", "cyan")]
         case "answer":
             return [(body.get("text", ""), "")]
+        case "person":
+            return [(f"a person: {body.get('text', '')}", "green")]
+        case "note":
+            return [(body.get("text", ""), "")]
+        case "owner":
+            to_person = "a person was asked to come" if body.get("waiting") else "a person is here"
+            return [(to_person if body.get("speaker") == "person" else "the agent is here again", "dim")]
+        case "ticket":
+            return [(f"ticket {body.get('ticket_id')} was made", "cyan")]
         case "run_stopped":
             return [("stopped", "yellow")]
-        case "run_ended" if body.get("outcome") not in ("answered", "stopped"):
+        case "run_ended" if body.get("outcome") not in ("answered", "stopped", "handed_over"):
             return [(f"({str(body.get('outcome')).replace('_', ' ')})", "yellow")]
         case "gap":
             return [("(older steps are no longer kept)", "dim")]

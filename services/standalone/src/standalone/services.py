@@ -7,6 +7,7 @@ from pathlib import Path
 
 from standalone.call_key import read_call_key
 from standalone.database import Database
+from standalone.people import read_staff_key
 from standalone.process import Program
 from standalone.prometheus import Prometheus
 from standalone.restate import Ports, Restate, answers, tracing
@@ -42,6 +43,7 @@ def conversations(settings: StandaloneSettings, database: Database) -> Program:
         "JOURNALS_URL": f"http://127.0.0.1:{settings.registry_port}/journals",
         "TRUST_USER_ID": "true",
         "WATCH_PORT": str(settings.conversations_watch_port),
+        "STAFF_KEYS": read_staff_key(settings.data_dir),
     }
     return _service(settings, "conversations", env)
 

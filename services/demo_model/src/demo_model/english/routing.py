@@ -55,6 +55,7 @@ _DO_GROUPS = tuple(
         "refund reimburse credit",
         "pay transfer charge",
         "restart reboot restore rerun retry run execute trigger launch",
+        "hand talk speak chat connect",
         "assign escalate approve reject issue play deploy rotate revoke invite subscribe unsubscribe import upload",
     )
 )

@@ -59,6 +59,7 @@ GROUPS = tuple(
     doctor physician clinic
     holiday vacation leave absence
     employee colleague staff worker
+    person human agent operator representative somebody someone
     high urgent urgently critical severe important
     low minor
     """.replace("\n        ", " ").splitlines()

@@ -12,6 +12,7 @@ from router.catalogue import Offers
 from router.shelf import FIND_TOOLS
 from router.tools.articles import ArticleIndex, SearchHelpArticles, search_help_articles
 from router.tools.find import FindTools, find_tools
+from router.tools.people import HAND_OVER, HandOverToPerson, hand_over_to_person
 from router.tools.status import CheckServiceStatus, StatusPage, StatusUnavailable, check_service_status
 
 Input = TypeVar("Input", bound=BaseModel)
@@ -32,8 +33,12 @@ def local_tools(index: ArticleIndex, page: StatusPage, offers: Offers) -> dict[s
     async def find(request: FindTools, caller: Caller) -> BaseModel:
         return await find_tools(offers, request, caller)
 
+    async def hand_over(_request: HandOverToPerson, _caller: Caller) -> BaseModel:
+        return hand_over_to_person()
+
     tools = [
         _local(FIND_TOOLS, find_tools.__doc__, FindTools, find, seconds=5),
+        _local(HAND_OVER, hand_over_to_person.__doc__, HandOverToPerson, hand_over, seconds=5),
         _local("check_service_status", check_service_status.__doc__, CheckServiceStatus, status, seconds=8),
         _local("search_help_articles", search_help_articles.__doc__, SearchHelpArticles, articles, seconds=5),
     ]

@@ -1,0 +1,66 @@
+"""What the handlers of `Conversation` work with, and how they act on what was decided."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic import BaseModel
+from restate import ObjectContext
+
+from contracts import ConversationRun
+from conversations.control import Begins, Decision, Stops
+from conversations.erasing import Journals
+from conversations.following import Followed, follow
+from conversations.settings import ConversationSettings
+from conversations.store import ConversationStore
+from runtime.acceptance import Acceptance
+from runtime.errors import Refused
+
+STATE = "control"
+
+_KEY = re.compile(r"conv_[A-Za-z0-9]{16,64}")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the object works with."""
+
+    settings: ConversationSettings
+    store: ConversationStore
+    acceptance: Acceptance
+    journals: Journals
+
+
+class Launch(BaseModel):
+    """The time for more lines is over for the run of this epoch."""
+
+    epoch: int
+
+
+async def act(ctx: ObjectContext, decision: Decision, given: ConversationRun | None, coalesce_ms: int = 0) -> None:
+    """Send what was decided, and keep the new state."""
+    control = decision.control
+    for effect in decision.effects:
+        if isinstance(effect, Stops) and effect.invocation:
+            ctx.cancel_invocation(effect.invocation)
+        elif isinstance(effect, Begins) and effect.gathering:
+            due = Launch(epoch=effect.epoch).model_dump_json().encode()
+            delay = timedelta(milliseconds=coalesce_ms)
+            ctx.generic_send("Conversation", "begin", due, key=ctx.key(), send_delay=delay)
+    if given is not None and control.active is not None:
+        control.active.invocation = await _start(ctx, given)
+    ctx.set(STATE, control)
+
+
+async def _start(ctx: ObjectContext, given: ConversationRun) -> str:
+    """The invocation of the run. Its key is told to nobody: whoever knows one can read a result at the ingress."""
+    body = given.model_dump_json(exclude_defaults=True).encode()
+    sent = ctx.generic_send("ToolRouter", "converse", body, idempotency_key=ctx.uuid().hex)
+    invocation = await sent.invocation_id()
+    ctx.service_send(follow, Followed(conversation=ctx.key(), run=given.run, epoch=given.epoch, invocation=invocation))
+    return invocation
+
+
+def check_key(key: str) -> None:
+    if not _KEY.fullmatch(key):
+        raise Refused(422, "invalid_key", "the key of a conversation is conv_ and 16 to 64 random letters and digits")
