@@ -37,6 +37,7 @@ class Reference:
         """The customer wanted silence, and has said nothing since."""
         self.person: str | None = None
         """Whose turn it is to speak, instead of the agent; empty while nobody has come."""
+        self.told = False
 
     @property
     def listened(self) -> KnownRun | None:
@@ -79,9 +80,16 @@ class Reference:
 
     def handed_over(self, name: str) -> None:
         """From now on the agent says nothing, and begins nothing."""
+        self.told = self.told and self.person is not None
         self.person, self.silent = name, False
         if self.listened:
             self.listened.listened = False
+
+    def nobody_came(self) -> None:
+        """The customer is told so, once."""
+        if self.person != "" or self.told:
+            raise Broken(f"told that nobody has come: {self.person}, {self.told}")
+        self.told = True
 
     def heard(self, messages: list[str]) -> None:
         """The person has these before them, also the question of a run that had not begun."""
