@@ -985,7 +985,7 @@ BUGS = [
     ),
     Bug(
         "people: what the person left unanswered is forgotten",
-        "conversations/store.py",
+        "conversations/people_store.py",
         'decision = give_back(control, [row["input_id"] for row in rows], f"run_{change}")',
         'decision = give_back(control, [], f"run_{change}")',
         DURABLE + "test_people.py::test_the_model_hands_over_and_the_agent_is_silent_until_the_person_gives_back",

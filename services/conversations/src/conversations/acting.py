@@ -11,8 +11,8 @@ from contracts import ConversationRun
 from conversations.control import Begins, Decision, Stops
 from conversations.erasing import Journals
 from conversations.following import Followed, follow
+from conversations.people_store import StaffStore
 from conversations.settings import ConversationSettings
-from conversations.store import ConversationStore
 from runtime.acceptance import Acceptance
 from runtime.errors import Refused
 
@@ -26,7 +26,7 @@ class Parts:
     """What the object works with."""
 
     settings: ConversationSettings
-    store: ConversationStore
+    store: StaffStore
     acceptance: Acceptance
     journals: Journals
 

@@ -30,9 +30,10 @@ from contracts import (
 from conversations.acting import STATE, Parts, act, check_key
 from conversations.control import Control, Decision, assign, may_say, nobody_came, take
 from conversations.following import Noted
+from conversations.people_store import Packet
 from conversations.settings import ConversationSettings
 from conversations.signals import TABLE
-from conversations.store import Packet, unknown_conversation
+from conversations.store import unknown_conversation
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.proof import prove_staff

@@ -8,8 +8,9 @@ from conversations.conversation import conversation
 from conversations.erasing import Journals
 from conversations.following import conversation_runs
 from conversations.people import desk
+from conversations.people_store import StaffStore
 from conversations.settings import AdminSettings, ConversationSettings
-from conversations.store import MIGRATIONS, SCHEMA, ConversationStore
+from conversations.store import MIGRATIONS, SCHEMA
 from conversations.watch.hub import Hub
 from conversations.watch.log import EventLog
 from conversations.watch.web import serve_watchers
@@ -56,7 +57,7 @@ async def _serve(settings: ConversationSettings) -> None:
         )
     url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
     async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
-        store, acceptance = ConversationStore(pool), Acceptance(http, settings.accepted_url)
+        store, acceptance = StaffStore(pool), Acceptance(http, settings.accepted_url)
         parts = Parts(settings, store, acceptance, Journals(http, settings.journals_url))
         watching = serve_watchers(settings, Hub(EventLog(pool), settings.max_watchers))
         async with watching_clock(http, settings.accepted_url), watching:

@@ -23,9 +23,6 @@ from contracts import (
     HistoryLine,
     Input,
     RunReport,
-    Said,
-    Say,
-    Standing,
     Summary,
 )
 from conversations.control import (
@@ -40,8 +37,9 @@ from conversations.control import (
     Settles,
     Stops,
     end_run,
-    give_back,
 )
+from conversations.handing import MAX_FACTS, RUN, TICKETS, hand_over, hear, take_back
+from conversations.lines import add_entry, add_event
 from conversations.view import Line, seen_by_model
 from conversations.watch.log import close_log
 from runtime.errors import Refused
@@ -49,38 +47,13 @@ from runtime.postgres import Connection, Pool, caller_transaction
 
 SCHEMA = "conversations"
 MIGRATIONS = Path(__file__).parent / "migrations"
-MAX_FACTS = 20
 
 _OPEN = "INSERT INTO conversations (conversation_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-_HOLD = "SELECT 1 FROM conversations WHERE conversation_id = $1 FOR UPDATE"
+HOLD = "SELECT 1 FROM conversations WHERE conversation_id = $1 FOR UPDATE"
 _KNOWN = "SELECT digest, invocation, answer FROM inputs WHERE conversation_id = $1 AND input_id = $2"
-_ENTRY = """
-WITH place AS (
-    UPDATE conversations SET next_entry = next_entry + 1, changed_at = now()
-    WHERE conversation_id = $1 AND NOT EXISTS (SELECT FROM entries WHERE conversation_id = $1 AND key = $2)
-    RETURNING next_entry - 1 AS position, user_id
-)
-INSERT INTO entries (conversation_id, key, position, user_id, kind, run, body)
-SELECT $1, $2, position, user_id, $3, $4, $5::jsonb FROM place
-RETURNING position
-"""
-_EVENT = """
-WITH place AS (
-    UPDATE conversations SET next_event = next_event + 1
-    WHERE conversation_id = $1 AND NOT EXISTS (SELECT FROM events WHERE conversation_id = $1 AND key = $2)
-    RETURNING next_event - 1 AS position, user_id
-)
-INSERT INTO events (conversation_id, key, position, user_id, kind, run, epoch, body)
-SELECT $1, $2, position, user_id, $3, $4, $5, $6::jsonb FROM place
-"""
 _INPUT = """
 INSERT INTO inputs (conversation_id, input_id, user_id, digest, invocation, position, state, answer)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)
-"""
-_RUN = """
-INSERT INTO runs (run, conversation_id, user_id, epoch)
-SELECT $1, conversation_id, user_id, $3 FROM conversations WHERE conversation_id = $2
-ON CONFLICT (run) DO NOTHING
 """
 _LISTEN = "UPDATE conversations SET run = $2, epoch = $3 WHERE conversation_id = $1"
 _TAKE = """
@@ -103,36 +76,6 @@ _QUIET_SECONDS = """
 SELECT extract(epoch FROM now() - changed_at)::float8 FROM conversations WHERE conversation_id = $1
 """
 _READ = "SELECT input_id FROM inputs WHERE conversation_id = $1 AND run = $2 AND turn > 0"
-_STRETCH = """
-UPDATE conversations SET stretch = $2, person = $3, handed_at = CASE WHEN stretch = $2 THEN handed_at ELSE now() END
-WHERE conversation_id = $1
-"""
-_GIVEN_BACK = """
-WITH before AS (SELECT handed_at FROM conversations WHERE conversation_id = $1)
-UPDATE conversations SET stretch = '', person = '', handed_at = NULL WHERE conversation_id = $1
-RETURNING (SELECT extract(epoch FROM now() - handed_at)::float8 FROM before)
-"""
-_HEAR = """
-UPDATE inputs SET state = 'taken', run = $2, turn = 0
-WHERE conversation_id = $1 AND input_id = ANY($3::text[]) AND state IN ('steered', 'queued', 'taken')
-"""
-_RETURN = """
-UPDATE inputs SET state = 'queued', run = '' WHERE conversation_id = $1 AND run = $2 AND input_id = ANY($3::text[])
-"""
-_UNANSWERED = """
-SELECT input_id FROM inputs
-WHERE conversation_id = $1 AND run = $2 AND position > (
-    SELECT coalesce(max(position), 0) FROM entries WHERE conversation_id = $1 AND run = $2 AND kind = 'person')
-ORDER BY position
-"""
-_SAYINGS = "SELECT count(*) FROM entries WHERE conversation_id = $1 AND run = $2 AND kind = 'person'"
-_SAID = "SELECT position, kind, body ->> 'text' AS text FROM entries WHERE conversation_id = $1 AND key = $2"
-_LATEST = """
-SELECT body ->> 'text' AS text FROM entries WHERE conversation_id = $1 AND kind = 'message'
-ORDER BY position DESC LIMIT 3
-"""
-_PACKET = "SELECT body FROM entries WHERE conversation_id = $1 AND key = $2"
-_WITH_PEOPLE = "SELECT * FROM with_people($1)"
 _QUESTION = """
 SELECT e.body ->> 'text' AS text FROM inputs i
 JOIN entries e ON e.conversation_id = i.conversation_id AND e.position = i.position
@@ -160,11 +103,6 @@ SELECT * FROM (
     ORDER BY r.epoch DESC, e.position DESC
     LIMIT 200
 ) latest ORDER BY epoch, position
-"""
-_TICKETS = """
-SELECT body ->> 'ticket_id' AS ticket_id FROM entries
-WHERE conversation_id = $1 AND kind = 'effect' AND body ? 'ticket_id'
-GROUP BY body ->> 'ticket_id' ORDER BY max(position) DESC LIMIT $2
 """
 _TASKS = """
 SELECT body FROM entries WHERE conversation_id = $1 AND kind = 'effect' AND body ? 'task_id'
@@ -231,20 +169,6 @@ class Settled(BaseModel):
     given: ConversationRun | None = None
 
 
-class Handed(BaseModel):
-    """What followed on a change of who speaks, as the journal has it. `given` is for the run that begins."""
-
-    control: Control
-    given: ConversationRun | None = None
-
-
-class Packet(BaseModel):
-    """Of what a person has to know who takes over: why, and what was asked."""
-
-    reason: str = ""
-    asked: list[str] = []
-
-
 class Erased(BaseModel):
     """The invocations whose journals still hold what was said."""
 
@@ -274,7 +198,7 @@ class Quiet(BaseModel):
 
 class ConversationStore:
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        self.pool = pool
 
     async def take_in(
         self, conversation: str, caller: Caller, invocation: str, came: Input, decide: Decide, coalesce_ms: int
@@ -283,9 +207,9 @@ class ConversationStore:
 
         Raises: `Refused` 404 to everybody but the owner, 409 for another input under a known `input_id`.
         """
-        async with caller_transaction(self._pool, caller.user_id) as db:
+        async with caller_transaction(self.pool, caller.user_id) as db:
             await db.execute(_OPEN, conversation, caller.user_id)
-            if not await db.fetchval(_HOLD, conversation):
+            if not await db.fetchval(HOLD, conversation):
                 raise unknown_conversation()
             known = await db.fetchrow(_KNOWN, conversation, came.input_id)
             if known is None:
@@ -297,21 +221,21 @@ class ConversationStore:
                 written = Written.model_validate_json(known["answer"])
             is_new = known is None or known["invocation"] == invocation
             decision = decide(written.coalesce_ms)
-            given = await self._given(db, conversation, caller, decision, came) if is_new else None
+            given = await self.given(db, conversation, caller, decision, came) if is_new else None
         return TakenIn(caller=caller, is_new=is_new, written=written, given=given)
 
     async def launch(self, conversation: str, caller: Caller, decision: Decision) -> ConversationRun | None:
         """What the run is given that begins now."""
-        async with caller_transaction(self._pool, caller.user_id) as db:
-            await self._apply(db, conversation, decision)
-            return await self._given(db, conversation, caller, decision)
+        async with caller_transaction(self.pool, caller.user_id) as db:
+            await self.apply(db, conversation, decision)
+            return await self.given(db, conversation, caller, decision)
 
     async def settle(
         self, conversation: str, caller: Caller, control: Control, report: RunReport, run_next: str
     ) -> Settled:
         """Write down what a run reports: what it did in any case, what it said if the conversation still listens."""
-        async with caller_transaction(self._pool, caller.user_id) as db:
-            if not await db.fetchval(_HOLD, conversation):
+        async with caller_transaction(self.pool, caller.user_id) as db:
+            if not await db.fetchval(HOLD, conversation):
                 return Settled(control=control)
             rows = await db.fetch(_READ, conversation, report.run)
             read = frozenset(row["input_id"] for row in rows)
@@ -321,79 +245,13 @@ class ConversationStore:
             if control.active and control.active.run == report.run:
                 await db.execute(_INVOKED, report.run, control.active.invocation)
             await self._write_report(db, conversation, report, posts=settles is not None and settles.posts)
-            await self._apply(db, conversation, decision, report.outcome, packet=report.hand_over)
-            given = await self._given(db, conversation, caller, decision)
+            await self.apply(db, conversation, decision, report.outcome, packet=report.hand_over)
+            given = await self.given(db, conversation, caller, decision)
         return Settled(control=decision.control, given=given)
-
-    async def hand(self, conversation: str, caller: Caller, decision: Decision, change: str, by: str) -> Handed:
-        """Write down that a member of staff has the conversation now; `change` tells one such change from another."""
-        async with caller_transaction(self._pool, caller.user_id) as db:
-            if await db.fetchval(_HOLD, conversation):
-                await self._apply(db, conversation, decision, change=change, by=by)
-        return Handed(control=decision.control)
-
-    async def give_back(self, conversation: str, caller: Caller, control: Control, change: str, by: str) -> Handed:
-        """Write down that the agent speaks again; what the person has left unanswered is its next question.
-
-        Raises: `Refused` 409 when no person has the conversation.
-        """
-        async with caller_transaction(self._pool, caller.user_id) as db:
-            stretch = control.person
-            if stretch is None or not await db.fetchval(_HOLD, conversation):
-                raise Refused(409, "not_taken", "the agent has this conversation")
-            rows = await db.fetch(_UNANSWERED, conversation, stretch.run)
-            decision = give_back(control, [row["input_id"] for row in rows], f"run_{change}")
-            await self._apply(db, conversation, decision, change=change, by=by)
-            given = await self._given(db, conversation, caller, decision)
-        return Handed(control=decision.control, given=given)
-
-    async def say(self, conversation: str, caller: Caller, run: str, epoch: int, say: Say, by: str) -> Said:
-        """Write down what a person says, once. Raises: `Refused` 409 for other words under a known `say_id`."""
-        key = f"say/{say.say_id}"
-        async with caller_transaction(self._pool, caller.user_id) as db:
-            if not await db.fetchval(_HOLD, conversation):
-                raise unknown_conversation()
-            await self._entry(db, conversation, key, "person", run, {"text": say.text, "person": by})
-            await self._event(db, conversation, key, "person", run, epoch, {"text": say.text})
-            said = await db.fetchrow(_SAID, conversation, key)
-        if said is None or said["text"] != say.text:
-            raise Refused(409, "say_id_taken", "this say_id was something else", "say_id")
-        return Said(position=said["position"])
-
-    async def tell_customer(self, conversation: str, caller: Caller, run: str, epoch: int, text: str) -> Packet:
-        """A line of ours about the stretch of a person, said once; returns what a person had to know who came."""
-        async with caller_transaction(self._pool, caller.user_id) as db:
-            await self._entry(db, conversation, f"{run}/note", "note", run, {"text": text})
-            await self._event(db, conversation, f"{run}/note", "note", run, epoch, {"text": text})
-            body = await db.fetchval(_PACKET, conversation, f"{run}/packet")
-        return Packet() if body is None else Packet.model_validate_json(body)
-
-    async def keep_ticket(self, conversation: str, caller: Caller, run: str, epoch: int, ticket_id: str) -> None:
-        """Write down, once, the ticket of a stretch in which nobody came."""
-        key, body = f"{run}/ticket", {"tool": "ticket", "status": "ok", "ticket_id": ticket_id}
-        async with caller_transaction(self._pool, caller.user_id) as db:
-            if await db.fetchval(_HOLD, conversation):
-                await self._entry(db, conversation, key, "effect", run, body)
-                await self._event(db, conversation, key, "ticket", run, epoch, {"ticket_id": ticket_id})
-
-    async def with_people(self, limit: int) -> list[Standing]:
-        """Where a person speaks or is waited for. Whoever asks has been proven to be staff."""
-        async with caller_transaction(self._pool, "") as db:
-            rows = await db.fetch(_WITH_PEOPLE, limit)
-        return [
-            Standing(
-                conversation=row["conversation_id"],
-                user_id=row["user_id"],
-                person=row["person"],
-                since=row["handed_at"].isoformat(),
-                reason=row["reason"],
-            )
-            for row in rows
-        ]
 
     async def erase(self, conversation: str, caller: Caller, active: str) -> Erased:
         """Remove everything; `active` is the invocation of the run that is at work, empty if none is."""
-        async with caller_transaction(self._pool, caller.user_id) as db:
+        async with caller_transaction(self.pool, caller.user_id) as db:
             invocations = {row["invocation"] for row in await db.fetch(_INVOCATIONS, conversation)} | {active}
             await db.execute(_ERASE_LIVE, conversation)
             await db.execute(_ERASE, conversation)
@@ -401,7 +259,7 @@ class ConversationStore:
 
     async def export(self, conversation: str, caller: Caller) -> Export:
         """All that is kept of a conversation, of one moment. Raises: `Refused` 404 to everybody but the owner."""
-        async with caller_transaction(self._pool, caller.user_id) as db:
+        async with caller_transaction(self.pool, caller.user_id) as db:
             found = await db.fetchval(_EXPORT, conversation, _NOT_EXPORTED)
         if found is None:
             raise unknown_conversation()
@@ -409,19 +267,19 @@ class ConversationStore:
 
     async def keep_summary(self, conversation: str, caller: Caller, summary: Summary) -> None:
         """A later summary holds the former one; a repeat, or one that comes too late, changes nothing."""
-        async with caller_transaction(self._pool, caller.user_id) as db:
+        async with caller_transaction(self.pool, caller.user_id) as db:
             await db.execute(_KEEP_SUMMARY, conversation, summary.upto, summary.text)
             await db.execute(_FORGET_SUMMARIES, conversation)
 
     async def quiet(self, conversation: str, caller: Caller) -> Quiet:
-        async with caller_transaction(self._pool, caller.user_id) as db:
+        async with caller_transaction(self.pool, caller.user_id) as db:
             return Quiet(seconds=await db.fetchval(_QUIET_SECONDS, conversation))
 
     async def history(
         self, conversation: str, caller: Caller, after: int, limit: int, *, for_staff: bool = False
     ) -> History:
         """Raises: `Refused` 404 to everybody but the owner, on whose behalf staff read too."""
-        async with caller_transaction(self._pool, caller.user_id) as db:
+        async with caller_transaction(self.pool, caller.user_id) as db:
             if not await db.fetchval("SELECT 1 FROM conversations WHERE conversation_id = $1", conversation):
                 raise unknown_conversation()
             rows = await db.fetch(_PAGE, conversation, after, limit + 1, [] if for_staff else FOR_STAFF)
@@ -453,7 +311,7 @@ class ConversationStore:
         position = 0
         if not rejected:
             body = {"text": came.text} if came.type == "message" else {}
-            position = await self._entry(db, conversation, key, came.type, run, body)
+            position = await add_entry(db, conversation, key, came.type, run, body)
         paused = decision.control.paused and bool(decision.control.queue)
         written.answer = Disposition(
             disposition=decision.disposition,
@@ -468,10 +326,10 @@ class ConversationStore:
         await db.execute(_INPUT, conversation, *row)
         if not rejected:
             told = {"type": came.type, "text": came.text, "disposition": decision.disposition, "position": position}
-            await self._event(db, conversation, key, "input", run, decision.control.epoch, told)
-        await self._apply(db, conversation, decision)
+            await add_event(db, conversation, key, "input", run, decision.control.epoch, told)
+        await self.apply(db, conversation, decision)
 
-    async def _apply(
+    async def apply(
         self,
         db: Connection,
         conversation: str,
@@ -487,75 +345,45 @@ class ConversationStore:
         for effect in decision.effects:
             match effect:
                 case Begins(run=run, inputs=inputs):
-                    await db.execute(_RUN, run, conversation, effect.epoch)
+                    await db.execute(RUN, run, conversation, effect.epoch)
                     await db.execute(_TAKE, conversation, run, list(inputs))
                     if not effect.gathering:
-                        await self._event(db, conversation, f"{run}/begun", "run_started", run, effect.epoch, {})
+                        await add_event(db, conversation, f"{run}/begun", "run_started", run, effect.epoch, {})
                 case Joins(run=run, input_id=input_id):
                     await db.execute(_TAKE, conversation, run, [input_id])
                 case Stops(run=run):
                     await db.execute(_STOPPED, run)
-                    await self._event(db, conversation, f"{run}/stopped", "run_stopped", run, epoch, {})
+                    await add_event(db, conversation, f"{run}/stopped", "run_stopped", run, epoch, {})
                 case HandsOver(run=run):
-                    await self._hand_over(db, conversation, effect, change or run, by, packet)
+                    await hand_over(db, conversation, effect, change or run, by, packet)
                 case Hears(run=run, inputs=inputs):
-                    await db.execute(_HEAR, conversation, run, list(inputs))
+                    await hear(db, conversation, run, inputs)
                 case GivesBack():
-                    await self._take_back(db, conversation, effect, epoch, change, by)
+                    await take_back(db, conversation, effect, epoch, change, by)
                 case Settles(run=run):
                     await db.execute(_ENDED, run, outcome, effect.superseded)
                     ended = {"outcome": outcome, "superseded": effect.superseded}
-                    await self._event(db, conversation, f"{run}/ended", "run_ended", run, epoch, ended)
+                    await add_event(db, conversation, f"{run}/ended", "run_ended", run, epoch, ended)
         active = decision.control.active
         speaks = active.run if active and active.phase != "stopping" else ""
         await db.execute(_LISTEN, conversation, speaks, epoch)
         await db.execute(_WAIT, conversation, [*decision.control.following, *decision.control.queue])
-
-    async def _hand_over(
-        self, db: Connection, conversation: str, effect: HandsOver, change: str, by: str, packet: HandOver | None
-    ) -> None:
-        await db.execute(_RUN, effect.run, conversation, effect.epoch)
-        await db.execute(_STRETCH, conversation, effect.run, effect.name)
-        body = {"speaker": "person", "person": effect.name, "by": by}
-        await self._entry(db, conversation, f"owner/{change}", "owner", effect.run, body)
-        seen = {"speaker": "person", "waiting": not effect.name}
-        await self._event(db, conversation, f"owner/{change}", "owner", effect.run, effect.epoch, seen)
-        latest = await db.fetch(_LATEST, conversation)
-        tickets = await db.fetch(_TICKETS, conversation, MAX_FACTS)
-        known = packet or HandOver(reason=f"{by} took it")
-        told = known.model_dump() | {
-            "asked": [row["text"] for row in reversed(latest)],
-            "tickets": [row["ticket_id"] for row in tickets],
-        }
-        await self._entry(db, conversation, f"{effect.run}/packet", "packet", effect.run, told)
-
-    async def _take_back(
-        self, db: Connection, conversation: str, effect: GivesBack, epoch: int, change: str, by: str
-    ) -> None:
-        """Who had it, for how long, and how much was said, so that the next run sees where the stretch ends."""
-        seconds = await db.fetchval(_GIVEN_BACK, conversation)
-        sayings = await db.fetchval(_SAYINGS, conversation, effect.run)
-        await db.execute(_RETURN, conversation, effect.run, list(effect.unanswered))
-        await db.execute(_ENDED, effect.run, "person", False)
-        body = {"speaker": "agent", "by": by, "seconds": round(seconds or 0), "said": sayings}
-        await self._entry(db, conversation, f"owner/{change}", "owner", effect.run, body)
-        await self._event(db, conversation, f"owner/{change}", "owner", effect.run, epoch, {"speaker": "agent"})
 
     async def _write_report(self, db: Connection, conversation: str, report: RunReport, *, posts: bool) -> None:
         run = report.run
         await close_log(db, conversation, report, posts=posts)
         for number, effect in enumerate(report.effects, start=1):
             body = effect.model_dump(exclude_none=True)
-            await self._entry(db, conversation, f"{run}/effect/{number}", "effect", run, body)
+            await add_entry(db, conversation, f"{run}/effect/{number}", "effect", run, body)
         if not report.text:
             return
         kind: EntryKind = "answer" if posts else "late"
         body = {"text": report.text, "outcome": report.outcome, "tickets": report.tickets}
-        await self._entry(db, conversation, f"{run}/{kind}", kind, run, body)
+        await add_entry(db, conversation, f"{run}/{kind}", kind, run, body)
         if posts:
-            await self._event(db, conversation, f"{run}/answer", "answer", run, report.epoch, body)
+            await add_event(db, conversation, f"{run}/answer", "answer", run, report.epoch, body)
 
-    async def _given(
+    async def given(
         self, db: Connection, conversation: str, caller: Caller, decision: Decision, came: Input | None = None
     ) -> ConversationRun | None:
         """What the run is given that begins now, if one does; `came` is the input because of which it begins."""
@@ -566,7 +394,7 @@ class ConversationStore:
         since = summary["upto"] if summary else 0
         past = await db.fetch(_PAST, conversation, since, begins.run, FOR_THE_MODEL)
         question = await db.fetch(_QUESTION, conversation, begins.run)
-        tickets = await db.fetch(_TICKETS, conversation, MAX_FACTS)
+        tickets = await db.fetch(TICKETS, conversation, MAX_FACTS)
         tasks = await db.fetch(_TASKS, conversation, MAX_FACTS)
         return ConversationRun(
             conversation=conversation,
@@ -583,16 +411,6 @@ class ConversationStore:
             ),
             interrupted=begins.interrupted,
         )
-
-    async def _entry(
-        self, db: Connection, conversation: str, key: str, kind: str, run: str, body: dict[str, Any]
-    ) -> int:
-        return await db.fetchval(_ENTRY, conversation, key, kind, run, json.dumps(body)) or 0
-
-    async def _event(
-        self, db: Connection, conversation: str, key: str, kind: str, run: str, epoch: int, body: dict[str, Any]
-    ) -> None:
-        await db.execute(_EVENT, conversation, key, kind, run, epoch, json.dumps(body))
 
 
 FAILED = frozenset({"model_unavailable", "model_misconfigured", "tools_unavailable", "failed"})

@@ -1,0 +1,102 @@
+"""The staff's part of the transcript, after the rules of `store.py`."""
+
+from pydantic import BaseModel
+
+from contracts import Caller, ConversationRun, Said, Say, Standing
+from conversations.control import Control, Decision, give_back
+from conversations.lines import add_entry, add_event
+from conversations.store import HOLD, ConversationStore, unknown_conversation
+from runtime.errors import Refused
+from runtime.postgres import caller_transaction
+
+_UNANSWERED = """
+SELECT input_id FROM inputs
+WHERE conversation_id = $1 AND run = $2 AND position > (
+    SELECT coalesce(max(position), 0) FROM entries WHERE conversation_id = $1 AND run = $2 AND kind = 'person')
+ORDER BY position
+"""
+_SAID = "SELECT position, kind, body ->> 'text' AS text FROM entries WHERE conversation_id = $1 AND key = $2"
+_PACKET = "SELECT body FROM entries WHERE conversation_id = $1 AND key = $2"
+_WITH_PEOPLE = "SELECT * FROM with_people($1)"
+
+
+class Handed(BaseModel):
+    """What followed on a change of who speaks, as the journal has it. `given` is for the run that begins."""
+
+    control: Control
+    given: ConversationRun | None = None
+
+
+class Packet(BaseModel):
+    """Of what a person has to know who takes over: why, and what was asked."""
+
+    reason: str = ""
+    asked: list[str] = []
+
+
+class StaffStore(ConversationStore):
+    async def hand(self, conversation: str, caller: Caller, decision: Decision, change: str, by: str) -> Handed:
+        """Write down that a member of staff has the conversation now; `change` tells one such change from another."""
+        async with caller_transaction(self.pool, caller.user_id) as db:
+            if await db.fetchval(HOLD, conversation):
+                await self.apply(db, conversation, decision, change=change, by=by)
+        return Handed(control=decision.control)
+
+    async def give_back(self, conversation: str, caller: Caller, control: Control, change: str, by: str) -> Handed:
+        """Write down that the agent speaks again; what the person has left unanswered is its next question.
+
+        Raises: `Refused` 409 when no person has the conversation.
+        """
+        async with caller_transaction(self.pool, caller.user_id) as db:
+            stretch = control.person
+            if stretch is None or not await db.fetchval(HOLD, conversation):
+                raise Refused(409, "not_taken", "the agent has this conversation")
+            rows = await db.fetch(_UNANSWERED, conversation, stretch.run)
+            decision = give_back(control, [row["input_id"] for row in rows], f"run_{change}")
+            await self.apply(db, conversation, decision, change=change, by=by)
+            given = await self.given(db, conversation, caller, decision)
+        return Handed(control=decision.control, given=given)
+
+    async def say(self, conversation: str, caller: Caller, run: str, epoch: int, say: Say, by: str) -> Said:
+        """Write down what a person says, once. Raises: `Refused` 409 for other words under a known `say_id`."""
+        key = f"say/{say.say_id}"
+        async with caller_transaction(self.pool, caller.user_id) as db:
+            if not await db.fetchval(HOLD, conversation):
+                raise unknown_conversation()
+            await add_entry(db, conversation, key, "person", run, {"text": say.text, "person": by})
+            await add_event(db, conversation, key, "person", run, epoch, {"text": say.text})
+            said = await db.fetchrow(_SAID, conversation, key)
+        if said is None or said["text"] != say.text:
+            raise Refused(409, "say_id_taken", "this say_id was something else", "say_id")
+        return Said(position=said["position"])
+
+    async def tell_customer(self, conversation: str, caller: Caller, run: str, epoch: int, text: str) -> Packet:
+        """A line of ours about the stretch of a person, said once; returns what a person had to know who came."""
+        async with caller_transaction(self.pool, caller.user_id) as db:
+            await add_entry(db, conversation, f"{run}/note", "note", run, {"text": text})
+            await add_event(db, conversation, f"{run}/note", "note", run, epoch, {"text": text})
+            body = await db.fetchval(_PACKET, conversation, f"{run}/packet")
+        return Packet() if body is None else Packet.model_validate_json(body)
+
+    async def keep_ticket(self, conversation: str, caller: Caller, run: str, epoch: int, ticket_id: str) -> None:
+        """Write down, once, the ticket of a stretch in which nobody came."""
+        key, body = f"{run}/ticket", {"tool": "ticket", "status": "ok", "ticket_id": ticket_id}
+        async with caller_transaction(self.pool, caller.user_id) as db:
+            if await db.fetchval(HOLD, conversation):
+                await add_entry(db, conversation, key, "effect", run, body)
+                await add_event(db, conversation, key, "ticket", run, epoch, {"ticket_id": ticket_id})
+
+    async def with_people(self, limit: int) -> list[Standing]:
+        """Where a person speaks or is waited for. Whoever asks has been proven to be staff."""
+        async with caller_transaction(self.pool, "") as db:
+            rows = await db.fetch(_WITH_PEOPLE, limit)
+        return [
+            Standing(
+                conversation=row["conversation_id"],
+                user_id=row["user_id"],
+                person=row["person"],
+                since=row["handed_at"].isoformat(),
+                reason=row["reason"],
+            )
+            for row in rows
+        ]
