@@ -5,7 +5,7 @@ USER_ID ?= user_12345
 Q ?=
 C ?=
 ARGS ?=
-JOBS ?=
+JOBS ?= 4
 
 # What a person types reaches a program by its environment alone: neither make nor a shell obeys anything in it.
 $(foreach typed,USER_ID Q C ARGS JOBS PYTHON,$(eval override $(typed) := $$(value $(typed))))
@@ -63,10 +63,11 @@ transcript: install ## what was said in a conversation: make transcript C=conv_.
 export: install ## all that is kept of a conversation, as JSON: make export C=conv_...
 	@$(PY) -m standalone export -- "$$C"
 
-# JOBS=2: two files at a time, each with servers of its own; in the order of their names, so that the short ones come last.
-SIDE_BY_SIDE := $(if $(JOBS),--numprocesses "$$JOBS" --dist loadfile --no-loadscope-reorder)
+# So many files at a time, each with servers of its own: they wait more than they work. In the order of their names, so that
+# the short ones come last.
+SIDE_BY_SIDE := $(if $(filter-out 1,$(JOBS)),--numprocesses "$$JOBS" --dist loadfile --no-loadscope-reorder)
 
-test: install ## all tests; the durable ones in both replay modes; JOBS=2: two files at a time
+test: install ## all tests; the durable ones in both replay modes; JOBS=1: one file at a time
 	$(PY) -m pytest $(SIDE_BY_SIDE)
 	$(MAKE) test-replay
 
