@@ -67,11 +67,10 @@ export: install ## all that is kept of a conversation, as JSON: make export C=co
 # the short ones come last.
 SIDE_BY_SIDE := $(if $(filter-out 1,$(JOBS)),--numprocesses "$$JOBS" --dist loadfile --no-loadscope-reorder)
 
-test: install ## all tests; the durable ones in both replay modes; JOBS=1: one file at a time
+test: install ## the tests; JOBS=1: one file at a time
 	$(PY) -m pytest $(SIDE_BY_SIDE)
-	$(MAKE) test-replay
 
-test-replay: install ## the durable tests, with a replay at every await
+test-replay: install ## the durable tests once more, with a replay at every await
 	ALWAYS_REPLAY=1 $(PY) -m pytest $(SIDE_BY_SIDE) tests/durable
 
 telemetry: install ## dashboards, alerts, spans and logs against a real Prometheus (Debian: prometheus) and a receiver of traces
