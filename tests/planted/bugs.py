@@ -744,9 +744,9 @@ BUGS = [
     ),
     Bug(
         "the beginning of a run that is ended for its age",
-        "conversations/conversation.py",
-        '        metadata={"switchboard.deadline": "none"},\n    )\n    attempts',
-        "    )\n    attempts",
+        "conversations/acting.py",
+        '        metadata={"switchboard.deadline": "none"},\n',
+        "",
         "tests/unit/test_conversation_handlers.py::test_no_handler_whose_work_was_accepted_is_ended_for_its_age",
     ),
     Bug(

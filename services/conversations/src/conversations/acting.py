@@ -1,9 +1,13 @@
 """What the handlers of `Conversation` work with, and how they act on what was decided."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
+import restate
 from pydantic import BaseModel
 from restate import ObjectContext
 
@@ -14,7 +18,9 @@ from conversations.following import Followed, follow
 from conversations.people_store import StaffStore
 from conversations.settings import ConversationSettings
 from runtime.acceptance import Acceptance
+from runtime.checked import RAW
 from runtime.errors import Refused
+from runtime.retries import RETRY_UNTIL_DONE
 
 STATE = "control"
 
@@ -35,6 +41,17 @@ class Launch(BaseModel):
     """The time for more lines is over for the run of this epoch."""
 
     epoch: int
+
+
+def until_done(service: restate.VirtualObject) -> Callable[..., Any]:
+    """Declares a private handler of it whose work was accepted, so that it is tried until it is done."""
+    return partial(
+        service.handler,
+        input_serde=RAW,
+        ingress_private=True,
+        invocation_retry_policy=RETRY_UNTIL_DONE,
+        metadata={"switchboard.deadline": "none"},
+    )
 
 
 async def act(ctx: ObjectContext, decision: Decision, given: ConversationRun | None, coalesce_ms: int = 0) -> None:

@@ -24,7 +24,7 @@ from contracts import (
     RunReport,
     Summary,
 )
-from conversations.acting import STATE, Launch, Parts, act, check_key
+from conversations.acting import STATE, Launch, Parts, act, check_key, until_done
 from conversations.control import Control, Decision, Message, Stop, launch, take_message, take_stop
 from conversations.erasing import look_after
 from conversations.following import Noted
@@ -34,7 +34,7 @@ from conversations.store import Erased, Export, Quiet, Settled, TakenIn, unknown
 from runtime.checked import RAW, checked, checked_own
 from runtime.errors import Refused
 from runtime.proof import Asking, prove
-from runtime.retries import RETRY, RETRY_UNTIL_DONE
+from runtime.retries import RETRY
 from runtime.serving import ABORT_TIMEOUT
 from runtime.steps import Attempts
 from runtime.telemetry.logs import get_logger
@@ -75,13 +75,7 @@ def conversation(parts: Parts) -> restate.VirtualObject:
         journal_retention=timedelta(hours=1),
         invocation_retry_policy=RETRY,
     )
-    accepted = partial(
-        service.handler,
-        input_serde=RAW,
-        ingress_private=True,
-        invocation_retry_policy=RETRY_UNTIL_DONE,
-        metadata={"switchboard.deadline": "none"},
-    )
+    accepted = until_done(service)
     attempts = Attempts()
 
     async def take_in(ctx: ObjectContext, before: Control, came: Input, run: str) -> TakenIn:

@@ -27,7 +27,7 @@ from contracts import (
     TicketWanted,
     WaitingQuery,
 )
-from conversations.acting import STATE, Parts, act, check_key
+from conversations.acting import STATE, Parts, act, check_key, until_done
 from conversations.control import Control, Decision, assign, may_say, nobody_came, take
 from conversations.following import Noted
 from conversations.people_store import Packet
@@ -37,7 +37,7 @@ from conversations.store import unknown_conversation
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.proof import prove_staff
-from runtime.retries import RETRY, RETRY_UNTIL_DONE
+from runtime.retries import RETRY
 from runtime.serving import ABORT_TIMEOUT
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import is_live
@@ -63,6 +63,7 @@ class Waited(BaseModel):
 
 def add_people(service: restate.VirtualObject, parts: Parts) -> None:
     """The handlers for members of staff, whom Restate's ingress lets in: a staff token opens them, and nothing else."""
+    accepted = until_done(service)
 
     async def opened(ctx: ObjectContext | ObjectSharedContext, asked: ByStaff) -> tuple[Control, Caller, str]:
         """The state of the conversation, whose it is, and who of the staff asks."""
@@ -126,13 +127,7 @@ def add_people(service: restate.VirtualObject, parts: Parts) -> None:
         page = partial(parts.store.history, ctx.key(), owner, asked.after, asked.limit, for_staff=True)
         return await ctx.run_typed("read transcript", page, RunOptions(type_hint=History))
 
-    @service.handler(
-        "nobody_came",
-        input_serde=RAW,
-        ingress_private=True,
-        invocation_retry_policy=RETRY_UNTIL_DONE,
-        metadata={"switchboard.deadline": "none"},
-    )
+    @accepted("nobody_came")
     @checked
     async def tell(ctx: ObjectContext, waited: Waited) -> Noted:  # pyright: ignore[reportUnusedFunction]
         """Tell the customer, once, that no person has come yet."""
@@ -149,13 +144,7 @@ def add_people(service: restate.VirtualObject, parts: Parts) -> None:
         log.warning("nobody_came", extra={"conversation": ctx.key()})
         return Noted()
 
-    @service.handler(
-        "ticketed",
-        input_serde=RAW,
-        ingress_private=True,
-        invocation_retry_policy=RETRY_UNTIL_DONE,
-        metadata={"switchboard.deadline": "none"},
-    )
+    @accepted("ticketed")
     @checked
     async def keep_ticket(ctx: ObjectContext, made: TicketMade) -> Noted:  # pyright: ignore[reportUnusedFunction]
         """Keep the ticket of a conversation to which nobody came."""
