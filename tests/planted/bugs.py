@@ -63,8 +63,8 @@ BUGS = [
     Bug(
         "a workflow key made while calling, not in the journaled plan",
         "router/calls/call.py",
-        "plan.body.encode(), plan.key",
-        "plan.body.encode(), __import__('uuid').uuid4().hex if plan.workflow else plan.key",
+        "handler=plan.handler, key=plan.key",
+        "handler=plan.handler, key=__import__('uuid').uuid4().hex if plan.workflow else plan.key",
         DURABLE + "test_router_faults.py::test_a_run_keeps_the_key_of_a_call_when_the_router_dies",
     ),
     Bug(
