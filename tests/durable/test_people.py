@@ -245,9 +245,13 @@ async def test_what_only_staff_may_see_is_not_in_the_customers_history(hall: Boa
     await talk.say(await hall.script(calls(("hand_over_to_person", {"reason": REASON}))))
     await talk.answers()
     await talk.settled()
+    await done(talk, "take")
+    await say(talk, "Hello.")
     history = (await through_back_door(hall, "history", talk.key, user_id=talk.user_id)).json()
     assert "packet" not in {entry["kind"] for entry in history["entries"]}
     assert REASON not in str(history)
+    assert [entry["body"] for entry in history["entries"] if entry["kind"] == "person"] == [{"text": "Hello."}]
+    assert "anna" not in str(history)
 
 
 async def test_a_conversation_that_is_not_there_cannot_be_taken(hall: Board, talk: Talk) -> None:

@@ -307,16 +307,17 @@ def may_say(control: Control, name: str) -> bool:
 
 
 def give_back(before: Control, unanswered: list[str], run_next: str) -> Decision:
-    """The agent speaks again, and is asked what the person has left unanswered."""
+    """The agent speaks again, and is asked what the person has left unanswered: of very much the end, as a conversation
+    holds only so much. It reads the rest as what was said."""
     if before.person is None:
         return Decision(before, why="not_taken")
     control, stretch = before.model_copy(deep=True), before.person
-    control.person = None
+    control.person, unanswered = None, unanswered[-MAX_WAITING:]
     returns = GivesBack(stretch.run, tuple(unanswered))
     if not unanswered:
         return Decision(control, (returns,))
     if control.active:  # it has lost the word, and has not settled yet
-        control.following = list(unanswered)
+        control.following = unanswered
         return Decision(control, (returns,))
     return Decision(control, (returns, _begin(control, unanswered, run_next)), run=run_next)
 

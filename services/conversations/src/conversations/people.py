@@ -192,10 +192,10 @@ def desk(parts: Parts) -> restate.Service:
 
 async def proven(invocation: str, token: str, parts: Parts) -> Who:
     """Raises: `Refused` 401 when that is no member of staff."""
-    member = await prove_staff(token, parts.settings, time.time(), partial(parts.acceptance.of, invocation))
-    if not re.fullmatch(STAFF_NAME_PATTERN, member.name):
+    name = await prove_staff(token, parts.settings, time.time(), partial(parts.acceptance.of, invocation))
+    if not re.fullmatch(STAFF_NAME_PATTERN, name):
         raise Refused(401, "staff_token_invalid", "the staff_token is not valid", "staff_token")
-    return Who(name=member.name)
+    return Who(name=name)
 
 
 def held(control: Control) -> Held:

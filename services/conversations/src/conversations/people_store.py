@@ -2,10 +2,10 @@
 
 from pydantic import BaseModel
 
-from contracts import Caller, ConversationRun, Said, Say, Standing
+from contracts import Caller, Said, Say, Standing
 from conversations.control import Control, Decision, give_back
 from conversations.lines import add_entry, add_event
-from conversations.store import HOLD, ConversationStore, unknown_conversation
+from conversations.store import HOLD, ConversationStore, Settled, unknown_conversation
 from runtime.errors import Refused
 from runtime.postgres import caller_transaction
 
@@ -20,13 +20,6 @@ _PACKET = "SELECT body FROM entries WHERE conversation_id = $1 AND key = $2"
 _WITH_PEOPLE = "SELECT * FROM with_people($1)"
 
 
-class Handed(BaseModel):
-    """What followed on a change of who speaks, as the journal has it. `given` is for the run that begins."""
-
-    control: Control
-    given: ConversationRun | None = None
-
-
 class Packet(BaseModel):
     """Of what a person has to know who takes over: why, and what was asked."""
 
@@ -35,14 +28,14 @@ class Packet(BaseModel):
 
 
 class StaffStore(ConversationStore):
-    async def hand(self, conversation: str, caller: Caller, decision: Decision, change: str, by: str) -> Handed:
+    async def hand(self, conversation: str, caller: Caller, decision: Decision, change: str, by: str) -> Settled:
         """Write down that a member of staff has the conversation now; `change` tells one such change from another."""
         async with caller_transaction(self.pool, caller.user_id) as db:
             if await db.fetchval(HOLD, conversation):
                 await self.apply(db, conversation, decision, change=change, by=by)
-        return Handed(control=decision.control)
+        return Settled(control=decision.control)
 
-    async def give_back(self, conversation: str, caller: Caller, control: Control, change: str, by: str) -> Handed:
+    async def give_back(self, conversation: str, caller: Caller, control: Control, change: str, by: str) -> Settled:
         """Write down that the agent speaks again; what the person has left unanswered is its next question.
 
         Raises: `Refused` 409 when no person has the conversation.
@@ -55,7 +48,7 @@ class StaffStore(ConversationStore):
             decision = give_back(control, [row["input_id"] for row in rows], f"run_{change}")
             await self.apply(db, conversation, decision, change=change, by=by)
             given = await self.given(db, conversation, caller, decision)
-        return Handed(control=decision.control, given=given)
+        return Settled(control=decision.control, given=given)
 
     async def say(self, conversation: str, caller: Caller, run: str, epoch: int, say: Say, by: str) -> Said:
         """Write down what a person says, once. Raises: `Refused` 409 for other words under a known `say_id`."""

@@ -109,7 +109,7 @@ SELECT body FROM entries WHERE conversation_id = $1 AND kind = 'effect' AND body
 ORDER BY position DESC LIMIT $2
 """
 _PAGE = """
-SELECT e.position, e.kind, coalesce(nullif(i.run, ''), e.run) AS run, e.at, e.body
+SELECT e.position, e.kind, coalesce(nullif(i.run, ''), e.run) AS run, e.at, e.body - $5::text[] AS body
 FROM entries e
 LEFT JOIN inputs i ON i.conversation_id = e.conversation_id AND i.position = e.position
 WHERE e.conversation_id = $1 AND e.position > $2 AND e.kind <> ALL($4::text[])
@@ -136,8 +136,9 @@ _NOT_EXPORTED = ["conversation_id", "user_id", "key", "invocation"]
 
 
 FOR_THE_MODEL: list[EntryKind] = ["message", "answer", "effect", "person", "owner"]
-FOR_STAFF: list[EntryKind] = ["packet", "late"]
-"""Lines that no customer is shown."""
+HIDDEN = (["packet", "late"], ["person", "by"])
+"""The kinds of lines, and the parts of others, that no customer is shown."""
+NOTHING_HIDDEN: tuple[list[str], list[str]] = ([], [])
 
 Decide = Callable[[int], Decision]
 """What is decided about an input, by the setting `COALESCE_MS`."""
@@ -163,7 +164,7 @@ class TakenIn(BaseModel):
 
 
 class Settled(BaseModel):
-    """What follows on the end of a run, as the journal has it."""
+    """What follows on the end of a run or on a change of who speaks, as the journal has it."""
 
     control: Control
     given: ConversationRun | None = None
@@ -282,7 +283,8 @@ class ConversationStore:
         async with caller_transaction(self.pool, caller.user_id) as db:
             if not await db.fetchval("SELECT 1 FROM conversations WHERE conversation_id = $1", conversation):
                 raise unknown_conversation()
-            rows = await db.fetch(_PAGE, conversation, after, limit + 1, [] if for_staff else FOR_STAFF)
+            hidden = NOTHING_HIDDEN if for_staff else HIDDEN
+            rows = await db.fetch(_PAGE, conversation, after, limit + 1, *hidden)
         page = [
             HistoryLine(
                 position=row["position"],

@@ -92,9 +92,8 @@ async def route(ctx: Context, asked: Question | ConversationRun, agent: Agent) -
                 if turn.is_last or run.handed_over:
                     break
                 await make_room(run, agent.model, agent.inbox)
-        if run.ended or run.handed_over:
-            name = "stopped" if run.stopped else "handed over" if run.handed_over else "budget used up"
-            await run.steps.step(name, "end", _nothing, StepRecord[Nothing])
+        if run.last_step:
+            await run.steps.step(run.last_step, "end", _nothing, StepRecord[Nothing])
         run.answer = answer(run)
     return run
 

@@ -134,9 +134,9 @@ class Run:
     @property
     def handed_over(self) -> Plan | None:
         """The call by which the model has let a person go on, if it has."""
-        if self.stopped or self.conversation is None or not self.results:
+        if self.stopped or self.conversation is None or not self.results or len(self.results) < len(self.turns):
             return None
-        calls = zip(self.turns[-1].plans, self.results[-1], strict=False)
+        calls = zip(self.turns[-1].plans, self.results[-1], strict=True)
         return next((plan for plan, result in calls if plan.tool == HAND_OVER and result.status == "ok"), None)
 
     @property
@@ -144,6 +144,13 @@ class Run:
         """What ended the run before the model did."""
         at_its_end = self.handed_over or (self.turns and self.turns[-1].is_last)
         return None if at_its_end else self.over_budget()
+
+    @property
+    def last_step(self) -> str:
+        """The name of the step by which a run ends that the model's answer does not end; empty if that does."""
+        if self.handed_over:
+            return "handed over"
+        return "" if not self.ended else "stopped" if self.stopped else "budget used up"
 
     @property
     def failed_calls(self) -> int:

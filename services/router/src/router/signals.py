@@ -232,7 +232,7 @@ LOG_EVENTS = (
         ("error",),
         ("tool", "reason"),
         ("router",),
-        "There is no tool of the name TICKET_TOOL, so that a customer to whom no person came got no ticket.",
+        "There is no tool of the name TICKET_TOOL, or it refused: a customer to whom no person came got no ticket.",
     ),
     LogEvent("catalogue_read", ("info",), ("tools",), ("router",), "The tools on offer have changed, to these."),
     LogEvent(

@@ -1,24 +1,25 @@
 """A ticket for a conversation to which no person came: made as the agent makes one, but without a model."""
 
 import json
-import re
 import time
 from datetime import timedelta
-from typing import Any, cast
 
 import restate
 from pydantic import BaseModel
-from restate import Context, RunOptions
+from restate import Context, RunOptions, TerminalError
 from restate.exceptions import RetryableError
 from restate.serde import BytesSerde
 
 from contracts import TicketMade, TicketWanted
+from router.calls.call import ticket_in
 from router.catalogue import NoCatalogue, Offers
 from router.names import Names
 from router.plan import make_plans
 from router.settings import RouterSettings
+from router.signing import sign_call
 from router.turn import Plan, WantedCall
-from runtime.call_tokens import TOKEN_HEADER, CallClaims, CallSigner
+from runtime.bounded import Unreadable, read
+from runtime.call_tokens import TOKEN_HEADER, CallSigner
 from runtime.caller import RUN_HEADER
 from runtime.checked import RAW, checked
 from runtime.retries import RETRY_UNTIL_DONE
@@ -58,8 +59,13 @@ def ticket_for_people(settings: RouterSettings, offers: Offers, signer: CallSign
         target = (plan.service, plan.handler, plan.body.encode(), plan.key)
         once = None if plan.workflow else plan.once
         sent = ctx.generic_send(*target, headers=headers, idempotency_key=once)
-        body = await ctx.attach_invocation(await sent.invocation_id(), serde=BytesSerde())
-        if ticket_id := _ticket_in(body, settings.ticket_pattern):
+        try:
+            body = await ctx.attach_invocation(await sent.invocation_id(), serde=BytesSerde())
+            ticket_id = ticket_in(read(body), settings.ticket_pattern)
+        except (TerminalError, Unreadable) as problem:
+            log.error("no_ticket_tool", extra={"tool": settings.ticket_tool, "reason": type(problem).__name__})
+            return Noted()
+        if ticket_id:
             told = TicketMade(run=wanted.run, ticket_id=ticket_id).model_dump_json().encode()
             ctx.generic_send("Conversation", "ticketed", told, key=wanted.conversation)
         return Noted()
@@ -75,23 +81,9 @@ def ticket_for_people(settings: RouterSettings, offers: Offers, signer: CallSign
         names = Names(signer, wanted.run, wanted.conversation, wanted.caller)
         plan = make_plans([], [call], shelf.offers, wanted.caller, names, ACCEPTED_WITHIN_SECONDS)[0]
         if plan.service:
-            now = int(time.time())
-            claims = CallClaims(
-                sub=wanted.caller.user_id,
-                run=invocation,
-                call=plan.call_id,
-                conversation=wanted.conversation,
-                aud=plan.service,
-                iat=now,
-                exp=now + ACCEPTED_WITHIN_SECONDS,
-            )
-            plan.token = signer.sign(claims)
+            now = time.time()
+            about = (wanted.caller, wanted.conversation, now, now + ACCEPTED_WITHIN_SECONDS)
+            plan.token = sign_call(signer, plan.service, plan.call_id, invocation, *about)
         return plan
 
     return service
-
-
-def _ticket_in(body: bytes, pattern: str) -> str:
-    value = json.loads(body)
-    found: Any = cast(dict[str, Any], value).get("ticket_id") if isinstance(value, dict) else None
-    return found if isinstance(found, str) and re.fullmatch(pattern, found) else ""

@@ -16,10 +16,10 @@ from standalone.ask import NoAnswer
 from standalone.database import write_private
 from standalone.settings import AskSettings
 from standalone.terminal import say
+from standalone.transcript import show_line
 
 AUDIENCE = "switchboard-staff"
 TOKEN_SECONDS = 300
-_STYLES = {"message": "bold", "person": "green", "effect": "cyan", "stop": "yellow", "note": "dim", "owner": "dim"}
 
 
 def read_staff_key(data_dir: Path) -> str:
@@ -61,7 +61,7 @@ class StaffDesk:
         while after is not None:
             page = History.model_validate(await self._call(f"Conversation/{conversation}/show", after=after))
             for line in page.entries:
-                say(f"{line.position:>4}  {line.kind:<8} {_told(line.kind, line.body)}", _STYLES.get(line.kind, ""))
+                show_line(line)
             after = page.next
 
     async def take(self, conversation: str) -> None:
@@ -91,17 +91,6 @@ class StaffDesk:
                 raise NoAnswer(f"refused with status {reply.status}: {answer.get('message', '')}")
         except (aiohttp.ClientConnectionError, ValueError):
             raise NoAnswer("nothing answers there: is `make run` up? (RESTATE_INGRESS_PORT)") from None
-
-
-def _told(kind: str, body: dict[str, Any]) -> str:
-    if kind == "owner":
-        who = body.get("person") or body["speaker"]
-        return f"now speaks: {who}" if body.get("person") or body["speaker"] == "agent" else "waits for a person"
-    if kind == "packet":
-        tried = ", ".join(f"{each['tool']} {each['status']}" for each in body.get("tried", []))
-        parts = [body["reason"], body["promised"] and f"promised: {body['promised']}", tried and f"tried: {tried}"]
-        return "; ".join(part for part in parts if part)
-    return str(body.get("text") or " ".join(str(value) for value in body.values()))
 
 
 def _login() -> str:

@@ -1,10 +1,11 @@
 """What was said in a conversation, read from the database of this machine: for whoever tries it by hand."""
 
 import json
+from typing import Any
 
 import asyncpg
 
-from contracts import Caller
+from contracts import Caller, HistoryLine
 from conversations.store import ConversationStore
 from runtime.errors import Refused
 from runtime.postgres import open_pool
@@ -14,7 +15,7 @@ from standalone.settings import StandaloneSettings
 from standalone.terminal import say
 
 _OWNER = "SELECT user_id FROM conversations.conversations WHERE conversation_id = $1"
-_COLOURS = {"message": "bold", "answer": "", "effect": "cyan", "stop": "yellow", "note": "dim"}
+_STYLES = {"message": "bold", "person": "green", "effect": "cyan", "stop": "yellow", "note": "dim", "owner": "dim"}
 
 
 async def show_transcript(settings: StandaloneSettings, conversation: str) -> None:
@@ -27,8 +28,7 @@ async def show_transcript(settings: StandaloneSettings, conversation: str) -> No
             while True:
                 page = await store.history(conversation, Caller(user_id=user_id), after, 200)
                 for line in page.entries:
-                    text = line.body.get("text") or " ".join(str(value) for value in line.body.values())
-                    say(f"{line.position:>4}  {line.kind:<8} {text}", _COLOURS.get(line.kind, ""))
+                    show_line(line)
                 if page.next is None:
                     return
                 after = page.next
@@ -46,6 +46,22 @@ async def export_conversation(settings: StandaloneSettings, conversation: str) -
         except Refused as refused:
             raise StartError(refused.message) from None
     return json.dumps(found.model_dump(), indent=1)  # in ASCII: no terminal obeys it, and no character is lost
+
+
+def show_line(line: HistoryLine) -> None:
+    """A line of a transcript, in plain words."""
+    say(f"{line.position:>4}  {line.kind:<8} {_told(line.kind, line.body)}", _STYLES.get(line.kind, ""))
+
+
+def _told(kind: str, body: dict[str, Any]) -> str:
+    if kind == "owner":
+        who = body.get("person", body["speaker"])  # whose name a customer is not told
+        return f"now speaks: {who}" if who else "waits for a person"
+    if kind == "packet":
+        tried = ", ".join(f"{each['tool']} {each['status']}" for each in body.get("tried", []))
+        parts = [body["reason"], body["promised"] and f"promised: {body['promised']}", tried and f"tried: {tried}"]
+        return "; ".join(part for part in parts if part)
+    return str(body.get("text") or " ".join(str(value) for value in body.values()))
 
 
 async def _owner(admin_url: str, conversation: str) -> str:

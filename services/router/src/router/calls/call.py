@@ -110,18 +110,16 @@ class Call(ABC):
                 self.settle("error", as_error(why), "failed")
                 return
             value = body.decode("utf-8", "replace").replace("\0", "")
-        ticket_id = self._ticket_in(value)
+        ticket_id = ticket_in(value, self.run.facts.ticket_pattern) if self.plan.makes_ticket else None
         if len(body) > self.limit:
             value = cut(body, self.plan.max_result_bytes)
         self.settle("ok", as_data("ok", value)).ticket_id = ticket_id
 
-    def _ticket_in(self, value: Any) -> str | None:
-        """The ticket that this call made: only a tool that makes tickets can say one, and only of the known form."""
-        if not self.plan.makes_ticket or not isinstance(value, dict):
-            return None
-        ticket_id = cast(dict[str, Any], value).get("ticket_id")
-        is_one = isinstance(ticket_id, str) and re.fullmatch(self.run.facts.ticket_pattern, ticket_id)
-        return ticket_id if is_one else None
+
+def ticket_in(value: Any, pattern: str) -> str | None:
+    """The ticket that a tool says it has made; only an id of the known form is one."""
+    ticket_id = cast(dict[str, Any], value).get("ticket_id") if isinstance(value, dict) else None
+    return ticket_id if isinstance(ticket_id, str) and re.fullmatch(pattern, ticket_id) else None
 
 
 class RemoteCall(Call):
