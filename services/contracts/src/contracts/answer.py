@@ -49,7 +49,8 @@ class Usage(BaseModel):
 
 
 class Answer(BaseModel):
-    """What `ToolRouter.route` returns for every question it accepted. `model` spoke last, as its endpoint names it."""
+    """What `ToolRouter.route` returns for every question it accepted. `model` spoke last, as its endpoint names it;
+    `request` is the question's own."""
 
     text: str
     outcome: Outcome
@@ -57,3 +58,4 @@ class Answer(BaseModel):
     tickets: list[str] = Field(default_factory=list[str])
     usage: Usage = Field(default_factory=Usage)
     model: str = ""
+    request: str | None = None

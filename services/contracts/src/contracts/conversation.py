@@ -53,6 +53,8 @@ class Input(BaseModel):
     expected_run: str | None = Field(
         default=None, max_length=64, description="The run that it is meant for; refused with 409 if another is active."
     )
+    opens: bool = Field(default=True, description="Whether it may be the first word of a conversation.")
+    tells_repeats: bool = Field(default=False, description="Whether the answer says that it was taken before.")
     user_id: USER_ID | None = Field(default=None, description="Who asks; believed only where TRUST_USER_ID is set.")
     caller_token: str | None = Field(default=None, max_length=4096, description="A signed JWT that names the caller.")
 
@@ -68,16 +70,21 @@ class Input(BaseModel):
 class Disposition(BaseModel):
     """What became of an input. `position` is its place in the transcript, `paused` says that the queue waits for a word
     of the customer, `run` is the run that answers it, reads it, or was stopped by it. `person`: no run does, a person
-    reads it."""
+    reads it. `repeated`: it had been taken before, if the input
+    asks for that. `event` is its place in the log of events."""
 
     disposition: Decided
     run: str = ""
     position: int = 0
     paused: bool = False
     person: bool = False
+    repeated: bool = False
+    event: int = 0
 
 
-EntryKind = Literal["message", "stop", "answer", "effect", "late", "note", "person", "owner", "packet"]
+EntryKind = Literal[
+    "message", "stop", "answer", "effect", "late", "note", "person", "owner", "packet", "approval", "undone"
+]
 """A line of a transcript.
 
 - `message`, `stop`: an input of the customer
@@ -87,7 +94,9 @@ EntryKind = Literal["message", "stop", "answer", "effect", "late", "note", "pers
 - `note`: what happened to the conversation itself
 - `person`: what a member of staff said
 - `owner`: who speaks for us has changed
+- `approval`: a call that a person decides: asked for, decided, or what became of it
 - `packet`: what a person who takes over has to know; nobody but staff is shown it
+- `undone`: an effect is being undone, was undone, or could not be: `status` says which
 """
 
 
@@ -101,10 +110,12 @@ class Entry(BaseModel):
 
 
 class Effect(BaseModel):
-    """One thing that a run did in the world, or may have done: `status` is `ok`, `error` or `unknown`."""
+    """One thing that a run did in the world, or may have done: `status` is `ok`, `error` or `unknown`. `call` is the
+    call's name in its run."""
 
     tool: str
     status: str
+    call: str | None = None
     ticket_id: str | None = None
     task_id: str | None = None
 
@@ -199,3 +210,28 @@ class History(BaseModel):
 
     entries: list[HistoryLine]
     next: int | None = None
+
+
+class OfCustomer(BaseModel):
+    """Asks for something that a customer may have with a conversation of theirs, or with their tickets."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: USER_ID | None = None
+    caller_token: str | None = Field(default=None, max_length=4096)
+
+
+class Listed(BaseModel):
+    """A conversation in a list. `title` is the beginning of what was said first."""
+
+    conversation: CONVERSATION_ID
+    title: str
+    opened_at: str
+    changed_at: str
+
+
+class ListPage(BaseModel):
+    """Conversations of one customer, the latest word first. `next` is where the next page begins, None at the end."""
+
+    conversations: list[Listed]
+    next: str | None = None

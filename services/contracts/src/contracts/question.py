@@ -1,13 +1,24 @@
 """A customer's question and who asks it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 MESSAGE_CHARACTERS = 8000
+MAX_EARLIER = 40
 
-USER_ID = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
+USER_ID_PATTERN = r"^[A-Za-z0-9_.@-]{1,64}$"
+USER_ID = Annotated[str, StringConstraints(pattern=USER_ID_PATTERN)]
 """The id of a customer, safe in a log line, a database setting and a key."""
+
+
+class Earlier(BaseModel):
+    """One message of before, as the client tells it: nobody has checked that it was said."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Literal["user", "assistant"]
+    text: str = Field(max_length=MESSAGE_CHARACTERS)
 
 
 class Question(BaseModel):
@@ -37,6 +48,17 @@ class Question(BaseModel):
         default=None,
         max_length=4096,
         description="A short-lived signed JWT that names the caller (`sub`) and the caller's `roles`.",
+    )
+    request: str | None = Field(
+        default=None,
+        max_length=64,
+        description="What the answer is to bring back as it is, so that whoever asks again can tell one from another.",
+    )
+
+    earlier: list[Earlier] = Field(
+        default_factory=list[Earlier],
+        max_length=MAX_EARLIER,
+        description="What was said before, as the client tells it. The model reads it as data, never as its own words.",
     )
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ TOOL_NAME = r"^[a-zA-Z0-9_-]{1,64}$"
 DEFAULT_TIMEOUT_SECONDS = 60.0
 DEFAULT_MAX_RESULT_BYTES = 32768
 DEFAULT_MAX_PER_RUN = 5
+APPROVAL = r"(?s)^(never|required|provenance|(provenance,)?when:.*\S.*)$"
 
 
 class Tool(BaseModel):
@@ -27,6 +28,10 @@ class Tool(BaseModel):
     `pinned`: it is on offer in every turn, however many tools there are.
     `steady`: the registry keeps its service registered, so that a call of it never meets nobody.
     `ticket`: the `ticket_id` of its result is a ticket that the run made.
+    `approval`: when a person has to say yes before it is called; `contracts.rule` reads it.
+    `destinations`: the properties that say where an effect goes, which `provenance` looks at.
+    `trusted`: its results hold nothing that others have written, so what stands in them may be a destination.
+    `compensate`: the handler of the same service that undoes it.
     A local tool has neither service nor handler.
     """
 
@@ -42,6 +47,10 @@ class Tool(BaseModel):
     readonly: bool = False
     concurrent: bool = False
     ticket: bool = False
+    approval: str = Field(default="never", pattern=APPROVAL)
+    destinations: list[str] = Field(default_factory=list[str])
+    trusted: bool = False
+    compensate: str | None = None
     pinned: bool = False
     steady: bool = False
     max_per_run: int = Field(default=DEFAULT_MAX_PER_RUN, gt=0)

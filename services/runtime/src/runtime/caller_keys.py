@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.x509 import load_pem_x509_certificate
 
 Algorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
 Key = bytes | RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
@@ -19,7 +20,8 @@ MIN_RSA_BITS = 2048
 
 @cache
 def parse(text: str, algorithm: Algorithm) -> Key:
-    """The key of this text; for `HS256` a shared secret, for all others a public key in PEM.
+    """The key of this text; for `HS256` a shared secret, for all others a public key in PEM, or a certificate, of which
+    the key alone counts.
 
     Raises: ValueError, without a word of the key, if it is none or does not fit the algorithm.
     """
@@ -37,7 +39,10 @@ def _secret(text: str) -> bytes:
 
 def _public_key(text: str, algorithm: Algorithm) -> Key:
     try:
-        key = load_pem_public_key(text.encode())
+        if "-----BEGIN CERTIFICATE-----" in text:
+            key = load_pem_x509_certificate(text.encode()).public_key()
+        else:
+            key = load_pem_public_key(text.encode())
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError(f"{algorithm} needs a public key in PEM (-----BEGIN PUBLIC KEY-----)") from None
     match key:

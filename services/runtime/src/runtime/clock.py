@@ -8,9 +8,11 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any, cast
 
 import aiohttp
+from prometheus_client import Gauge
 from pydantic import ValidationError
 from restate.extensions import current_context
 from yarl import URL
@@ -31,7 +33,11 @@ MUCH_SECONDS = 5.0
 
 log = get_logger(__name__)
 
-_skew = SHARED.gauge("switchboard_clock_skew_seconds")
+
+@cache
+def _shown_skew() -> Gauge:
+    """Only who watches the clock tells how far off it is."""
+    return SHARED.gauge("switchboard_clock_skew_seconds")
 
 
 class Skew:
@@ -45,7 +51,7 @@ class Skew:
         if abs(ahead) >= MUCH_SECONDS > abs(self.ahead):
             log.warning("clock_skewed", extra={"ahead_seconds": round(ahead, 1)})
         self.ahead, self.known = ahead, True
-        _skew.set(ahead)
+        _shown_skew().set(ahead)
 
     def corrected(self, millis: int) -> int:
         """What to ask for, so that so many milliseconds pass."""
@@ -58,6 +64,7 @@ SKEW = Skew()
 @asynccontextmanager
 async def watching_clock(session: aiohttp.ClientSession, registry: str) -> AsyncGenerator[None]:
     """Measure while the block runs; `registry` is the URL of something that the registry serves."""
+    _shown_skew()
     task = asyncio.create_task(_watch(session, URL(registry).parent / "clock"))
     try:
         yield

@@ -1,5 +1,9 @@
-"""Who is asking: a customer by a signed token, or by a plain user id where that is trusted; staff by tokens alone."""
+"""Who is asking: a customer by a signed token, or by a plain user id where that is trusted; staff by tokens alone.
 
+A token may say what it is good for (`purpose`): one question, one conversation. Then it is good for nothing else.
+"""
+
+import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated, NamedTuple, Protocol, Self
 
@@ -22,6 +26,23 @@ AcceptedAt = Callable[[], Awaitable[float]]
 _Seconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 
+FOR_THE_LIST = "conversations"
+"""The purpose of a token that reads which conversations its customer has."""
+FOR_TICKETS = "tickets"
+FOR_KEYS = "api-keys"
+"""The purpose of a token by which the gateway asks whether a machine's key is good."""
+
+
+def for_question(message: str) -> str:
+    """The purpose of a token that asks this one question."""
+    return f"question/{hashlib.sha256(message.encode()).hexdigest()}"
+
+
+def for_conversation(conversation: str) -> str:
+    """The purpose of a token that reads, changes and watches this one conversation."""
+    return f"conversation/{conversation}"
+
+
 class Asking(Protocol):
     """What comes from a client and says who sent it."""
 
@@ -30,6 +51,13 @@ class Asking(Protocol):
 
     @property
     def caller_token(self) -> str | None: ...
+
+
+class Staff(BaseModel):
+    """A member of staff, with the roles that their token told."""
+
+    name: str
+    roles: list[str] = []
 
 
 class TokenRules(NamedTuple):
@@ -42,8 +70,8 @@ class TokenRules(NamedTuple):
     audience: str
 
 
-class CallerSettings(RestateServiceSettings):
-    """A service that clients reach, and that has to know them."""
+class CallerRules(RestateServiceSettings):
+    """By what a service knows callers. Without keys, and where no plain `user_id` is trusted, it believes nobody."""
 
     trust_user_id: bool = Field(default=False, description="Believe a plain `user_id`; for demos and tests alone")
     caller_algorithm: Algorithm = Field(default="HS256", description="How caller tokens are signed")
@@ -58,16 +86,20 @@ class CallerSettings(RestateServiceSettings):
     def _fit_the_algorithm(cls, keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         return fitting(keys, info.data.get("caller_algorithm"))
 
+    @property
+    def caller_rules(self) -> TokenRules:
+        keys, issuer = self.caller_keys, self.caller_issuer
+        return TokenRules("caller_token", self.caller_algorithm, keys, issuer, self.caller_audience)
+
+
+class CallerSettings(CallerRules):
+    """A service that clients reach, and that has to know them."""
+
     @model_validator(mode="after")
     def _callers_can_be_known(self) -> Self:
         if not self.trust_user_id and not self.caller_keys:
             raise ValueError("set CALLER_KEYS, or TRUST_USER_ID=true for a demo: no caller could be believed")
         return self
-
-    @property
-    def caller_rules(self) -> TokenRules:
-        keys, issuer = self.caller_keys, self.caller_issuer
-        return TokenRules("caller_token", self.caller_algorithm, keys, issuer, self.caller_audience)
 
 
 class StaffSettings(RestateServiceSettings):
@@ -105,6 +137,7 @@ class Claims(BaseModel):
 
     sub: USER_ID
     roles: list[str] = []
+    purpose: str = ""
     iat: _Seconds
     nbf: _Seconds = 0
     exp: _Seconds
@@ -116,13 +149,16 @@ class Claims(BaseModel):
         return self
 
 
-async def prove(asking: Asking, settings: CallerSettings, read_at: float, accepted_at: AcceptedAt) -> Caller:
-    """Who sent it. A token has to be good when Restate accepts what it came with, however late it is read (`read_at`).
+async def prove(
+    asking: Asking, settings: CallerRules, read_at: float, accepted_at: AcceptedAt, purpose: str = ""
+) -> Caller:
+    """Who sent it. A token has to be good when Restate accepts what it came with, however late it is read (`read_at`),
+    and one that was made for another purpose is not good here.
 
     Raises: `Refused` 401 when the caller is not proven; never says more than that about a token.
     """
     if asking.caller_token is not None:
-        claims = await _proven(asking.caller_token, settings.caller_rules, read_at, accepted_at)
+        claims = await _proven(asking.caller_token, settings.caller_rules, read_at, accepted_at, purpose)
         return Caller(user_id=claims.sub, roles=claims.roles)
     if not settings.trust_user_id:
         raise Refused(401, "caller_unknown", "a caller_token is required", "caller_token")
@@ -131,15 +167,16 @@ async def prove(asking: Asking, settings: CallerSettings, read_at: float, accept
     return Caller(user_id=asking.user_id)
 
 
-async def prove_staff(token: str, settings: StaffSettings, read_at: float, accepted_at: AcceptedAt) -> str:
-    """The name of the member of staff who sent it. Raises: `Refused` 401 when that is not proven."""
-    return (await _proven(token, settings.staff_rules, read_at, accepted_at)).sub
+async def prove_staff(token: str, settings: StaffSettings, read_at: float, accepted_at: AcceptedAt) -> Staff:
+    """The member of staff who sent it. Raises: `Refused` 401 when that is not proven."""
+    claims = await _proven(token, settings.staff_rules, read_at, accepted_at)
+    return Staff(name=claims.sub, roles=claims.roles)
 
 
-async def _proven(token: str, rules: TokenRules, read_at: float, accepted_at: AcceptedAt) -> Claims:
+async def _proven(token: str, rules: TokenRules, read_at: float, accepted_at: AcceptedAt, purpose: str = "") -> Claims:
     claims, name = _signed(token, rules), rules.field
     now = read_at + max(0, SKEW.ahead)  # our clock may be behind
-    if claims is None or max(claims.iat, claims.nbf) > now + LEEWAY_SECONDS:
+    if claims is None or claims.purpose not in ("", purpose) or max(claims.iat, claims.nbf) > now + LEEWAY_SECONDS:
         raise Refused(401, f"{name}_invalid", f"the {name} is not valid", name)
     good_until = claims.exp + LEEWAY_SECONDS
     if good_until < read_at and good_until < await accepted_at():

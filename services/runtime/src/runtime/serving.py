@@ -27,7 +27,7 @@ from restate.server import install_shutdown_hook
 from runtime.clock import keep_time
 from runtime.defects import guard_handlers
 from runtime.endpoint import AsgiApp, RestateService, endpoint
-from runtime.settings import RestateServiceSettings
+from runtime.settings import RestateServiceSettings, WebSettings
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import watch_loop
 from runtime.telemetry.tracing import end_tracing
@@ -63,6 +63,19 @@ async def serve(settings: RestateServiceSettings, services: Sequence[RestateServ
         await end_tracing()
 
 
+async def serve_web(settings: WebSettings, app: AsgiApp) -> None:
+    """Answer anybody's HTTP/1.1 and HTTP/2 until SIGTERM or SIGINT, then let requests go on for `drain_seconds`."""
+    _freeze_what_is_loaded()
+    stop = _stop_on_signals(settings.drain_seconds)
+    log.info("serving", extra={"port": settings.port})
+    _guard_refused_streams()
+    watching = asyncio.create_task(watch_loop())
+    try:
+        await _hypercorn(app, _web_config(settings), stop)
+    finally:
+        watching.cancel()
+
+
 def _freeze_what_is_loaded() -> None:
     """What is loaded by now stays for good: the garbage collector need not walk it again and again."""
     gc.collect()
@@ -79,8 +92,14 @@ async def _serve(settings: RestateServiceSettings, app: AsgiApp) -> None:
         return
     _guard_refused_streams()
     _take_what_comes_before_the_settings()
+    config = _web_config(settings)
+    config.h2_max_concurrent_streams = UNLIMITED
+    await _hypercorn(app, config, stop)
+
+
+async def _hypercorn(app: AsgiApp, config: Config, stop: asyncio.Event) -> None:
     run = cast(Any, hypercorn.asyncio).serve  # its annotations are those of all its frameworks at once
-    await run(app, _hypercorn_config(settings), shutdown_trigger=stop.wait)
+    await run(app, config, shutdown_trigger=stop.wait)
 
 
 def _stop_on_signals(drain_seconds: float) -> asyncio.Event:
@@ -102,11 +121,10 @@ def at_the_end(end: Callable[[], None]) -> None:
         install_shutdown_hook(asyncio.get_running_loop(), end, signum)
 
 
-def _hypercorn_config(settings: RestateServiceSettings) -> Config:
+def _web_config(settings: WebSettings) -> Config:
     config = Config()
     config.bind = [f"{settings.host}:{settings.port}"]
     config.graceful_timeout = settings.drain_seconds
-    config.h2_max_concurrent_streams = UNLIMITED
     config.keep_alive_max_requests = UNLIMITED
     config.include_server_header = False
     config.include_date_header = False

@@ -5,9 +5,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from yarl import URL
 
 from runtime.database_url import FILES, USUAL, address, check_file
 from runtime.terminal import leave
+
+MIN_SECRET_BYTES = 32
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def can_be_read_on_the_way(url: str) -> bool:
+    """Whether it is an address of http that leaves this machine."""
+    return url.startswith("http://") and URL(url).host not in LOOPBACK
 
 
 class Settings(BaseSettings):
@@ -58,6 +67,10 @@ DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgres)]
 """PostgreSQL and the role to be there; the password stands in it, escaped, or as it is in a setting beside it."""
 
 
+RolePrefix = Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]{0,30})?$")]
+"""What names of database roles begin with: lower-case letters, digits and underscores."""
+
+
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -75,7 +88,34 @@ class ServiceSettings(Settings):
     metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of the metrics for Prometheus; 0: none")
 
 
-class RestateServiceSettings(ServiceSettings):
+class WebSettings(ServiceSettings):
+    """A service that answers over HTTP and leaves without breaking anything off."""
+
+    drain_seconds: float = Field(default=3, ge=0, description="After SIGTERM, how long attempts may run on")
+
+
+def _is_long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value().encode()) < MIN_SECRET_BYTES:
+        raise ValueError(f"needs at least {MIN_SECRET_BYTES} bytes")
+    return secret
+
+
+LongSecret = Annotated[SecretStr, AfterValidator(_is_long_enough)]
+"""Of at least 32 bytes, so that nobody guesses it."""
+
+
+class DoorSettings(WebSettings):
+    """A service that people or their machines reach, and that reaches Restate for them."""
+
+    drain_seconds: float = Field(default=3, ge=0, description="After SIGTERM, how long requests may go on")
+    body_seconds: float = Field(default=10, gt=0, description="How long a request's body may take to come")
+    restate_ingress_url: str = Field(default="http://127.0.0.1:8080", description="Restate's ingress")
+    restate_ingress_token: SecretStr = Field(
+        default=SecretStr(""), description="Bearer token that it wants, as Restate Cloud's does; empty: none"
+    )
+
+
+class RestateServiceSettings(WebSettings):
     """A service that Restate calls."""
 
     revision: str = Field(
@@ -83,7 +123,6 @@ class RestateServiceSettings(ServiceSettings):
         pattern=r"^[A-Za-z0-9._-]*$",
         description="Version of the code; when set, Restate is answered only under `/rev/<revision>`",
     )
-    drain_seconds: float = Field(default=3, ge=0, description="After SIGTERM, how long attempts may run on")
     server: Literal["hypercorn", "granian"] = Field(default="hypercorn", description="HTTP/2 server")
     identity_keys: Words = Field(
         default=(),

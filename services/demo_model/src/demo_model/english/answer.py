@@ -42,10 +42,30 @@ class Fact:
 def compose(question: str, results: list[Result]) -> str:
     """The final text for what the tools gave."""
     asked = set(stems(question))
-    paragraphs = [_paragraph(one, asked) for one in results if one.error is None]
-    failed = [one for one in results if one.error is not None]
+    paragraphs = [_by_a_person(one) for one in results if one.decided]
+    others = [one for one in results if one.decided in ("", "edited")]
+    paragraphs += [_paragraph(one, asked) for one in others if one.error is None]
+    failed = [one for one in others if one.error is not None]
     paragraphs += [f"Sorry, {named(one.tool)} did not work: {_stop(clip(one.error or '', 300))}" for one in failed]
     return "\n\n".join(dict.fromkeys(paragraphs)) or "The tools returned nothing that I could tell you."
+
+
+def _by_a_person(result: Result) -> str:
+    """What a person made of a call, or has yet to make of it."""
+    what = named(result.tool)
+    match result.decided:
+        case "denied":
+            return _stop(
+                f"A person of our staff has not approved {what}, so it was not done: {clip(result.reason, 300)}"
+            )
+        case "expired":
+            return f"Nobody approved {what} in time, so it was not done. Ask me again if you still need it."
+        case "withdrawn":
+            return f"{what.capitalize()} was called off, so it was not done."
+        case "edited":
+            return f"A person of our staff has approved {what} with changes."
+        case _:
+            return f"A person of our staff has to approve {what} first. You will read here what they decide."
 
 
 def named(tool: str) -> str:

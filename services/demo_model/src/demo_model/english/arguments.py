@@ -43,6 +43,10 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
+_MONEY = re.compile(
+    r"[$€£]\s?(\d+(?:\.\d+)?)|(?<![\w.-])(\d+\.\d{1,2})(?![\w-])|(?<![\w.-])(\d+)\s*(?:dollars?|euros?|pounds?|usd|eur|gbp)\b",
+    re.IGNORECASE,
+)
 _YEAR = re.compile(r"\b(?:19|20)\d{2}\b")
 _ID_TOKEN = re.compile(r"(?<![\w.])#?([A-Za-z0-9](?:[\w-]*[A-Za-z0-9])?)")
 _QUOTED = re.compile(r"[\"“']([^\"“”']{2,80})[\"”']")
@@ -304,7 +308,7 @@ class _Filling:
         roles = set(tokens(name)) | set(tokens(str(schema.get("title", ""))))
         length = int(schema.get("maxLength", 2000))
         exact = self.formatted(name, schema, roles)
-        if exact is not None:
+        if exact is not None or _takes_numbers_alone(schema):
             return exact
         if roles & _SUMMARY_WORDS:
             return summary(self.said.text, min(length, 80))
@@ -323,6 +327,8 @@ class _Filling:
             return found.group() if found else None
         if wanted in ("date", "date-time") or roles & {"date", "day", "when"}:
             return self.day(str(wanted or ""), last=bool(roles & _TO_WORDS))
+        if _takes_numbers_alone(schema) and (money := _MONEY.search(self.said.text)):
+            return next(filter(None, money.groups()))
         return None
 
     def day(self, wanted: str, *, last: bool) -> str | None:
@@ -388,6 +394,15 @@ class _Filling:
             return value if not isinstance(pattern, str) or re.search(pattern, value) else None
         except re.error:
             return value
+
+
+def _takes_numbers_alone(schema: Schema) -> bool:
+    """Whether a string has to be a number with decimals."""
+    pattern: Any = schema.get("pattern")
+    try:
+        return isinstance(pattern, str) and bool(re.search(pattern, "1.50")) and not re.search(pattern, "a")
+    except re.error:
+        return False
 
 
 def _looks_like_id(token: str, schema: Schema) -> bool:

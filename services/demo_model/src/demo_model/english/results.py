@@ -13,21 +13,24 @@ from demo_model.wire.shapes import as_list, as_object
 _TAGGED = re.compile(r"<([A-Za-z_][\w-]*)[^<>]*>\s*(.*?)\s*</\1\s*>", re.DOTALL)
 _PAIR = re.compile(r'"([A-Za-z_]\w*)"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false)')
 _CONTENT_WORDS = word_set("result data output content value response payload")
+_UNDECIDED = ("waiting_for_approval", "expired", "withdrawn")
 _FINE = ("ok", "success", "done", "completed")
 _ENVELOPE_KEYS = word_set("""
     tool name tool_name status ok success call_id tool_call_id id type note notice untrusted trusted truncated
-    source warning is_error ms
+    source warning is_error ms edited arguments
 """)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one call gave: a value, or the error that was told instead."""
+    """What one call gave: a value, or the error that was told instead. `decided` is what a person made of it."""
 
     tool: str
     arguments: str
     value: Any = None
     error: str | None = None
+    decided: str = ""
+    reason: str = ""
 
 
 def results_of(messages: Iterable[Message]) -> list[Result]:
@@ -41,8 +44,19 @@ def results_of(messages: Iterable[Message]) -> list[Result]:
             function = calls.get(message["tool_call_id"], {})
             value = read(text_of(message))
             name, arguments = function.get("name", "tool"), function.get("arguments", "{}")
-            found.append(Result(name, arguments, value, error_in(value)))
+            found.append(Result(name, arguments, value, error_in(value), *_decided(text_of(message))))
     return found
+
+
+def _decided(content: str) -> tuple[str, str]:
+    """How a call stands that a person decides, and the reason; empty for any other."""
+    fields = as_object(_json_in(content)) or {}
+    reason = fields.get("reason")
+    if fields.get("edited"):
+        return "edited", ""
+    if fields.get("status") == "denied" and isinstance(reason, str):
+        return "denied", reason
+    return (fields["status"] if fields.get("status") in _UNDECIDED else ""), ""
 
 
 def read(content: str) -> Any:

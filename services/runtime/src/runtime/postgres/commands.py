@@ -7,10 +7,18 @@ from pydantic import Field, SecretStr
 from runtime.postgres.migrations import migrate
 from runtime.postgres.pool import run_command
 from runtime.postgres.roles import provision
-from runtime.settings import DatabaseUrl, Settings
+from runtime.settings import DatabaseUrl, RolePrefix, Settings
 
 
-class OwnerSettings(Settings):
+class RoleSettings(Settings):
+    """How the roles of this installation are called."""
+
+    database_role_prefix: RolePrefix = Field(
+        default="", description="What the names of all roles begin with, where several installations share a server"
+    )
+
+
+class OwnerSettings(RoleSettings):
     """What `migrate` needs."""
 
     migration_database_url: DatabaseUrl = Field(description="PostgreSQL, as the role that owns the schema")
@@ -24,7 +32,7 @@ class OwnerSettings(Settings):
         return self.migration_database_url.get_secret_value(), self.migration_database_password.get_secret_value()
 
 
-class SchemaSettings(Settings):
+class SchemaSettings(RoleSettings):
     """What `provision` needs; a room adds the passwords of its roles, as `<schema>_<kind>_password`."""
 
     admin_database_url: DatabaseUrl = Field(description="PostgreSQL, as a role that may create roles and schemas")
@@ -41,9 +49,18 @@ class SchemaSettings(Settings):
 
 def make_schema(settings: SchemaSettings, schema: str) -> None:
     url, password = settings.admin_database_url.get_secret_value(), settings.admin_database_password.get_secret_value()
-    run_command("ADMIN_DATABASE_URL", lambda: provision(url, schema, settings.passwords(schema), password))
+    prefix = settings.database_role_prefix
+
+    async def work() -> None:
+        try:
+            await provision(url, schema, settings.passwords(schema), password, prefix=prefix)
+        except ValueError as error:
+            raise ValueError(f"setting ADMIN_DATABASE_URL: {error}") from None
+
+    run_command("ADMIN_DATABASE_URL", work)
 
 
 def update_schema(settings: OwnerSettings, schema: str, migrations: Path) -> None:
     url, password = settings.owner
-    run_command("MIGRATION_DATABASE_URL", lambda: migrate(url, schema, migrations, password))
+    prefix = settings.database_role_prefix
+    run_command("MIGRATION_DATABASE_URL", lambda: migrate(url, schema, migrations, password, prefix=prefix))

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from runtime.postgres.pool import connect
+from runtime.postgres.roles import with_prefix
 from runtime.telemetry.logs import get_logger
 
 _MIGRATION = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
@@ -47,10 +48,11 @@ def read_migrations(directory: Path) -> list[Migration]:
     return migrations
 
 
-async def migrate(owner_url: str, schema: str, directory: Path, password: str = "") -> int:
+async def migrate(owner_url: str, schema: str, directory: Path, password: str = "", *, prefix: str = "") -> int:
     """Apply what is missing, each file in a transaction of its own, one process at a time; returns how many.
 
-    What a newer version has applied is left alone. A pooler may stand between: nothing outlives a transaction.
+    The names of roles begin with the prefix. What a newer version has applied is left alone. A pooler may stand
+    between: nothing outlives a transaction.
 
     Raises: ValueError when a file that was applied has changed since, or another process holds the lock for too long.
     """
@@ -58,7 +60,7 @@ async def migrate(owner_url: str, schema: str, directory: Path, password: str = 
     connection = await connect(owner_url, password)
     applied: list[str] = []
     try:
-        while (migration := await _apply_next(connection, schema, migrations)) is not None:
+        while (migration := await _apply_next(connection, schema, migrations, prefix)) is not None:
             applied.append(migration.name)
         log.info("migrated", extra={"schema": schema, "applied": applied})
         return len(applied)
@@ -66,7 +68,7 @@ async def migrate(owner_url: str, schema: str, directory: Path, password: str = 
         await connection.close()
 
 
-async def _apply_next(connection: Any, schema: str, migrations: list[Migration]) -> Migration | None:
+async def _apply_next(connection: Any, schema: str, migrations: list[Migration], prefix: str) -> Migration | None:
     """The migration that was applied, in its order; None when there is nothing left to do."""
     async with connection.transaction():
         await _lock(connection, schema)
@@ -83,7 +85,7 @@ async def _apply_next(connection: Any, schema: str, migrations: list[Migration])
         if not missing:
             return None
         migration = missing[0]
-        await connection.execute(migration.sql)
+        await connection.execute(with_prefix(migration.sql, prefix))
         await connection.execute(
             "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
             migration.version,

@@ -75,7 +75,7 @@ class Pool:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[Connection]:
-        connection = await self.connections.acquire()
+        connection = await self.connections.acquire(timeout=COMMAND_SECONDS)
         async with lent(self.connections, connection) as db, db.transaction():
             await db.execute(begin_as(self.schema), "")
             yield db

@@ -2,7 +2,9 @@
 
 import asyncpg
 
-UNUSABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+BROKEN = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises when there is no connection, or when it breaks; the last, when that is between two messages."""
+UNUSABLE = (asyncpg.PostgresError, *BROKEN)
 """What asyncpg raises when a statement was not done, whyever."""
 
 _RETRYABLE_CLASSES = {"08", "28", "40", "53", "55", "57", "58"}

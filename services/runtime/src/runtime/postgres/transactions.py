@@ -15,7 +15,7 @@ from restate.exceptions import RetryableError
 from restate.extensions import current_context
 
 from runtime.postgres.pool import Connection, Connections, Pool, begin_as, lent
-from runtime.postgres.states import is_leaving, is_of_another_session, is_passing
+from runtime.postgres.states import BROKEN, is_leaving, is_of_another_session, is_passing
 from runtime.retries import accepted_for_good
 from runtime.steps import Attempts, pause_after, spread
 from runtime.telemetry.logs import get_logger
@@ -88,7 +88,7 @@ def sql_errors() -> Generator[None]:
         if accepted_for_good.get() and not _is_of_another_caller(error):
             raise _again(f"the database refused the statement: SQLSTATE {state}") from None
         raise TerminalError("the database refused the statement", status_code=500) from None
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+    except BROKEN as error:
         raise _away(type(error).__name__) from None
 
 

@@ -18,7 +18,7 @@ Level = Literal["info", "warning", "error"]
 SERVICES = ("router", "users", "tickets", "conversations")
 """What Restate calls."""
 _DATABASES = ("users", "tickets", "conversations", "router")
-ROOMS = (*SERVICES, "registry", "demo_model")
+ROOMS = (*SERVICES, "registry", "demo_model", "gateway", "console")
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,9 @@ METRICS = (
         "counter",
         "attempts",
         ("service", "handler"),
-        (*SERVICES, "registry"),
-        "Attempts that failed by a defect of our own code, which no retry can mend; of `registry`, by its loop.",
+        (*SERVICES, "registry", "gateway", "console"),
+        "Attempts that failed by a defect of our own code, which no retry can mend; of `registry`, by its loop; of"
+        " `gateway` and `console`, requests.",
     ),
     Signal(
         "switchboard_clock_skew_seconds",
@@ -176,7 +177,7 @@ LOG_EVENTS = (
         "defect",
         ("error",),
         ("exception", "place"),
-        (*SERVICES, "registry"),
+        (*SERVICES, "registry", "gateway"),
         "An invocation failed by a defect of our own code: its class and its place. Said once for an invocation; after"
         " three attempts it is ended, or, if it may not be given up, tried again each minute.",
     ),
@@ -216,6 +217,13 @@ LOG_EVENTS = (
         ("advice",),
         ("router", "conversations"),
         "Anybody may claim to be anybody.",
+    ),
+    LogEvent(
+        "issuer_away",
+        ("warning",),
+        ("issuer", "reason"),
+        ("gateway", "console"),
+        "An identity provider does not tell its keys; the last good ones stay. Said once.",
     ),
     LogEvent("database_away", ("warning",), ("reason",), _DATABASES, "A transaction failed and is tried again."),
     LogEvent("database_busy", ("warning",), (), _DATABASES, "No connection was free in time; it is tried again."),
