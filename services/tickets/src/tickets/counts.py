@@ -1,25 +1,25 @@
-"""How many tickets stand where, how many are past their promise, and how many notifications are undelivered.
+"""How many tickets stand where, are late or looked after by nobody, and how many notifications are undelivered.
 
 Counted in the database, shown as metrics.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from itertools import product
 from typing import NamedTuple, get_args
 
-from restate import TerminalError
-from restate.exceptions import RetryableError
-
 from runtime.postgres import Pool, caller_transaction
+from runtime.telemetry.counting import counting as keep_counting
 from runtime.telemetry.logs import get_logger
-from runtime.telemetry.metrics import Snapshot
+from runtime.telemetry.metrics import Samples, Snapshot
+from tickets.looking import LEFT_ALONE, SWITCHBOARD, desk_transaction
 from tickets.model import Status
 from tickets.rules import Priority
 from tickets.signals import TABLE
 
 _COUNTS = "SELECT state, priority, tickets, past_sla FROM ticket_counts()"
+
+_LEFT_ALONE = f"SELECT count(*) FROM tickets WHERE {LEFT_ALONE}"  # noqa: S608
 
 _UNDELIVERED = "SELECT state, notifications FROM notification_counts()"
 _STATES = ("refused", "wanted", "sending")
@@ -36,29 +36,19 @@ class Count(NamedTuple):
     past_sla: int
 
 
-@asynccontextmanager
-async def counting(pool: Pool, seconds: float) -> AsyncGenerator[None]:
+def counting(pool: Pool, seconds: float) -> AbstractAsyncContextManager[None]:
     """Meanwhile the metrics tell the counts, anew every `seconds`."""
-    task = asyncio.create_task(_keep_counting(pool, seconds))
-    try:
-        yield
-    finally:
-        task.cancel()
+
+    async def count() -> Mapping[str, Samples]:
+        left_alone: Samples = {(): await count_left_alone(pool)}
+        counted = gauges(await read_counts(pool), await read_undelivered(pool))
+        return {**counted, "switchboard_tickets_left_alone": left_alone}
+
+    return keep_counting(_told, count, seconds, broke)
 
 
-async def _keep_counting(pool: Pool, seconds: float) -> None:
-    try:
-        while True:
-            try:
-                _told.tell(gauges(await read_counts(pool), await read_undelivered(pool)))
-            except (RetryableError, TerminalError):  # logged and counted already; no number is better than an old one
-                _told.tell({})
-            except Exception:
-                log.error("tickets_not_counted", exc_info=True)
-                _told.tell({})
-            await asyncio.sleep(seconds)
-    finally:
-        _told.tell({})
+def broke() -> None:
+    log.error("tickets_not_counted", exc_info=True)
 
 
 async def read_counts(pool: Pool) -> list[Count]:
@@ -68,6 +58,15 @@ async def read_counts(pool: Pool) -> list[Count]:
     """
     async with caller_transaction(pool, "") as db:
         return [Count(*row) for row in await db.fetch(_COUNTS)]
+
+
+async def count_left_alone(pool: Pool) -> int:
+    """How many tickets nobody looks after.
+
+    Raises: as `read_counts` does.
+    """
+    async with desk_transaction(pool, SWITCHBOARD) as db:
+        return await db.fetchval(_LEFT_ALONE)
 
 
 async def read_undelivered(pool: Pool) -> dict[str, int]:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from runtime.postgres import connect
-from tickets.model import TicketDetails
+from tickets.model import Ticket
 from tickets.store import DESCRIPTION, SCHEMA, args_hash
 
 _TIMEOUT_SECONDS = 5.0
@@ -85,9 +85,11 @@ class Declined(Exception):
     """The change was not made; the text tells the staff why."""
 
 
-class StaffTicket(TicketDetails):
+class StaffTicket(Ticket):
     """A ticket as the staff see it: whose it is, who works on it, and the prompt with which the agent made it."""
 
+    description: str
+    updated_at: datetime
     user_id: str
     assignee: str | None
     prompt: str | None

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts import USER_ID
+from contracts import USER_ID, TicketState
 from tickets.rules import Category, Priority, Urgency
 
 Status = Literal["open", "assigned", "closed"]
@@ -54,6 +54,17 @@ class GetTicket(_Input):
     )
 
 
+class ReplyToTicket(GetTicket):
+    """What the customer says to the support staff about one of their tickets."""
+
+    text: str = Field(
+        min_length=1,
+        max_length=4000,
+        description="What the customer says, with their own words.",
+        examples=["It still happens, since yesterday in Firefox too."],
+    )
+
+
 class Ticket(BaseModel):
     """How a ticket stands, as its customer sees it."""
 
@@ -62,6 +73,7 @@ class Ticket(BaseModel):
     category: Category
     priority: Priority
     status: Status
+    state: TicketState = Field(default="new", description="new, open, waiting (for the customer), solved or closed")
     created_at: datetime
     sla_due_at: datetime
 
@@ -73,11 +85,24 @@ class MadeTicket(Ticket):
     existing: bool = False
 
 
+class CustomerMessage(BaseModel):
+    """Something that was said of a ticket later, by its customer or to them."""
+
+    by: Literal["you", "support"]
+    text: str
+    at: datetime
+
+
 class TicketDetails(Ticket):
-    """A ticket with its text."""
+    """A ticket with its text, and what was said of it later, the latest last.
+
+    `merged_into` is the ticket in which it goes on.
+    """
 
     description: str
     updated_at: datetime
+    messages: list[CustomerMessage] = Field(default_factory=list[CustomerMessage])
+    merged_into: str | None = None
 
 
 class MyTickets(BaseModel):

@@ -1,4 +1,4 @@
-"""What a webhook's receiver is told of a new ticket."""
+"""What a webhook's receiver is told of a new ticket, and of what becomes of it."""
 
 import hashlib
 from datetime import datetime
@@ -6,9 +6,12 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from contracts import TicketState
+from tickets.life import Standing
 from tickets.model import Ticket
 from tickets.rules import Category, Priority
 
+Acting = Literal["customer", "staff", "switchboard"]
 Reason = Literal["refused", "no_webhook", "cancelled"]
 """Why a notification was not delivered."""
 
@@ -24,13 +27,62 @@ class TicketCreated(BaseModel):
     sla_due_at: datetime
 
 
+class TicketChanged(TicketCreated):
+    """How a ticket stands after a change, and whose change it was; not what was said. `clock` is which time it is that
+    comes or has passed."""
+
+    state: TicketState
+    assignee: str = ""
+    who: str
+    acting: Acting
+    clock: Literal["", "first_reply", "solution"] = ""
+    merged_into: str = ""
+
+
+EventType = Literal[
+    "ticket.created",
+    "ticket.replied",
+    "ticket.answered",
+    "ticket.assigned",
+    "ticket.opened",
+    "ticket.waiting",
+    "ticket.solved",
+    "ticket.closed",
+    "ticket.reopened",
+    "ticket.changed",
+    "ticket.merged",
+    "ticket.reminded",
+    "ticket.escalated",
+]
+
+_EVENTS: dict[str, EventType] = {
+    "answer": "ticket.answered",
+    "assign": "ticket.assigned",
+    "category": "ticket.changed",
+    "close": "ticket.closed",
+    "escalate_reply": "ticket.escalated",
+    "escalate_solve": "ticket.escalated",
+    "merge": "ticket.merged",
+    "open": "ticket.opened",
+    "priority": "ticket.changed",
+    "release": "ticket.assigned",
+    "remind_reply": "ticket.reminded",
+    "remind_solve": "ticket.reminded",
+    "reopen": "ticket.reopened",
+    "reply": "ticket.replied",
+    "solve": "ticket.solved",
+    "wait": "ticket.waiting",
+}
+"""Which event an audited action is; of the others nobody outside is told."""
+
+
 class Notification(BaseModel):
     """One message: its id (header `webhook-id`), its body, and how often it was sent again by command."""
 
     message_id: str
-    type: Literal["ticket.created"] = "ticket.created"
+    type: EventType = "ticket.created"
     timestamp: datetime
-    data: TicketCreated
+    data: TicketChanged | TicketCreated
     resends: int = 0
 
     def body(self) -> str:
@@ -44,4 +96,35 @@ def ticket_created(workflow_key: str, user_id: str, ticket: Ticket) -> Notificat
         message_id=f"msg_{hashlib.sha256(workflow_key.encode()).hexdigest()[:32]}",
         timestamp=ticket.created_at,
         data=TicketCreated(user_id=user_id, **ticket.model_dump(exclude={"status", "created_at"})),
+    )
+
+
+def ticket_changed(
+    act: str, action: str, at: datetime, row: Standing, told: tuple[str, datetime], who: str, acting: Acting
+) -> Notification | None:
+    """The notification of one line of the audit, if it is one for outside; its id follows from the act. `told` is what
+    stands beside the row: the subject, and when the ticket is due."""
+    event = _EVENTS.get(action)
+    if event is None:
+        return None
+    clocks: dict[str, Literal["first_reply", "solution"]] = {"reply": "first_reply", "solve": "solution"}
+    subject, due_at = told
+    return Notification(
+        message_id=f"msg_{hashlib.sha256(f'{act}/{action}'.encode()).hexdigest()[:32]}",
+        type=event,
+        timestamp=at,
+        data=TicketChanged(
+            ticket_id=row.ticket_id,
+            user_id=row.user_id,
+            subject=subject,
+            category=row.category,
+            priority=row.priority,
+            sla_due_at=due_at,
+            state=row.state,
+            assignee=row.assignee or "",
+            who=who,
+            acting=acting,
+            clock=clocks.get(action.rpartition("_")[2], "") if event in ("ticket.reminded", "ticket.escalated") else "",
+            merged_into=row.merged_into or "",
+        ),
     )

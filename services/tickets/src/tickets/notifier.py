@@ -1,4 +1,4 @@
-"""Notifications: one signed webhook for each new ticket, delivered at least once (https://www.standardwebhooks.com).
+"""Notifications: one signed webhook for each change, delivered at least once (https://www.standardwebhooks.com).
 
 The message id stays the same through every attempt, so a receiver that remembers ids sees each message once. What the
 receiver will not take is kept in the database (`undelivered.py`) until somebody has it sent again (`resender.py`).
@@ -174,7 +174,7 @@ def is_delivered(status: int) -> bool:
 
 
 def tell(trace: Trace, notification: Notification, posted: Posted) -> None:
-    """The span of the delivery: from the ticket's creation on, whatever number of attempts and processes it took."""
+    """The span of the delivery: from the change on, whatever number of attempts and processes it took."""
     attributes: dict[str, str | int] = {
         "switchboard.invocation": trace.invocation,
         "messaging.message.id": notification.message_id,

@@ -1,23 +1,17 @@
-"""The rules of a new ticket: its category, its priority, and when it is due. Pure, so that a repeat decides the same.
+"""The rules of a new ticket: its category and its priority. Pure, so that a repeat decides the same.
 
 The words are the customer's, the hints the model's; neither is trusted further than the tables say: only words that
 name lost service, lost data or a stolen account make a ticket urgent, a hint alone never does.
 """
 
 import re
-from datetime import timedelta
 from typing import Literal
 
-Category = Literal["outage", "security", "billing", "api", "account", "bug", "feature_request", "other"]
-Urgency = Literal["low", "normal", "high"]
-Priority = Literal["low", "normal", "high", "urgent"]
+from contracts import TicketCategory, TicketPriority
 
-SLA: dict[Priority, timedelta] = {
-    "urgent": timedelta(hours=4),
-    "high": timedelta(hours=8),
-    "normal": timedelta(hours=24),
-    "low": timedelta(hours=72),
-}
+Category = TicketCategory
+Urgency = Literal["low", "normal", "high"]
+Priority = TicketPriority
 
 USUAL_PRIORITY: dict[Category, Priority] = {
     "outage": "high",
@@ -30,7 +24,7 @@ USUAL_PRIORITY: dict[Category, Priority] = {
     "other": "normal",
 }
 
-_ASCENDING: tuple[Priority, ...] = ("low", "normal", "high", "urgent")
+ASCENDING: tuple[Priority, ...] = ("low", "normal", "high", "urgent")
 
 
 def _words(*patterns: str) -> re.Pattern[str]:
@@ -77,4 +71,4 @@ def prioritize(text: str, category: Category, urgency: Urgency | None = None) ->
     found: list[Priority] = [priority for priority, words in _PRIORITY_WORDS if words.search(text)]
     if urgency is not None:
         found.append(urgency)
-    return max(found or [USUAL_PRIORITY[category]], key=_ASCENDING.index)
+    return max(found or [USUAL_PRIORITY[category]], key=ASCENDING.index)

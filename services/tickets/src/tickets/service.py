@@ -16,13 +16,18 @@ from runtime.serving import serve
 from runtime.telemetry.export import configure_tracing
 from runtime.telemetry.logs import configure_logs
 from runtime.telemetry.metrics import serve_metrics
+from tickets.changing import Changing
 from tickets.counts import counting
+from tickets.customer import customer_tickets
+from tickets.looking import Looking
 from tickets.notifier import Post, notifier, webhook_post
 from tickets.reading import ticket_tools
 from tickets.resender import resender
 from tickets.settings import AdminSettings, StaffSettings, TicketSettings
 from tickets.staff import staff
 from tickets.store import MIGRATIONS, SCHEMA, TicketStore
+from tickets.ticket_desk import Parts, ticket_desk
+from tickets.ticket_life import ticket_life
 from tickets.undelivered import Undelivered
 from tickets.workflow import ticket_workflow
 
@@ -32,7 +37,7 @@ commands.add_typer(staff, name="staff")
 
 @commands.callback(invoke_without_command=True)
 def services(context: typer.Context) -> None:
-    """Without a command: serve SupportTicketWorkflow, Tickets, Notifier and Resender until SIGTERM."""
+    """Without a command: serve the tickets' workflow, tools, desk and notifier until SIGTERM."""
     configure_logs("tickets")
     if context.invoked_subcommand is None:
         run_service(_serve(TicketSettings.read()))
@@ -63,14 +68,18 @@ async def _serve(settings: TicketSettings) -> None:
     configure_tracing(settings, "tickets")
     url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
     async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession(trust_env=True) as http:
-        store, undelivered = TicketStore(pool), Undelivered(pool)
-        callers = ProvenCallers(settings.call_keys, Acceptance(http, settings.accepted_url).of)
+        store, undelivered = TicketStore(pool, settings.life), Undelivered(pool)
+        acceptance = Acceptance(http, settings.accepted_url)
+        callers = ProvenCallers(settings.call_keys, acceptance.of)
         post = _post(settings, http)
         counted = counting(pool, settings.count_seconds) if settings.metrics_port else nullcontext()
         async with counted, watching_clock(http, settings.accepted_url):
-            workflow = ticket_workflow(store, callers, notify=post is not None)
+            changing = Changing(pool, settings.life, notify=post is not None)
+            workflow = ticket_workflow(store, changing, callers, notify=post is not None)
             delivering = [notifier(post, undelivered), resender(undelivered)]
-            await serve(settings, [workflow, ticket_tools(store, callers), *delivering])
+            reading = [ticket_tools(store, changing, callers), customer_tickets(store, settings, acceptance)]
+            desk = ticket_desk(Parts(settings, acceptance, Looking(pool), changing))
+            await serve(settings, [workflow, desk, *ticket_life(changing), *reading, *delivering])
 
 
 def _post(settings: TicketSettings, http: aiohttp.ClientSession) -> Post | None:

@@ -18,12 +18,15 @@ from runtime.steps import Attempts
 from runtime.telemetry.logs import get_logger
 from runtime.telemetry.metrics import is_live
 from runtime.telemetry.tracing import Span, Trace, spans_sent, trace_of
+from tickets.changing import Act, Changing, Done
 from tickets.model import CreateSupportTicket, MadeTicket, Ticket
 from tickets.notification import ticket_created
 from tickets.notifier import send
 from tickets.rules import Category, Priority
 from tickets.signals import TABLE
 from tickets.store import TicketStore
+from tickets.ticket_life import look_after
+from tickets.ticket_life import tell as tell_changed
 
 INSERT = "insert ticket"
 
@@ -67,7 +70,7 @@ class Inserted(BaseModel):
     outcome: MadeTicket | Failure
 
 
-def ticket_workflow(store: TicketStore, callers: ProvenCallers, notify: bool) -> restate.Workflow:
+def ticket_workflow(store: TicketStore, changing: Changing, callers: ProvenCallers, notify: bool) -> restate.Workflow:
     workflow = restate.Workflow(
         "SupportTicketWorkflow",
         description="Creates one support ticket for each key",
@@ -80,6 +83,9 @@ def ticket_workflow(store: TicketStore, callers: ProvenCallers, notify: bool) ->
         caller = await callers.claims(ctx)
         return await store.insert(caller.sub, ctx.key(), new, prompt_of(ctx), caller.conversation)
 
+    async def goes_on(key: str, user_id: str, ticket_id: str) -> Done:
+        return await changing.added(ticket_id, Act(f"add/{key}", user_id, "customer", ""))
+
     async def insert(ctx: restate.WorkflowContext, trace: Trace, new: CreateSupportTicket) -> Inserted:
         step = (trace.invocation, INSERT)
         started_at, number, _ = attempts.begin(step)
@@ -87,7 +93,13 @@ def ticket_workflow(store: TicketStore, callers: ProvenCallers, notify: bool) ->
             outcome = await ticket_or_failure(made(ctx, new))
         attempts.forget(step)
         tells = notify and not (isinstance(outcome, MadeTicket) and outcome.existing)
-        return Inserted(started_at=started_at, ended_at=time.time(), attempts=number, notify=tells, outcome=outcome)
+        return Inserted(
+            started_at=started_at,
+            ended_at=time.time(),
+            attempts=number,
+            notify=tells,
+            outcome=outcome,
+        )
 
     @workflow.main(
         input_serde=RAW,
@@ -120,8 +132,11 @@ def ticket_workflow(store: TicketStore, callers: ProvenCallers, notify: bool) ->
         if inserted.notify:
             send(ctx, ticket_created(ctx.key(), new.user_id, ticket), trace.traceparent())
         if ticket.existing:
+            told = (ctx.key(), new.user_id, ticket.ticket_id)
+            tell_changed(ctx, await ctx.run_typed("let it go on", goes_on, RunOptions(), *told))
             log.info("ticket_added_to", extra={"ticket_id": ticket.ticket_id})
             return ticket
+        look_after(ctx, ticket.ticket_id)
         if is_live():
             _created.labels(ticket.category, ticket.priority).inc()
         log.info("ticket_created", extra={"ticket_id": ticket.ticket_id, "priority": ticket.priority})

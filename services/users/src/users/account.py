@@ -77,7 +77,7 @@ class Usage(BaseModel):
 
 
 class Invoice(BaseModel):
-    """`status` is paid, open, overdue or void."""
+    """`status` is paid, open, overdue or void; `refunded` is what of it was given back."""
 
     invoice_id: str
     amount: float
@@ -87,6 +87,7 @@ class Invoice(BaseModel):
     due_on: date
     paid_on: date | None = Field(default=None, exclude_if=_is_none)
     days_overdue: int | None = Field(default=None, exclude_if=_is_none)
+    refunded: float | None = Field(default=None, exclude_if=_is_none)
 
 
 class ApiError(BaseModel):

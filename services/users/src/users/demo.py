@@ -10,6 +10,7 @@ from typing import Any
 
 from users.store import Rows
 
+DEMO_CUSTOMERS = Path(__file__).parent / "demo_customers.csv"
 MONTHS_OF_USAGE = 6
 MONTHS_OF_INVOICES = 6
 DAYS_TO_PAY = 14
@@ -86,8 +87,14 @@ _SITUATIONS = {
 
 def demo_customers(now: datetime) -> Mapping[str, Rows]:
     """All rows of the demo customers, by user id and table."""
-    with (Path(__file__).parent / "demo_customers.csv").open(encoding="utf-8", newline="") as file:
+    with DEMO_CUSTOMERS.open(encoding="utf-8", newline="") as file:
         return {line["user_id"]: _rows(line, now) for line in csv.DictReader(file)}
+
+
+def demo_names() -> Mapping[str, str]:
+    """The name of each demo customer, by user id."""
+    with DEMO_CUSTOMERS.open(encoding="utf-8", newline="") as file:
+        return {line["user_id"]: f"{line['name']}, {line['company']}" for line in csv.DictReader(file)}
 
 
 def _rows(line: dict[str, str], now: datetime) -> Rows:
@@ -135,7 +142,7 @@ def _usage(user_id: str, plan: str, situation: _Situation, random: Random, today
 
 
 def _invoices(user_id: str, plan: str, situation: _Situation, today: date) -> list[dict[str, Any]]:
-    """One a month; the newest was due twelve days ago, so that an unpaid one is overdue."""
+    """One a month; the newest was due twelve days ago, so that an unpaid one is overdue. The last paid one is -006."""
     if not _PRICE_CENTS[plan] or not situation.established:
         return []
     rows: list[dict[str, Any]] = []
@@ -145,7 +152,7 @@ def _invoices(user_id: str, plan: str, situation: _Situation, today: date) -> li
         paid = back >= situation.unpaid
         rows.append(
             {
-                "invoice_id": f"INV-{user_id.removeprefix('user_')}-{MONTHS_OF_INVOICES - back:03}",
+                "invoice_id": f"INV-{user_id.removeprefix('user_')}-{MONTHS_OF_INVOICES - back + situation.unpaid:03}",
                 "user_id": user_id,
                 "amount_cents": _PRICE_CENTS[plan],
                 "currency": "USD",

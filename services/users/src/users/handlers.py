@@ -1,18 +1,20 @@
-"""What the model may ask about a customer's account, and what it may start; and whether a customer exists."""
+"""What the model may ask about a customer's account, and what it may start or refund; whether a customer exists."""
 
 import json
 from datetime import timedelta
 
 import restate
+from restate import RunOptions
 
 from runtime.call_tokens import ProvenCallers
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
 from runtime.postgres import Pool
 from runtime.retries import RETRY, RETRY_UNTIL_DONE
-from users import store
+from users import refund_store, store
 from users.account import Account, CustomerId, Export, Known, QueryUserDatabase
 from users.problems import find_problems
+from users.refunds import CancelledRefund, Refund, RefundInvoice
 
 ORPHANED = {"switchboard.deadline": "90"}
 """A read that fails for longer than any caller waits is ended by the registry: nothing tells it of a cancellation."""
@@ -79,6 +81,58 @@ def account_export(pool: Pool, callers: ProvenCallers, seconds: float) -> restat
         return exported
 
     return service
+
+
+def invoice_refund(pool: Pool, callers: ProvenCallers) -> restate.Workflow:
+    """`InvoiceRefund`: one refund for each key, or none once that key was cancelled."""
+    workflow = restate.Workflow(
+        "InvoiceRefund",
+        description="Refunds an invoice, once for each key",
+        ingress_private=True,
+        invocation_retry_policy=RETRY_UNTIL_DONE,
+    )
+
+    async def made(ctx: restate.WorkflowContext, wanted: RefundInvoice) -> Refund:
+        return await refund_store.refund(pool, await callers.of(ctx), ctx.key(), wanted)
+
+    async def taken_back(ctx: restate.WorkflowSharedContext) -> CancelledRefund:
+        return await refund_store.cancel(pool, await callers.of(ctx), ctx.key())
+
+    @workflow.main(
+        input_serde=RAW,
+        workflow_retention=timedelta(days=1),
+        metadata={
+            **BOUND_TOOL,
+            "tool.name": "refund_invoice",
+            "tool.key": "run",
+            "tool.approval": "required",
+            "tool.destinations": "invoice_id",
+            "tool.compensate": "cancel_refund",
+        },
+    )
+    @checked
+    async def run(ctx: restate.WorkflowContext, wanted: RefundInvoice) -> Refund:  # pyright: ignore[reportUnusedFunction]
+        """Refund a paid invoice of the customer, all of it or a part: the money goes back the way it was paid.
+
+        Use it when the customer asks for a refund and names the invoice. A person approves each refund before it is
+        made. An invoice is refunded once.
+        """
+        _check_key(ctx.key())
+        return await ctx.run_typed("refund", made, RunOptions(), ctx, wanted)
+
+    @workflow.handler("cancel_refund", input_serde=RAW, metadata={"switchboard.deadline": "none"})
+    @checked
+    async def cancel_refund(ctx: restate.WorkflowSharedContext, _: RefundInvoice) -> CancelledRefund:  # pyright: ignore[reportUnusedFunction]
+        """Take the refund of this key back; one that was not made yet never will be."""
+        _check_key(ctx.key())
+        return await ctx.run_typed("cancel refund", taken_back, RunOptions(), ctx)
+
+    return workflow
+
+
+def _check_key(key: str) -> None:
+    if not key:
+        raise Refused(422, "key_missing", "a refund needs a key of its own")
 
 
 def summary(export_id: str, content: str) -> Export:

@@ -1,4 +1,4 @@
-"""The only SQL of this service. Each read is one statement, and sees the rows of one customer alone."""
+"""The SQL of accounts. Each read is one statement, and sees the rows of one customer alone."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -60,7 +60,9 @@ SELECT json_build_object(
         'invoice_id', invoice_id, 'amount', round(amount_cents / 100.0, 2), 'currency', currency,
         'status', CASE WHEN overdue THEN 'overdue' ELSE status END,
         'issued_on', issued_on, 'due_on', due_on, 'paid_on', paid_on,
-        'days_overdue', CASE WHEN overdue THEN CURRENT_DATE - due_on END
+        'days_overdue', CASE WHEN overdue THEN CURRENT_DATE - due_on END,
+        'refunded', (SELECT round(refunds.amount_cents / 100.0, 2) FROM refunds
+                     WHERE refunds.invoice_id = billed.invoice_id AND refunds.status = 'refunded')
     )), '[]') FROM billed),
     'recent_errors', (SELECT COALESCE(json_agg(failed), '[]') FROM failed)
 )
@@ -73,7 +75,8 @@ SELECT json_build_object(
     'agreed_limits', (SELECT COALESCE(json_agg(t), '[]') FROM agreed_limits AS t WHERE user_id = $1),
     'usage', (SELECT COALESCE(json_agg(t), '[]') FROM usage AS t WHERE user_id = $1),
     'invoices', (SELECT COALESCE(json_agg(t), '[]') FROM invoices AS t WHERE user_id = $1),
-    'api_errors', (SELECT COALESCE(json_agg(t), '[]') FROM api_errors AS t WHERE user_id = $1)
+    'api_errors', (SELECT COALESCE(json_agg(t), '[]') FROM api_errors AS t WHERE user_id = $1),
+    'refunds', (SELECT COALESCE(json_agg(t), '[]') FROM refunds AS t WHERE user_id = $1)
 )
 FROM customers WHERE user_id = $1
 """

@@ -1,0 +1,189 @@
+"""`TicketDesk`: what staff do with tickets, through Restate's ingress, each by a token of their own."""
+
+import re
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import restate
+from pydantic import BaseModel
+from restate import Context, RunOptions
+
+from contracts import (
+    STAFF_NAME_PATTERN,
+    ByStaff,
+    ChangingTicket,
+    TicketAssign,
+    TicketChange,
+    TicketCounts,
+    TicketLine,
+    TicketMerge,
+    TicketNote,
+    TicketPage,
+    TicketQuery,
+    TicketReply,
+    TicketShown,
+    TicketsQuery,
+)
+from runtime.acceptance import Acceptance
+from runtime.checked import RAW, checked
+from runtime.errors import Refused
+from runtime.proof import Staff, prove_staff
+from runtime.retries import RETRY, RETRY_UNTIL_DONE
+from runtime.serving import ABORT_TIMEOUT
+from runtime.telemetry.metrics import is_live
+from tickets.changing import Act, Changing, Done
+from tickets.looking import Looking, unknown_ticket
+from tickets.settings import TicketSettings
+from tickets.signals import TABLE
+from tickets.ticket_life import find_left_alone, tell
+
+Asked = TypeVar("Asked", bound=ChangingTicket)
+
+_acts = TABLE.counter("switchboard_ticket_acts_total")
+for _action in (
+    "reply",
+    "note",
+    "assign",
+    "release",
+    "priority",
+    "category",
+    "open",
+    "wait",
+    "solve",
+    "close",
+    "reopen",
+    "merge",
+):
+    _acts.labels(_action)
+
+
+class Listed(BaseModel):
+    """A page, and the moment of which `LeftAlone` tells."""
+
+    page: TicketPage
+    left_alone: str
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the desk works with."""
+
+    settings: TicketSettings
+    acceptance: Acceptance
+    looking: Looking
+    changing: Changing
+
+
+def ticket_desk(parts: Parts) -> restate.Service:
+    service = restate.Service(
+        "TicketDesk",
+        description="The staff's view of the tickets",
+        abort_timeout=ABORT_TIMEOUT,
+        journal_retention=timedelta(hours=1),
+        invocation_retry_policy=RETRY,
+    )
+    changes = partial(
+        service.handler,
+        input_serde=RAW,
+        invocation_retry_policy=RETRY_UNTIL_DONE,
+        metadata={"switchboard.deadline": "none"},
+    )  # what is written must be told
+
+    async def find(asked: TicketsQuery, name: str) -> Listed:
+        left = await parts.changing.left_alone(1)
+        return Listed(page=await parts.looking.listed(asked, name), left_alone=left.moment)
+
+    async def act(ctx: Context, asked: Asked, change: Callable[[Asked, Act], Coroutine[Any, Any, Done]]) -> TicketLine:
+        name = await who(ctx, asked, parts)
+        own = f"desk/{name}/{asked.act_id}" if asked.act_id else f"desk/{ctx.uuid().hex}"
+        by = Act(own, name, "staff", digest_of(asked))
+        done = await ctx.run_typed("change", change, RunOptions(type_hint=Done), asked, by)
+        tell(ctx, done)
+        for action in done.actions:
+            count(action)
+        if done.line is None:
+            raise unknown_ticket()
+        return done.line
+
+    @service.handler("list", input_serde=RAW)
+    @checked
+    async def show_list(ctx: Context, asked: TicketsQuery) -> TicketPage:  # pyright: ignore[reportUnusedFunction]
+        """The tickets that are wanted, what is due first at the top."""
+        name = await who(ctx, asked, parts)
+        listed = await ctx.run_typed("list", find, RunOptions(), asked, name)
+        if listed.left_alone:
+            find_left_alone(ctx, listed.left_alone)
+        return listed.page
+
+    @service.handler("counts", input_serde=RAW)
+    @checked
+    async def show_counts(ctx: Context, asked: ByStaff) -> TicketCounts:  # pyright: ignore[reportUnusedFunction]
+        """How many unfinished tickets there are."""
+        name = await who(ctx, asked, parts)
+        return await ctx.run_typed("count", parts.looking.counts, RunOptions(), name)
+
+    @service.handler("show", input_serde=RAW)
+    @checked
+    async def show(ctx: Context, asked: TicketQuery) -> TicketShown:  # pyright: ignore[reportUnusedFunction]
+        """One ticket: what was said, what is due, and who changed what."""
+        name = await who(ctx, asked, parts)
+        return await ctx.run_typed("show", parts.looking.shown, RunOptions(), asked.ticket_id, name)
+
+    @changes("reply")
+    @checked
+    async def reply(ctx: Context, asked: TicketReply) -> TicketLine:  # pyright: ignore[reportUnusedFunction]
+        """Write to the customer, and say how the ticket stands then."""
+        return await act(ctx, asked, parts.changing.reply)
+
+    @changes("note")
+    @checked
+    async def note(ctx: Context, asked: TicketNote) -> TicketLine:  # pyright: ignore[reportUnusedFunction]
+        """Write what staff alone read."""
+        return await act(ctx, asked, parts.changing.note)
+
+    @changes("assign")
+    @checked
+    async def assign(ctx: Context, asked: TicketAssign) -> TicketLine:  # pyright: ignore[reportUnusedFunction]
+        """Give a ticket to a member of staff, or back to all."""
+        return await act(ctx, asked, parts.changing.assign)
+
+    @changes("change")
+    @checked
+    async def change(ctx: Context, asked: TicketChange) -> TicketLine:  # pyright: ignore[reportUnusedFunction]
+        """Change the priority, the category or the state of a ticket."""
+        return await act(ctx, asked, parts.changing.change)
+
+    @changes("merge")
+    @checked
+    async def merge(ctx: Context, asked: TicketMerge) -> TicketLine:  # pyright: ignore[reportUnusedFunction]
+        """Close a duplicate; what was said of it stands in the other ticket."""
+        return await act(ctx, asked, parts.changing.merge)
+
+    return service
+
+
+def digest_of(asked: ChangingTicket) -> str:
+    """What makes a change the same again."""
+    return f"{type(asked).__name__} {asked.model_dump_json(exclude={'staff_token', 'act_id', 'seen'})}"
+
+
+def count(action: str) -> None:
+    if is_live():
+        _acts.labels(action).inc()
+
+
+async def who(ctx: Context, asked: ByStaff, parts: Parts) -> str:
+    """The name of the member of staff who asks. Raises: `Refused` 401 when that is none."""
+    staff = await ctx.run_typed("who asks", proven, RunOptions(), ctx.request().id, asked.staff_token, parts)
+    return staff.name
+
+
+async def proven(invocation: str, token: str, parts: Parts) -> Staff:
+    staff = await prove_staff(token, parts.settings, time.time(), partial(parts.acceptance.of, invocation))
+    if not re.fullmatch(STAFF_NAME_PATTERN, staff.name):
+        raise Refused(401, "staff_token_invalid", "the staff_token is not valid", "staff_token")
+    return staff
