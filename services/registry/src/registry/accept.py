@@ -49,7 +49,7 @@ def _name_and_digest(text: str) -> tuple[str, str]:
 
 async def _found(settings: AcceptSettings, policy: Policy, names: Mapping[str, str]) -> dict[str, tuple[Tool, str]]:
     """Each of these tools, and where it lives."""
-    async with Admin(settings.restate_admin_url) as admin:
+    async with Admin(settings.restate_admin_url, settings.admin_token) as admin:
         services, deployments = await admin.services(), await admin.deployments()
     uris = Homes.of(services, deployments, ()).uris
     found: dict[str, list[Tool]] = {name: [] for name in names}

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -22,7 +23,7 @@ _DEPLOYMENT_ID = re.compile(r"dp_[A-Za-z0-9]+")
 
 _PAUSED_OR_FAILING = """
     SELECT id, target_service_name AS service, target_handler_name AS handler, status, modified_at,
-        last_failure, last_failure_error_code
+        journal_size AS entries, last_failure, last_failure_error_code
     FROM sys_invocation
     WHERE status IN ('paused', 'backing-off') OR (status = 'running' AND retry_count > 1)
 """
@@ -114,15 +115,21 @@ class Registered(BaseModel):
 
 
 class Unfinished(BaseModel):
-    """An invocation that is paused, backing off, or tried again just now; last modified when it made progress."""
+    """An invocation that is paused, backing off, or tried again just now; `entries` is how long its journal is."""
 
     id: str
     service: str
     handler: str
     status: str
     modified_at: AwareDatetime
+    entries: int = 0
     last_failure: str | None = None
     last_failure_error_code: str | None = None
+
+    @property
+    def progress(self) -> datetime | int:
+        """Changes whenever it goes on. A try that fails in a new way also modifies it, but adds no entry."""
+        return self.modified_at if self.status == "paused" else self.entries
 
 
 class UnfinishedGroup(BaseModel):
@@ -153,12 +160,13 @@ _GROUPS = TypeAdapter(list[UnfinishedGroup])
 class Admin:
     """A client of one Restate's admin API; use it as an async context manager."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str = "") -> None:
         self._url = url.rstrip("/")
         self._shown = str(URL(self._url).with_user(None))
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS))
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS), headers=self._headers)
         return self
 
     async def __aexit__(

@@ -1,7 +1,8 @@
-"""The Kubernetes API: the part of it that the pruner needs, typed.
+"""The Kubernetes API: the part of it that the registry and its commands need, typed.
 
-The pruner lists, gets and deletes, the registry reads and writes one ConfigMap: their Roles allow no more. Its own few
-lines of HTTP, because the well-kept clients for Python's asyncio cannot delete on condition.
+The pruner lists, gets and deletes, the registry reads and writes one ConfigMap, whoever registers looks at pods: their
+Roles allow no more. Its own few lines of HTTP, because the well-kept clients for Python's asyncio cannot delete on
+condition.
 """
 
 import ssl
@@ -77,6 +78,15 @@ class Cluster:
             listed = await self._call("GET", self._path(kind), params={"labelSelector": selector})
             found.extend(_parsed(kind, item) for item in listed["items"])
         return found
+
+    async def deployment(self, name: str) -> dict[str, Any]:
+        return await self._call("GET", f"{self._path('Deployment')}/{name}")
+
+    async def pods(self, selector: str) -> list[dict[str, Any]]:
+        """All of its pods that have these labels."""
+        path = f"api/v1/namespaces/{self._namespace}/pods"
+        listed = await self._call("GET", path, params={"labelSelector": selector})
+        return listed["items"]
 
     async def config(self, name: str) -> dict[str, str]:
         """The data of a ConfigMap."""

@@ -43,8 +43,10 @@ def may_come_by_itself(error: Exception) -> bool:
 class Patience:
     """How long a command goes on trying."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, why: Callable[[str], Awaitable[str]] | None = None) -> None:
+        """`why` may add to a reason, given what `until_done` is about."""
         self._seconds = seconds
+        self._why = why
         self._overdue = time.monotonic() + seconds
         self._said = ""
 
@@ -57,9 +59,10 @@ class Patience:
             except (AdminError, ClusterError, NotRegistered) as error:
                 if not may_come_by_itself(error):
                     raise Failed(f"{about}{error}") from error
+                reason = f"{error}{await self._why(what) if self._why else ''}"
                 if time.monotonic() > self._overdue:
-                    raise Failed(f"{about}not within {self._seconds:g} s: {error}") from error
-                self._say(f"{about}{error}")
+                    raise Failed(f"{about}not within {self._seconds:g} s: {reason}") from error
+                self._say(f"{about}{reason}")
             await asyncio.sleep(RETRY_SECONDS)
 
     def _say(self, reason: str) -> None:

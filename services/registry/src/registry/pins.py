@@ -18,6 +18,9 @@ DIGEST_CHARACTERS = 16
 _SAID = {"description", "parameters", "service", "handler", "key", "workflow", "bind", "mode", "readonly", "roles"}
 """What a person accepts. Times and sizes are bounded by the router, and may change."""
 
+_SAID_IF_SET = {"approval", "destinations", "trusted", "compensate"}
+"""The same, but a tool that is silent about them has the digest that it had before they were known."""
+
 SHOWN_CHARACTERS = 120
 
 NOWHERE = "a place without a URL"
@@ -79,13 +82,13 @@ def difference(former: Tool, tool: Tool) -> str:
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What differs between what was said and what is said, to read."""
-    keys = [key for key in now if before.get(key) != now[key]]
-    return "; ".join(f"{key}: {_short(before.get(key))} -> {_short(now[key])}" for key in keys)
+    keys = [key for key in dict.fromkeys([*now, *before]) if before.get(key) != now.get(key)]
+    return "; ".join(f"{key}: {_short(before.get(key))} -> {_short(now.get(key))}" for key in keys)
 
 
 def said(tool: Tool) -> dict[str, Any]:
     """What a person accepts."""
-    return tool.model_dump(include=_SAID)
+    return tool.model_dump(include=_SAID) | tool.model_dump(include=_SAID_IF_SET, exclude_defaults=True)
 
 
 def _short(value: Any) -> str:

@@ -6,18 +6,26 @@ It is merged over what tools say about themselves, and the tighter of the two ho
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from contracts import Tool
-from registry.tools import NotOffered
+from contracts import Rule, Tool
+from contracts.tool import APPROVAL
+from registry.tools import NotOffered, check_rules
 from runtime.telemetry.logs import get_logger
 
 log = get_logger("registry")
 
 _HANDLER = r"^[^/]+/[^/]+$"
 _NAME = r"^[a-zA-Z0-9_-]*\*?[a-zA-Z0-9_-]*$"
+
+
+_SAID = {
+    *("timeout", "max_result_bytes", "max_per_run", "roles", "readonly", "pinned"),
+    *("approval", "destinations", "trusted"),
+}
+"""What replaces, or tightens, what the tool says about itself."""
 
 
 class PolicyError(Exception):
@@ -39,6 +47,9 @@ class ToolPolicy(BaseModel):
     roles: list[str] | None = Field(default=None, min_length=1)
     readonly: bool | None = None
     pinned: bool | None = None
+    approval: str | None = Field(default=None, pattern=APPROVAL)
+    destinations: list[str] | None = Field(default=None, min_length=1)
+    trusted: bool | None = None
     override: bool = False
 
     def applied(self, tool: Tool) -> Tool:
@@ -49,14 +60,27 @@ class ToolPolicy(BaseModel):
         tighter = wanted if self.override else _tighter(tool, wanted)
         if tool.roles and not tighter.roles:  # no roles would mean everybody
             raise NotOffered("the policy leaves no role that may use it")
+        check_rules(tighter)
         return tighter
 
     def wanted(self, tool: Tool) -> Tool:
         """What the policy asks for, looser or not."""
-        said = self.model_dump(
-            include={"timeout", "max_result_bytes", "max_per_run", "roles", "readonly", "pinned"}, exclude_none=True
-        )
+        said = self.model_dump(include=_SAID, exclude_none=True)
+        if self.approval is not None:
+            said["approval"] = Rule.of(self.approval).text
+        if not self.override:
+            said |= self._joined(tool)
         return tool.model_copy(update=said)
+
+    def _joined(self, tool: Tool) -> dict[str, Any]:
+        """Of what goes together with what the tool says: both destinations, and a person is asked by either rule."""
+        joined: dict[str, Any] = {}
+        if self.destinations is not None:
+            joined["destinations"] = list(dict.fromkeys([*tool.destinations, *self.destinations]))
+        own, more = Rule.of(tool.approval), Rule.of(self.approval or "never")
+        if more != Rule() and not own.required:
+            joined["approval"] = own.or_else(more).text
+        return joined
 
 
 class Policy(BaseModel):
@@ -97,6 +121,9 @@ def _tighter(tool: Tool, wanted: Tool) -> Tool:
             "roles": [role for role in wanted.roles if role in tool.roles] if tool.roles else wanted.roles,
             "readonly": tool.readonly and wanted.readonly,
             "pinned": wanted.pinned,
+            "approval": tool.approval if tool.approval == "required" or wanted.approval == "never" else wanted.approval,
+            "destinations": wanted.destinations,
+            "trusted": tool.trusted and wanted.trusted,
         }
     )
 

@@ -127,7 +127,7 @@ async def prune(settings: PruneSettings, patience: float = PATIENCE_SECONDS) -> 
     A Job that failed for an ordinary restart of Restate would go on alerting long afterwards. If Restate's URL is
     wrong, the registration fails and says so.
     """
-    async with _cluster(settings) as cluster, Admin(settings.restate_admin_url) as admin:
+    async with _cluster(settings) as cluster, Admin(settings.restate_admin_url, settings.admin_token) as admin:
         pruner = Pruner(cluster, admin, settings)
         try:
             await Patience(patience).until_done(pruner.round)

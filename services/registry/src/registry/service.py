@@ -19,6 +19,7 @@ from registry.policy import PolicyError, PolicyFile
 from registry.prune import prune, remove
 from registry.registration.all_or_none import register_all
 from registry.registration.registrar import Registrar
+from registry.registration.restorer import Restorer
 from registry.settings import AcceptSettings, PruneSettings, RegisterSettings, RegistrySettings, RemoveSettings
 from registry.status import Status
 from registry.stuck import StuckRuns
@@ -29,6 +30,7 @@ from runtime.telemetry.metrics import serve_metrics, watch_loop
 from runtime.terminal import leave
 
 SHUTDOWN_SECONDS = 0.5
+RESTORE_SECONDS = 5
 
 log = get_logger("registry")
 
@@ -63,7 +65,7 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
     """Work until SIGTERM or SIGINT."""
     stop = _stop_on_signals()
     status = Status()
-    async with Admin(settings.restate_admin_url) as admin:
+    async with Admin(settings.restate_admin_url, settings.admin_token) as admin:
         wanted = Wanted(settings.deployments, settings.wanted_deployments_file)
         awaited = Awaited(settings.await_services, settings.health_seconds)
         accepted = Accepted(settings.accept_tools, store_of(settings))
@@ -71,6 +73,7 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
         stuck = StuckRuns(admin, status, settings.paused_grace_seconds, settings.run_deadline_seconds)
         exporter = Exporter(admin, wanted)
         registrar = Registrar(admin, settings.deployments, status, settings.end_former)
+        restorer = Restorer(admin, wanted.urls, settings.deployments)
 
         async def refresh() -> None:
             """The first catalogue is a whole one, so that no question is answered with half of the tools."""
@@ -86,6 +89,7 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
             loops = [
                 group.create_task(repeat("catalogue", refresh, settings.catalogue_poll_seconds, registrar.changed)),
                 group.create_task(repeat("stuck runs", stuck.end, settings.stuck_poll_seconds)),
+                group.create_task(repeat("restoring", restorer.restore, RESTORE_SECONDS)),
                 group.create_task(watch_loop()),
                 *(
                     group.create_task(

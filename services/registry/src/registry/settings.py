@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import NoDecode
 from yarl import URL
 
@@ -42,6 +42,13 @@ def deployments_in(text: str) -> dict[str, str]:
 
 class RestateAdminSettings(Settings):
     restate_admin_url: str = Field(default="http://127.0.0.1:9070", description="Restate's admin API")
+    restate_admin_token: SecretStr = Field(
+        default=SecretStr(""), description="Bearer token that it wants, as Restate Cloud's does; empty: none"
+    )
+
+    @property
+    def admin_token(self) -> str:
+        return self.restate_admin_token.get_secret_value()
 
 
 class KubernetesSettings(Settings):
@@ -74,7 +81,8 @@ class RegistrySettings(RestateAdminSettings, AcceptedSettings, ServiceSettings):
     )
     wanted_deployments_file: Path | None = Field(
         default=None,
-        description="A text as in `DEPLOYMENTS` that names what others register, for the metrics; read at each poll",
+        description="A text as in `DEPLOYMENTS` that names what others register: for the metrics, and to register what"
+        " Restate has lost; read at each poll",
     )
     health_seconds: float = Field(
         default=60,
@@ -122,7 +130,7 @@ class CommandSettings(Settings):
     log_level: LogLevel = Field(default="INFO", description="Least level logged")
 
 
-class RegisterSettings(RestateAdminSettings, CommandSettings):
+class RegisterSettings(RestateAdminSettings, KubernetesSettings, CommandSettings):
     """`python -m registry register`"""
 
     deployments: Deployments = Field(
@@ -133,6 +141,10 @@ class RegisterSettings(RestateAdminSettings, CommandSettings):
     force: bool = Field(
         default=False,
         description="Discover again what a known URL serves: for one URL whose code changes, in development",
+    )
+    namespace: str = Field(
+        default="",
+        description="Namespace whose pods are looked at while a deployment does not answer, to say why; empty: none",
     )
 
 

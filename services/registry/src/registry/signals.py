@@ -113,6 +113,13 @@ LOG_EVENTS = (
         "Not yet, while it may still come by itself; a warning once somebody has to look.",
     ),
     LogEvent(
+        "registration_restored",
+        ("warning",),
+        ("deployment", "url", "deployment_id", "services"),
+        ("registry",),
+        "Restate knew no version of a wanted deployment, which is registered again; a lost volume's work is lost.",
+    ),
+    LogEvent(
         "deployment_forced",
         ("info",),
         ("url", "why"),

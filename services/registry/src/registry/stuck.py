@@ -54,7 +54,7 @@ class StuckRuns:
         self._paused_grace = paused_grace
         self._deadline = deadline
         self._clock = clock
-        self._seen: dict[str, tuple[datetime, float]] = {}
+        self._seen: dict[str, tuple[datetime | int, float]] = {}
         self._paused_by_a_person: set[tuple[str, datetime]] = set()
 
     async def end(self) -> None:
@@ -82,11 +82,11 @@ class StuckRuns:
 
     def _is_watched(self, run: Unfinished) -> bool:
         """A failing run looks as if it ran whenever it is tried again; that alone is no progress."""
-        return run.status != "running" or self._seen.get(run.id, (None,))[0] == run.modified_at
+        return run.status != "running" or self._seen.get(run.id, (None,))[0] == run.progress
 
-    def _first_seen(self, run: Unfinished) -> tuple[datetime, float]:
+    def _first_seen(self, run: Unfinished) -> tuple[datetime | int, float]:
         before = self._seen.get(run.id)
-        return before if before and before[0] == run.modified_at else (run.modified_at, self._clock())
+        return before if before and before[0] == run.progress else (run.progress, self._clock())
 
     def _was_paused_while_failing(self, run: Unfinished) -> bool:
         """Whether a person paused it between two tries.

@@ -4,14 +4,15 @@ It fails closed: a key or a value that this version does not enforce keeps the h
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from contracts import Mode, Tool
+from contracts import Mode, Rule, Tool
 from contracts.tool import DEFAULT_MAX_PER_RUN, DEFAULT_MAX_RESULT_BYTES, DEFAULT_TIMEOUT_SECONDS, TOOL_NAME
 from registry.admin import Handler, Service
 from registry.bounds import UnusableSchema
 from registry.schema import closed, required_strings
-from runtime.schemas import Schema
+from runtime.conditions import BadCondition, Condition
+from runtime.schemas import Schema, as_schema
 
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ROLE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -29,6 +30,9 @@ _KEYS = {
     "ticket",
     "timeout",
     "approval",
+    "destinations",
+    "trusted",
+    "compensate",
     "roles",
     "max_result_bytes",
     "max_per_run",
@@ -55,8 +59,6 @@ def build_tool(service: Service, handler: Handler, name: str | None = None) -> T
     if handler.public:
         raise NotOffered("it is open at Restate's ingress, where anybody may call it as anybody: make it private there")
     said = _said(handler)
-    if said.get("approval", "never") != "never":
-        raise NotOffered(f"tool.approval = {said['approval']!r} is not enforced by this version")
     name = tool_name(handler) if name is None else name
     if not re.fullmatch(TOOL_NAME, name):
         raise NotOffered(f"the name does not match {TOOL_NAME}")
@@ -65,7 +67,7 @@ def build_tool(service: Service, handler: Handler, name: str | None = None) -> T
         raise NotOffered(f"the description has {size} bytes, and may have {MAX_DESCRIPTION_BYTES}: shorten it")
     bind = _bind(said.get("bind"))
     parameters = _parameters(handler, set(bind))
-    return Tool(
+    tool = Tool(
         name=name,
         description=description,
         parameters=parameters,
@@ -84,7 +86,26 @@ def build_tool(service: Service, handler: Handler, name: str | None = None) -> T
         max_result_bytes=int(
             _positive(said.get("max_result_bytes"), "max_result_bytes", _BYTES, DEFAULT_MAX_RESULT_BYTES)
         ),
+        approval=_approval(said.get("approval", "never")),
+        destinations=_destinations(said.get("destinations")),
+        trusted=_flag("trusted", said),
+        compensate=_compensate(service, handler, said),
     )
+    check_rules(tool)
+    return tool
+
+
+def check_rules(tool: Tool) -> None:
+    """Raises `NotOffered` when a person could not be asked as this tool, or the policy over it, says."""
+    rule = Rule.of(tool.approval)
+    known = as_schema(tool.parameters.get("properties")).keys() | tool.bind.keys()
+    if rule.when:
+        _check_condition(rule.when, known)
+    for name in tool.destinations:
+        if name not in known:
+            raise NotOffered(f"tool.destinations: {name!r} is no property of the input schema")
+    if rule.provenance and not set(tool.destinations) - tool.bind.keys():
+        raise NotOffered("tool.approval = provenance needs tool.destinations, of which the model sets at least one")
 
 
 def _said(handler: Handler) -> dict[str, str]:
@@ -149,6 +170,42 @@ def _ticket(said: Mapping[str, str]) -> bool:
     if (makes_one := _flag("ticket", said)) and _flag("readonly", said):
         raise NotOffered("tool.ticket: what only reads makes no ticket")
     return makes_one
+
+
+def _check_condition(when: str, known: Collection[str]) -> None:
+    try:
+        unknown = sorted(Condition(when).fields["arguments"] - set(known))
+    except BadCondition as error:
+        raise NotOffered(f"tool.approval: its condition cannot be used: {error}") from error
+    if unknown:
+        raise NotOffered(f"tool.approval: its condition names {unknown[0]!r}, which is no property of the input schema")
+
+
+def _approval(value: str) -> str:
+    try:
+        return Rule.of(value).text
+    except ValueError as error:
+        raise NotOffered(f"tool.approval = {value!r}: {error}") from error
+
+
+def _destinations(value: str | None) -> list[str]:
+    names = [name.strip() for name in value.split(",")] if value is not None else []
+    if not all(_PROPERTY.fullmatch(name) for name in names):
+        raise NotOffered(f"tool.destinations = {value!r} is not a comma-separated list of properties")
+    return list(dict.fromkeys(names))
+
+
+def _compensate(service: Service, handler: Handler, said: Mapping[str, str]) -> str | None:
+    if (name := said.get("compensate")) is None:
+        return None
+    if _flag("readonly", said):
+        raise NotOffered("tool.compensate: what only reads cannot be undone")
+    undoes = next((each for each in service.handlers if each.name == name), None)
+    if undoes is None or name == handler.name:
+        raise NotOffered(f"tool.compensate: {service.name} has no other handler {name!r}")
+    if undoes.public:
+        raise NotOffered(f"tool.compensate: {name!r} is open at Restate's ingress, where anybody may call it")
+    return name
 
 
 def _positive(value: str | None, key: str, pattern: re.Pattern[str], default: float) -> float:

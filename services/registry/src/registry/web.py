@@ -7,7 +7,8 @@ from registry.admin import Admin, AdminError
 from registry.catalogue import ServedCatalogue
 from registry.status import Status
 
-CONVERSATION_RUN = "ToolRouter/converse"
+OF_CONVERSATIONS = frozenset({"ToolRouter/converse", "ApprovedCall/run"})
+"""What holds words of a conversation, and is removed with it."""
 
 
 def app(served: ServedCatalogue, status: Status, admin: Admin) -> web.Application:
@@ -47,7 +48,7 @@ def app(served: ServedCatalogue, status: Status, admin: Admin) -> web.Applicatio
         invocation = request.match_info["id"]
         try:
             target = await admin.target_of(invocation)
-            if target not in (None, CONVERSATION_RUN):
+            if target is not None and target not in OF_CONVERSATIONS:
                 return web.json_response({"error": "this is no run of a conversation"}, status=403)
             await admin.purge(invocation)
         except AdminError as error:

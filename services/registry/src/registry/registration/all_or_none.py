@@ -4,6 +4,7 @@ from functools import partial
 
 from registry.admin import Admin
 from registry.commands import Patience
+from registry.registration.held_up import Lookout
 from registry.registration.one_url import register, rehearse, require_routed
 from registry.settings import RegisterSettings
 from runtime.telemetry.logs import get_logger
@@ -16,9 +17,9 @@ async def register_all(settings: RegisterSettings) -> None:
 
     Only Restate asks the deployments whether they are there, so that no network policy has to let this command through.
     """
-    patience = Patience(settings.register_seconds)
-    urls = settings.deployments
-    async with Admin(settings.restate_admin_url) as admin:
+    urls, lookout = settings.deployments, Lookout(settings)
+    patience = Patience(settings.register_seconds, lambda name: lookout.why(urls[name]))
+    async with Admin(settings.restate_admin_url, settings.admin_token) as admin:
         for name, url in urls.items():
             await patience.until_done(partial(rehearse, admin, url, settings.force), name)
         found = {
