@@ -49,7 +49,8 @@ class Control(BaseModel):
 
     `steered` are for the active run, which may not have read them; `following` is the question of the run that begins
     when the active one has settled; `queue` are questions of their own. `paused`: the queue waits for a word of the
-    customer. `rollback`: what the stopping run was asked and said leaves the model's view.
+    customer. `rollback`: what the stopping run was asked and said leaves the model's view. `undo`: a member of staff
+    wants undone what it did.
     """
 
     owner: Caller | None = None
@@ -62,6 +63,7 @@ class Control(BaseModel):
     queue: list[str] = Field(default_factory=list[str])
     paused: bool = False
     rollback: bool = False
+    undo: bool = False
 
     @property
     def waiting(self) -> int:
@@ -120,6 +122,12 @@ class Stops(NamedTuple):
     invocation: str
 
 
+class Withdraws(NamedTuple):
+    """The calls for which a person has not decided yet are wanted no more: those of this run, or all without a name."""
+
+    run: str
+
+
 class HandsOver(NamedTuple):
     """A stretch of a person begins, or another one has it now. `name` is empty while nobody has taken it."""
 
@@ -143,14 +151,16 @@ class GivesBack(NamedTuple):
 
 
 class Settles(NamedTuple):
-    """A run is over. `posts`: what it said is said. `superseded`: its question and text leave the model's view."""
+    """A run is over. `posts`: what it said is said. `superseded`: its question and text leave the model's view.
+    `undoes`: what it did is undone."""
 
     run: str
     posts: bool
     superseded: bool = False
+    undoes: bool = False
 
 
-Effect = Begins | Joins | Stops | HandsOver | Hears | GivesBack | Settles
+Effect = Begins | Joins | Stops | Withdraws | HandsOver | Hears | GivesBack | Settles
 
 
 class Decision(NamedTuple):
@@ -217,25 +227,37 @@ def _take_over(control: Control, message: Message) -> Decision:
         return Decision(control, (Settles(active.run, posts=False, superseded=True), begins), "superseded", active.run)
     control.following.append(message.input_id)
     control.rollback = message.when_busy == "rollback"
-    return Decision(control, (_stop(control),), "superseded", active.run)
+    return Decision(control, (_stop(control), Withdraws(active.run)), "superseded", active.run)
 
 
 def take_stop(before: Control, stop: Stop) -> Decision:
-    """Silence: the active run loses the word at once, and whatever waits goes on waiting."""
+    """Silence: the active run loses the word at once, and whatever waits goes on waiting. No call that waits for a
+    person is made any more, whichever run has asked for it."""
     control, active = before.model_copy(deep=True), before.active
     if stop.expected and (active is None or active.run != stop.expected):
         return Decision(before, run=active.run if active else "", why="run_changed")
     if active is None or control.person:
-        return Decision(before, disposition="superseded", run=active.run if active else "")
+        return Decision(before, (Withdraws(""),), "superseded", active.run if active else "")
     control.queue = control.following + control.queue
     control.following = []
     control.paused = True
     if active.phase == "gathering":
         control.epoch += 1
         control.active = None
-        return Decision(control, (Settles(active.run, posts=False),), "superseded", active.run)
+        return Decision(control, (Settles(active.run, posts=False), Withdraws("")), "superseded", active.run)
     effects = (_stop(control),) if active.phase == "running" else ()
-    return Decision(control, effects, "superseded", active.run)
+    return Decision(control, (*effects, Withdraws("")), "superseded", active.run)
+
+
+def take_undo(before: Control, run: str) -> Decision:
+    """A member of staff wants undone what a run did: one that is at work is stopped, and undone when it has settled."""
+    active = before.active
+    if active is None or active.run != run:
+        return Decision(before)
+    stopped = take_stop(before, Stop()) if active.phase != "stopping" else Decision(before.model_copy(deep=True))
+    if stopped.control.active:
+        stopped.control.undo = True
+    return stopped
 
 
 def launch(before: Control, epoch: int) -> Decision:
@@ -258,8 +280,9 @@ def end_run(before: Control, ended: Ended) -> Decision:
     unread = [each for each in control.steered if each not in ended.read]
     following, control.active, control.steered, control.following = control.following, None, [], []
     stopped = active.phase == "stopping"
-    settles = Settles(active.run, posts=not stopped, superseded=control.rollback)
-    control.rollback = False
+    undoes = stopped and (control.rollback or control.undo)
+    settles = Settles(active.run, posts=not stopped, superseded=control.rollback, undoes=undoes)
+    control.rollback = control.undo = False
     if control.person:
         return Decision(control, (settles, *_heard(control.person, unread)))
     if ended.hands_over and not stopped:

@@ -3,17 +3,17 @@
 Each reads its state, decides (`control.py`), writes what was decided in one transaction (`store.py`), and sends.
 """
 
-import time
 from datetime import timedelta
 from functools import partial
 from itertools import product
-from typing import Any, get_args
+from typing import get_args
 
 import restate
 from pydantic import BaseModel
 from restate import ObjectContext, ObjectSharedContext, RunOptions
 
 from contracts import (
+    ApprovalOutcome,
     Caller,
     ConversationRun,
     Decided,
@@ -24,16 +24,29 @@ from contracts import (
     RunReport,
     Summary,
 )
-from conversations.acting import STATE, Launch, Parts, act, check_key, until_done
+from conversations.acting import (
+    STATE,
+    Launch,
+    Parts,
+    act,
+    caller_of,
+    check_key,
+    check_owner,
+    expire_after,
+    until_done,
+    wake,
+)
+from conversations.approvals_store import ApprovalStore
 from conversations.control import Control, Decision, Message, Stop, launch, take_message, take_stop
+from conversations.customers import add_customers
 from conversations.erasing import look_after
 from conversations.following import Noted
 from conversations.people import add_people, nobody_comes_after
 from conversations.signals import TABLE
-from conversations.store import Erased, Export, Quiet, Settled, TakenIn, unknown_conversation
+from conversations.store import Export, Outside, Quiet, Settled, TakenIn, unknown_conversation
+from conversations.undoing import add_undoing, undo_effects
 from runtime.checked import RAW, checked, checked_own
 from runtime.errors import Refused
-from runtime.proof import Asking, prove
 from runtime.retries import RETRY
 from runtime.serving import ABORT_TIMEOUT
 from runtime.steps import Attempts
@@ -42,9 +55,6 @@ from runtime.telemetry.metrics import is_live
 
 SHORT_LINE = 40
 """Characters up to which a line may be followed by more of the same question."""
-MAX_ROLE_CHARACTERS = 1000
-"""Of all roles of a caller, which stand in the state."""
-
 RUNS_STILL_SECONDS = 60.0
 """When to look again at an old conversation with a run at work."""
 
@@ -67,7 +77,7 @@ class Wanted(BaseModel):
 
 
 def conversation(parts: Parts) -> restate.VirtualObject:
-    """`input` is the only handler that Restate's ingress lets in."""
+    """Restate's ingress lets in what customers and staff may call, each with a token: the others are private."""
     service = restate.VirtualObject(
         "Conversation",
         description="Holds a conversation: who speaks, what runs, what waits",
@@ -79,8 +89,10 @@ def conversation(parts: Parts) -> restate.VirtualObject:
     attempts = Attempts()
 
     async def take_in(ctx: ObjectContext, before: Control, came: Input, run: str) -> TakenIn:
-        caller = await _caller(ctx, came, parts, attempts)
-        _check_owner(before, caller)
+        caller = await caller_of(ctx, came, parts, attempts)
+        check_owner(before, caller)
+        if not came.opens and before.owner is None:
+            raise unknown_conversation()
         settings, decided = parts.settings, partial(decide, before, came, run)
         taken = await parts.store.take_in(ctx.key(), caller, ctx.request().id, came, decided, settings.coalesce_ms)
         taken.look_seconds = look_after(Quiet(seconds=0), timedelta(days=settings.retention_days)).total_seconds()
@@ -99,8 +111,15 @@ def conversation(parts: Parts) -> restate.VirtualObject:
         await parts.store.keep_summary(ctx.key(), owner, summary)
         return Noted()
 
-    async def remove(ctx: ObjectContext, control: Control, owner: Caller) -> Erased:
+    async def read_outside(ctx: ObjectContext, control: Control, owner: Caller) -> Outside:
+        return await parts.store.outside(ctx.key(), owner, control.active.invocation if control.active else "")
+
+    async def remove(ctx: ObjectContext, control: Control, owner: Caller) -> Outside:
         return await parts.store.erase(ctx.key(), owner, control.active.invocation if control.active else "")
+
+    async def tell_outcome(ctx: ObjectContext, owner: Caller, outcome: ApprovalOutcome) -> Noted:
+        await ApprovalStore(parts.store.pool).tell_outcome(ctx.key(), owner, outcome)
+        return Noted()
 
     async def write_out(ctx: ObjectSharedContext, owner: Caller) -> Export:
         return await parts.store.export(ctx.key(), owner)
@@ -116,14 +135,17 @@ def conversation(parts: Parts) -> restate.VirtualObject:
     async def forget(ctx: ObjectContext, control: Control, owner: Caller) -> None:
         if control.active and control.active.invocation:
             ctx.cancel_invocation(control.active.invocation)
-        erased = await ctx.run_typed("erase", remove, RunOptions(), ctx, control, owner)
-        for invocation in erased.invocations:
+        known = await ctx.run_typed("read what is outside", read_outside, RunOptions(), ctx, control, owner)
+        left = known | await ctx.run_typed("erase", remove, RunOptions(), ctx, control, owner)
+        for approval in left.approvals:
+            wake(ctx, approval)
+        for invocation in left.invocations:
             await ctx.run_typed("remove journal", purge, RunOptions(), invocation)
         ctx.clear_all()
 
     async def read(ctx: ObjectSharedContext, control: Control, wanted: HistoryQuery) -> History:
-        caller = await _caller(ctx, wanted, parts, attempts)
-        _check_owner(control, caller)
+        caller = await caller_of(ctx, wanted, parts, attempts)
+        check_owner(control, caller)
         return await parts.store.history(ctx.key(), caller, wanted.after, wanted.limit)
 
     @service.handler("input", input_serde=RAW)
@@ -140,8 +162,10 @@ def conversation(parts: Parts) -> restate.VirtualObject:
             decision = decide(before, came, run, coalesce_ms)
             decision.control.owner, decision.control.believed = taken.caller, came.caller_token is None
             await act(ctx, decision, taken.given, coalesce_ms)
+            for approval in taken.withdrawn:
+                wake(ctx, approval)
             if before.owner is None:
-                _expire_after(ctx, taken.look_seconds)
+                expire_after(ctx, taken.look_seconds)
         return _answer(came, taken)
 
     @accepted("begin")
@@ -165,6 +189,8 @@ def conversation(parts: Parts) -> restate.VirtualObject:
         told = (ctx, before, before.owner, report, f"run_{ctx.uuid().hex}")
         settled = await ctx.run_typed("settle", settle, RunOptions(), *told)
         await act(ctx, Decision(settled.control), settled.given)
+        if settled.undo:
+            undo_effects(ctx, settled.undo)
         person = settled.control.person
         if person and person.run == told[-1]:
             nobody_comes_after(ctx, person.run, parts.settings)
@@ -177,6 +203,15 @@ def conversation(parts: Parts) -> restate.VirtualObject:
         control = await ctx.get(STATE, type_hint=Control)
         if control and control.owner:
             await ctx.run_typed("keep summary", keep, RunOptions(), ctx, control.owner, summary)
+        return Noted()
+
+    @accepted("outcome")
+    @checked
+    async def outcome(ctx: ObjectContext, came: ApprovalOutcome) -> Noted:  # pyright: ignore[reportUnusedFunction]
+        """Tell what became of a call that a person had to decide, unless its run is at work and tells it."""
+        control = await ctx.get(STATE, type_hint=Control)
+        if control and control.owner and (came.left or control.active is None or control.active.run != came.run):
+            await ctx.run_typed("tell outcome", tell_outcome, RunOptions(), ctx, control.owner, came)
         return Noted()
 
     @accepted("erase")
@@ -197,7 +232,7 @@ def conversation(parts: Parts) -> restate.VirtualObject:
             return Noted()
         due = await ctx.run_typed("look at its age", look, RunOptions(), ctx, control.owner)
         if due.seconds > 0 or control.active:
-            _expire_after(ctx, due.seconds or RUNS_STILL_SECONDS)
+            expire_after(ctx, due.seconds or RUNS_STILL_SECONDS)
         else:
             await forget(ctx, control, control.owner)
         return Noted()
@@ -220,6 +255,8 @@ def conversation(parts: Parts) -> restate.VirtualObject:
         return await ctx.run_typed("read history", read, RunOptions(), ctx, control, wanted)
 
     add_people(service, parts)
+    add_customers(service, parts, attempts, forget)
+    add_undoing(service, parts)
     return service
 
 
@@ -237,26 +274,6 @@ def decide(before: Control, came: Input, run: str, coalesce_ms: int) -> Decision
     return take_message(before, Message(came.input_id, came.when_busy, run, short, came.expected_run))
 
 
-def _expire_after(ctx: ObjectContext, seconds: float) -> None:
-    ctx.generic_send("Conversation", "expire", b"{}", key=ctx.key(), send_delay=timedelta(seconds=seconds))
-
-
-async def _caller(ctx: Any, asking: Asking, parts: Parts, attempts: Attempts) -> Caller:
-    """Raises: `Refused` 401 when the caller is not proven."""
-    invocation = ctx.request().id
-    read_at = attempts.begin((invocation, "caller")).first_started_at
-    caller = await prove(asking, parts.settings, min(read_at, time.time()), partial(parts.acceptance.of, invocation))
-    attempts.forget((invocation, "caller"))
-    if sum(map(len, caller.roles)) > MAX_ROLE_CHARACTERS:
-        raise Refused(422, "too_many_roles", "the caller_token has more roles than a conversation holds")
-    return caller
-
-
-def _check_owner(control: Control, caller: Caller) -> None:
-    if control.owner is not None and control.owner.user_id != caller.user_id:
-        raise unknown_conversation()
-
-
 _WHY = {
     "busy": (409, "a run is at work"),
     "run_changed": (409, "another run is at work than the one that was expected, or none"),
@@ -266,7 +283,8 @@ _WHY = {
 
 def _answer(came: Input, taken: TakenIn) -> Disposition:
     """Raises: `Refused`, with the active run in its metadata, for an input that was rejected; a repeat is, too."""
-    answer, why = taken.written.answer, taken.written.why
+    repeated = came.tells_repeats and not taken.is_new
+    answer, why = taken.written.answer.model_copy(update={"repeated": repeated}), taken.written.why
     if is_live():
         _inputs.labels(came.type, answer.disposition).inc()
     log.info("input_taken", extra={"disposition": answer.disposition})

@@ -4,6 +4,7 @@ Each works within the transaction of whoever calls it.
 """
 
 from contracts import HandOver
+from conversations.approving import open_approvals
 from conversations.control import GivesBack, HandsOver
 from conversations.lines import add_entry, add_event
 from runtime.postgres import Connection
@@ -59,6 +60,7 @@ async def hand_over(
     told = known.model_dump() | {
         "asked": [row["text"] for row in reversed(latest)],
         "tickets": [row["ticket_id"] for row in tickets],
+        "approvals": await open_approvals(db, conversation),
     }
     await add_entry(db, conversation, f"{effect.run}/packet", "packet", effect.run, told)
 
@@ -75,5 +77,6 @@ async def take_back(db: Connection, conversation: str, effect: GivesBack, epoch:
     await db.execute(_RETURN, conversation, effect.run, list(effect.unanswered))
     await db.execute(_ENDED, effect.run)
     body = {"speaker": "agent", "by": by, "seconds": round(seconds or 0), "said": sayings}
+    body["unanswered"] = list(effect.unanswered)
     await add_entry(db, conversation, f"owner/{change}", "owner", effect.run, body)
     await add_event(db, conversation, f"owner/{change}", "owner", effect.run, epoch, {"speaker": "agent"})

@@ -23,6 +23,7 @@ WITH place AS (
 )
 INSERT INTO events (conversation_id, key, position, user_id, kind, run, epoch, body)
 SELECT $1, $2, position, user_id, $3, $4, $5, $6::jsonb FROM place
+RETURNING position
 """
 
 
@@ -32,5 +33,5 @@ async def add_entry(db: Connection, conversation: str, key: str, kind: str, run:
 
 async def add_event(
     db: Connection, conversation: str, key: str, kind: str, run: str, epoch: int, body: dict[str, Any]
-) -> None:
-    await db.execute(_EVENT, conversation, key, kind, run, epoch, json.dumps(body))
+) -> int:
+    return await db.fetchval(_EVENT, conversation, key, kind, run, epoch, json.dumps(body)) or 0

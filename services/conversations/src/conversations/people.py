@@ -36,7 +36,7 @@ from conversations.signals import TABLE
 from conversations.store import unknown_conversation
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
-from runtime.proof import prove_staff
+from runtime.proof import Staff, prove_staff
 from runtime.retries import RETRY
 from runtime.serving import ABORT_TIMEOUT
 from runtime.telemetry.logs import get_logger
@@ -49,12 +49,6 @@ log = get_logger(__name__)
 NOBODY_CAME = "Nobody of the support staff is free right now. This conversation is kept for them, and they answer here."
 
 
-class Who(BaseModel):
-    """A member of staff, as the journal has it."""
-
-    name: str
-
-
 class Waited(BaseModel):
     """Nobody may have come in this stretch."""
 
@@ -64,15 +58,6 @@ class Waited(BaseModel):
 def add_people(service: restate.VirtualObject, parts: Parts) -> None:
     """The handlers for members of staff, whom Restate's ingress lets in: a staff token opens them, and nothing else."""
     accepted = until_done(service)
-
-    async def opened(ctx: ObjectContext | ObjectSharedContext, asked: ByStaff) -> tuple[Control, Caller, str]:
-        """The state of the conversation, whose it is, and who of the staff asks."""
-        check_key(ctx.key())
-        who = await ctx.run_typed("who asks", proven, RunOptions(), ctx.request().id, asked.staff_token, parts)
-        control = await ctx.get(STATE, type_hint=Control)
-        if control is None or control.owner is None:
-            raise unknown_conversation()
-        return control, control.owner, who.name
 
     async def hand(ctx: ObjectContext, owner: Caller, decision: Decision, change: str, by: str) -> Held:
         if decision.effects:
@@ -84,7 +69,7 @@ def add_people(service: restate.VirtualObject, parts: Parts) -> None:
     @checked
     async def take_it(ctx: ObjectContext, asked: ByStaff) -> Held:  # pyright: ignore[reportUnusedFunction]
         """Take the conversation: the agent is silent from now on."""
-        before, owner, name = await opened(ctx, asked)
+        before, owner, name = await opened(ctx, asked, parts)
         change = ctx.uuid().hex
         decision = take(before, name, f"run_{change}")
         if decision.why:
@@ -95,7 +80,7 @@ def add_people(service: restate.VirtualObject, parts: Parts) -> None:
     @checked
     async def assign_it(ctx: ObjectContext, asked: Assign) -> Held:  # pyright: ignore[reportUnusedFunction]
         """Give the conversation to a member of staff, whoever has it now."""
-        before, owner, name = await opened(ctx, asked)
+        before, owner, name = await opened(ctx, asked, parts)
         change = ctx.uuid().hex
         return await hand(ctx, owner, assign(before, asked.to, f"run_{change}"), change, name)
 
@@ -103,7 +88,7 @@ def add_people(service: restate.VirtualObject, parts: Parts) -> None:
     @checked
     async def say(ctx: ObjectContext, asked: Say) -> Said:  # pyright: ignore[reportUnusedFunction]
         """Say something to the customer, as whoever has the conversation."""
-        before, owner, name = await opened(ctx, asked)
+        before, owner, name = await opened(ctx, asked, parts)
         if before.person is None or not may_say(before, name):
             raise Refused(409, "not_yours", "take the conversation first: somebody else speaks in it")
         told = (ctx.key(), owner, before.person.run, before.person.epoch, asked, name)
@@ -113,7 +98,7 @@ def add_people(service: restate.VirtualObject, parts: Parts) -> None:
     @checked
     async def give_it_back(ctx: ObjectContext, asked: ByStaff) -> Held:  # pyright: ignore[reportUnusedFunction]
         """Let the agent speak again; it is asked what nobody has answered."""
-        before, owner, name = await opened(ctx, asked)
+        before, owner, name = await opened(ctx, asked, parts)
         told = (ctx.key(), owner, before, ctx.uuid().hex, name)
         handed = await ctx.run_typed("give back", parts.store.give_back, RunOptions(), *told)
         await act(ctx, Decision(handed.control), handed.given)
@@ -123,7 +108,7 @@ def add_people(service: restate.VirtualObject, parts: Parts) -> None:
     @checked
     async def show(ctx: ObjectSharedContext, asked: StaffHistoryQuery) -> History:  # pyright: ignore[reportUnusedFunction]
         """A page of the transcript, with what only staff may see."""
-        _, owner, _ = await opened(ctx, asked)
+        _, owner, _ = await opened(ctx, asked, parts)
         page = partial(parts.store.history, ctx.key(), owner, asked.after, asked.limit, for_staff=True)
         return await ctx.run_typed("read transcript", page, RunOptions(type_hint=History))
 
@@ -190,12 +175,22 @@ def desk(parts: Parts) -> restate.Service:
     return service
 
 
-async def proven(invocation: str, token: str, parts: Parts) -> Who:
+async def opened(ctx: ObjectContext | ObjectSharedContext, asked: ByStaff, parts: Parts) -> tuple[Control, Caller, str]:
+    """The state of the conversation, whose it is, and who of the staff asks."""
+    check_key(ctx.key())
+    who = await ctx.run_typed("who asks", proven, RunOptions(), ctx.request().id, asked.staff_token, parts)
+    control = await ctx.get(STATE, type_hint=Control)
+    if control is None or control.owner is None:
+        raise unknown_conversation()
+    return control, control.owner, who.name
+
+
+async def proven(invocation: str, token: str, parts: Parts) -> Staff:
     """Raises: `Refused` 401 when that is no member of staff."""
-    name = await prove_staff(token, parts.settings, time.time(), partial(parts.acceptance.of, invocation))
-    if not re.fullmatch(STAFF_NAME_PATTERN, name):
+    who = await prove_staff(token, parts.settings, time.time(), partial(parts.acceptance.of, invocation))
+    if not re.fullmatch(STAFF_NAME_PATTERN, who.name):
         raise Refused(401, "staff_token_invalid", "the staff_token is not valid", "staff_token")
-    return Who(name=name)
+    return who
 
 
 def held(control: Control) -> Held:

@@ -1,5 +1,7 @@
 """The staff's part of the transcript, after the rules of `store.py`."""
 
+import json
+
 from pydantic import BaseModel
 
 from contracts import Caller, Said, Say, Standing
@@ -15,6 +17,7 @@ WHERE conversation_id = $1 AND run = $2 AND position > (
     SELECT coalesce(max(position), 0) FROM entries WHERE conversation_id = $1 AND run = $2 AND kind = 'person')
 ORDER BY position
 """
+_GIVEN_BACK = "SELECT body -> 'unanswered' FROM entries WHERE conversation_id = $1 AND key = $2"
 _SAID = "SELECT position, kind, body ->> 'text' AS text FROM entries WHERE conversation_id = $1 AND key = $2"
 _PACKET = "SELECT body FROM entries WHERE conversation_id = $1 AND key = $2"
 _WITH_PEOPLE = "SELECT * FROM with_people($1)"
@@ -36,7 +39,8 @@ class StaffStore(ConversationStore):
         return Settled(control=decision.control)
 
     async def give_back(self, conversation: str, caller: Caller, control: Control, change: str, by: str) -> Settled:
-        """Write down that the agent speaks again; what the person has left unanswered is its next question.
+        """Write down that the agent speaks again; what the person has left unanswered is its next question. A repeat of
+        the same `change` finds it in what was written.
 
         Raises: `Refused` 409 when no person has the conversation.
         """
@@ -44,8 +48,10 @@ class StaffStore(ConversationStore):
             stretch = control.person
             if stretch is None or not await db.fetchval(HOLD, conversation):
                 raise Refused(409, "not_taken", "the agent has this conversation")
+            known = await db.fetchval(_GIVEN_BACK, conversation, f"owner/{change}")
             rows = await db.fetch(_UNANSWERED, conversation, stretch.run)
-            decision = give_back(control, [row["input_id"] for row in rows], f"run_{change}")
+            unanswered: list[str] = json.loads(known) if known else [row["input_id"] for row in rows]
+            decision = give_back(control, unanswered, f"run_{change}")
             await self.apply(db, conversation, decision, change=change, by=by)
             given = await self.given(db, conversation, caller, decision)
         return Settled(control=decision.control, given=given)

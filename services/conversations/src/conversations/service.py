@@ -1,16 +1,21 @@
-"""Runs the conversations, or one of their commands: `provision`, `migrate`."""
+"""Runs the conversations, or one of their commands: `provision`, `migrate`, `api-key`."""
+
+from contextlib import nullcontext
 
 import aiohttp
 import typer
 
+from conversations import api_keys
 from conversations.acting import Parts
+from conversations.approvals import approvals
 from conversations.conversation import conversation
+from conversations.counts import counting
 from conversations.erasing import Journals
 from conversations.following import conversation_runs
 from conversations.people import desk
-from conversations.people_store import StaffStore
 from conversations.settings import AdminSettings, ConversationSettings
 from conversations.store import MIGRATIONS, SCHEMA
+from conversations.undo_store import UndoStore
 from conversations.watch.hub import Hub
 from conversations.watch.log import EventLog
 from conversations.watch.web import serve_watchers
@@ -25,11 +30,12 @@ from runtime.telemetry.logs import configure_logs, get_logger
 from runtime.telemetry.metrics import serve_metrics
 
 commands = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+commands.add_typer(api_keys.commands, name="api-key")
 
 
 @commands.callback(invoke_without_command=True)
 def services(context: typer.Context) -> None:
-    """Without a command: serve Conversation and ConversationRuns until SIGTERM."""
+    """Without a command: serve Conversation, ConversationRuns and Approvals until SIGTERM."""
     configure_logs("conversations")
     if context.invoked_subcommand is None:
         run_service(_serve(ConversationSettings.read()))
@@ -57,11 +63,12 @@ async def _serve(settings: ConversationSettings) -> None:
         )
     url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
     async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
-        store, acceptance = StaffStore(pool), Acceptance(http, settings.accepted_url)
+        store, acceptance = UndoStore(pool), Acceptance(http, settings.accepted_url)
         parts = Parts(settings, store, acceptance, Journals(http, settings.journals_url))
-        watching = serve_watchers(settings, Hub(EventLog(pool), settings.max_watchers))
-        async with watching_clock(http, settings.accepted_url), watching:
-            await serve(settings, [conversation(parts), conversation_runs, desk(parts)])
+        watching = serve_watchers(settings, Hub(EventLog(pool), settings.max_watchers), store)
+        counted = counting(pool, settings.count_seconds) if settings.metrics_port else nullcontext()
+        async with watching_clock(http, settings.accepted_url), watching, counted:
+            await serve(settings, [conversation(parts), conversation_runs, desk(parts), approvals(parts)])
 
 
 def main() -> None:

@@ -6,13 +6,18 @@ from pydantic import Field, SecretStr, model_validator
 
 from runtime.postgres.commands import SchemaSettings
 from runtime.proof import CallerSettings, StaffSettings
-from runtime.settings import DatabaseUrl
+from runtime.settings import DatabaseUrl, Settings
 
 
-class ConversationSettings(CallerSettings, StaffSettings):
-    port: int = Field(default=9087, ge=1, le=65535, description="Port to listen on")
+class DatabaseSettings(Settings):
+    """What `api-key` needs, and the service, too."""
+
     database_url: DatabaseUrl = Field(description="PostgreSQL, as the login role `conversations_app`")
     database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")
+
+
+class ConversationSettings(CallerSettings, StaffSettings, DatabaseSettings):
+    port: int = Field(default=9087, ge=1, le=65535, description="Port to listen on")
     accepted_url: str = Field(
         default="http://127.0.0.1:9084/accepted", description="Where the registry says when Restate accepted a call"
     )
@@ -32,6 +37,11 @@ class ConversationSettings(CallerSettings, StaffSettings):
         default=900, gt=0, description="After how long a watcher has to come again, with a token that is good then"
     )
     events_hours: float = Field(default=24, gt=0, description="How long events are kept for those who watch")
+    count_seconds: float = Field(
+        default=15,
+        ge=1,
+        description="How often who waits for people is counted for the metrics, if `METRICS_PORT` is set",
+    )
     max_watchers: int = Field(default=2000, ge=1, description="Watchers at a time")
     person_minutes: float = Field(
         default=15, gt=0, le=10_080, description="How long a customer waits for a person before they are told"

@@ -1,7 +1,7 @@
 """The conversations' rows of the table of signals."""
 
 from runtime.telemetry.metrics import Table
-from runtime.telemetry.signals import LIVE, LogEvent, Signal
+from runtime.telemetry.signals import FAILED, LIVE, LogEvent, Signal
 
 METRICS = (
     Signal(
@@ -20,6 +20,47 @@ METRICS = (
         ("conversations",),
         f"Conversations for which no person came in time; their customers were told. {LIVE}",
     ),
+    Signal(
+        "switchboard_conversations_with_people",
+        "gauge",
+        "conversations",
+        ("state",),
+        ("conversations",),
+        "Conversations in which the agent is silent: a person is waited for (`waiting`) or has it (`taken`); every pod "
+        "tells the same.",
+    ),
+    Signal(
+        "switchboard_conversations_waiting_oldest_seconds",
+        "gauge",
+        "s",
+        (),
+        ("conversations",),
+        "How long the conversation that has waited longest for a person waits; 0 when none does.",
+    ),
+    Signal(
+        "switchboard_approvals",
+        "gauge",
+        "approvals",
+        ("status",),
+        ("conversations",),
+        "Approvals by how they stand, as long as they are kept; every pod tells the same.",
+    ),
+    Signal(
+        "switchboard_approvals_waiting_oldest_seconds",
+        "gauge",
+        "s",
+        (),
+        ("conversations",),
+        "How long the approval that has waited longest for a decision waits; 0 when none does.",
+    ),
+    Signal(
+        "switchboard_approval_decisions_total",
+        "counter",
+        "decisions",
+        ("status",),
+        ("conversations",),
+        f"Decisions of people about calls, by what was decided. {LIVE}",
+    ),
     Signal("switchboard_watchers", "gauge", "watchers", (), ("conversations",), "Who watches a conversation now."),
     Signal(
         "switchboard_event_lag_seconds",
@@ -37,6 +78,13 @@ TABLE = Table(METRICS)
 SPANS = ()
 
 LOG_EVENTS = (
+    LogEvent(
+        "conversations_not_counted",
+        ("error",),
+        FAILED,
+        ("conversations",),
+        "Counting who waits for people broke down; the gauges are absent until it works again.",
+    ),
     LogEvent("watchers_served", ("info",), ("port",), ("conversations",), "Watchers are answered on this port."),
     LogEvent(
         "events_not_seen",
@@ -54,6 +102,13 @@ LOG_EVENTS = (
     ),
     LogEvent("events_seen_again", ("info",), (), ("conversations",), "It does again, and nothing was missed."),
     LogEvent("input_taken", ("info",), ("disposition",), ("conversations",), "An input was taken, or refused."),
+    LogEvent(
+        "approval_decided",
+        ("info",),
+        ("status",),
+        ("conversations",),
+        "A person decided a call that waited for them.",
+    ),
     LogEvent(
         "nobody_came",
         ("warning",),

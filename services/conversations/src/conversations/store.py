@@ -6,8 +6,9 @@ Whatever is repeated changes nothing: lines have keys, a run has a name, and an 
 import hashlib
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -22,9 +23,13 @@ from contracts import (
     History,
     HistoryLine,
     Input,
+    Listed,
+    ListPage,
     RunReport,
     Summary,
+    UndoWanted,
 )
+from conversations.approving import withdraw, withdrawn_by
 from conversations.control import (
     Begins,
     Control,
@@ -36,8 +41,10 @@ from conversations.control import (
     Joins,
     Settles,
     Stops,
+    Withdraws,
     end_run,
 )
+from conversations.effects import begin_undo
 from conversations.handing import MAX_FACTS, RUN, TICKETS, hand_over, hear, take_back
 from conversations.lines import add_entry, add_event
 from conversations.view import Line, seen_by_model
@@ -55,6 +62,15 @@ _INPUT = """
 INSERT INTO inputs (conversation_id, input_id, user_id, digest, invocation, position, state, answer)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)
 """
+_LIST = """
+SELECT c.conversation_id, c.opened_at, c.changed_at, left(coalesce((
+    SELECT e.body ->> 'text' FROM entries e
+    WHERE e.conversation_id = c.conversation_id AND e.kind = 'message' ORDER BY e.position LIMIT 1), ''), $1) AS title
+FROM conversations c
+WHERE $2::timestamptz IS NULL OR (c.changed_at, c.conversation_id) < ($2, $3)
+ORDER BY c.changed_at DESC, c.conversation_id DESC
+LIMIT $4
+"""
 _LISTEN = "UPDATE conversations SET run = $2, epoch = $3 WHERE conversation_id = $1"
 _TAKE = """
 UPDATE inputs SET state = 'taken', run = $2
@@ -69,7 +85,11 @@ UPDATE runs SET state = 'ended', outcome = $2, superseded = superseded OR $3, en
 WHERE run = $1
 """
 _INVOKED = "UPDATE runs SET invocation = $2 WHERE run = $1"
-_INVOCATIONS = "SELECT invocation FROM runs WHERE conversation_id = $1 AND invocation <> ''"
+_INVOCATIONS = """
+SELECT invocation FROM runs WHERE conversation_id = $1 AND invocation <> ''
+UNION SELECT invocation FROM approvals WHERE conversation_id = $1
+"""
+_ASKED = "SELECT approval_id FROM approvals WHERE conversation_id = $1 AND expires_at > now()"
 _ERASE_LIVE = "DELETE FROM live WHERE conversation_id = $1"
 _ERASE = "DELETE FROM conversations WHERE conversation_id = $1"
 _QUIET_SECONDS = """
@@ -99,14 +119,17 @@ SELECT * FROM (
     FROM entries e
     LEFT JOIN inputs i ON i.conversation_id = e.conversation_id AND i.position = e.position
     JOIN runs r ON r.run = coalesce(nullif(i.run, ''), e.run)
-    WHERE e.conversation_id = $1 AND r.epoch > $2 AND r.run <> $3 AND e.kind = ANY($4::text[])
+    WHERE e.conversation_id = $1 AND (r.epoch > $2 OR e.kind = 'undone') AND r.run <> $3 AND e.kind = ANY($4::text[])
     ORDER BY r.epoch DESC, e.position DESC
     LIMIT 200
 ) latest ORDER BY epoch, position
 """
 _TASKS = """
-SELECT body FROM entries WHERE conversation_id = $1 AND kind = 'effect' AND body ? 'task_id'
-ORDER BY position DESC LIMIT $2
+SELECT e.body FROM entries e
+WHERE e.conversation_id = $1 AND e.kind = 'effect' AND e.body ? 'task_id' AND NOT EXISTS (
+    SELECT FROM entries o
+    WHERE o.conversation_id = $1 AND o.kind = 'approval' AND o.body ->> 'task_id' = e.body ->> 'task_id')
+ORDER BY e.position DESC LIMIT $2
 """
 _PAGE = """
 SELECT e.position, e.kind, coalesce(nullif(i.run, ''), e.run) AS run, e.at, e.body - $5::text[] AS body
@@ -124,6 +147,12 @@ SELECT jsonb_build_object(
              FROM runs r WHERE r.conversation_id = c.conversation_id),
     'events', (SELECT coalesce(jsonb_agg(to_jsonb(v) - $2::text[] ORDER BY v.position), '[]')
                FROM events v WHERE v.conversation_id = c.conversation_id),
+    'approvals', (SELECT coalesce(jsonb_agg(to_jsonb(a) - $2::text[] ORDER BY a.asked_at, a.approval_id), '[]')
+                  FROM approvals a WHERE a.conversation_id = c.conversation_id),
+    'effects', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                    'run', f.run, 'call', f.call, 'tool', f.tool, 'arguments', f.undo ->> 'body', 'state', f.state,
+                    'at', f.at) ORDER BY f.number), '[]')
+                FROM effects f WHERE f.conversation_id = c.conversation_id),
     'summaries', (SELECT coalesce(jsonb_agg(to_jsonb(s) - $2::text[] ORDER BY s.upto), '[]')
                   FROM summaries s WHERE s.conversation_id = c.conversation_id),
     'tickets', (SELECT coalesce(jsonb_agg(DISTINCT t.body -> 'ticket_id'), '[]')
@@ -135,10 +164,13 @@ _NOT_EXPORTED = ["conversation_id", "user_id", "key", "invocation"]
 """Told once at the top, or of use to nobody; an invocation's name would open its result at the ingress."""
 
 
-FOR_THE_MODEL: list[EntryKind] = ["message", "answer", "effect", "person", "owner"]
-HIDDEN = (["packet", "late"], ["person", "by"])
+FOR_THE_MODEL: list[EntryKind] = ["message", "answer", "effect", "person", "owner", "approval", "undone"]
+HIDDEN = (["packet", "late"], ["person", "by", "approval", "reason", "told", "refusal", "unanswered"])
 """The kinds of lines, and the parts of others, that no customer is shown."""
 NOTHING_HIDDEN: tuple[list[str], list[str]] = ([], [])
+
+TITLE_CHARACTERS = 80
+"""Of what was said first in a conversation, where it stands in a list."""
 
 Decide = Callable[[int], Decision]
 """What is decided about an input, by the setting `COALESCE_MS`."""
@@ -154,31 +186,43 @@ class Written(BaseModel):
 
 class TakenIn(BaseModel):
     """What became of an input, as the journal has it. `is_new`: it is to be acted on. `given` is for the run that
-    begins with it, and `look_seconds` says when to look whether the conversation is old."""
+    begins with it, and `look_seconds` says when to look whether the conversation is old. `withdrawn` are the approvals
+    of calls that are wanted no more."""
 
     caller: Caller
     is_new: bool
     written: Written
     given: ConversationRun | None = None
     look_seconds: float = 0
+    withdrawn: list[str] = []
 
 
 class Settled(BaseModel):
-    """What follows on the end of a run or on a change of who speaks, as the journal has it."""
+    """What follows on the end of a run or on a change of who speaks, as the journal has it. `undo` is what the run did
+    and is to be undone."""
 
     control: Control
     given: ConversationRun | None = None
+    undo: UndoWanted | None = None
 
 
-class Erased(BaseModel):
-    """The invocations whose journals still hold what was said."""
+class Outside(BaseModel):
+    """What is left of a conversation outside of the database: the invocations whose journals hold what was said, and
+    the approvals that may still be waited for."""
 
     invocations: list[str]
+    approvals: list[str]
+
+    def __or__(self, other: "Outside") -> "Outside":
+        return Outside(
+            invocations=sorted({*self.invocations, *other.invocations}),
+            approvals=sorted({*self.approvals, *other.approvals}),
+        )
 
 
 class Export(BaseModel):
-    """One conversation, whole: what was said and done, also what nobody was shown. `tickets` are the ids of those that
-    it made; what they say is in `tickets`."""
+    """One conversation, whole: what was said and done, also what nobody was shown. `effects` are those that can be
+    undone. `tickets` are the ids of those that it made; what they say is in `tickets`."""
 
     conversation: str
     user_id: str
@@ -187,8 +231,26 @@ class Export(BaseModel):
     entries: list[dict[str, Any]]
     runs: list[dict[str, Any]]
     events: list[dict[str, Any]]
+    approvals: list[dict[str, Any]]
+    effects: list[dict[str, Any]]
     summaries: list[dict[str, Any]]
     tickets: list[str]
+
+
+class Place(NamedTuple):
+    """Where a page of the list of conversations begins: behind the one that was changed then."""
+
+    changed_at: datetime
+    conversation: str
+
+    @classmethod
+    def read(cls, text: str) -> "Place":
+        """Raises: ValueError for what no page has told as its `next`."""
+        changed_at, _, conversation = text.partition("/")
+        at = datetime.fromisoformat(changed_at)
+        if at.tzinfo is None:
+            raise ValueError("no place in the list")
+        return cls(at, conversation)
 
 
 class Quiet(BaseModel):
@@ -223,7 +285,31 @@ class ConversationStore:
             is_new = known is None or known["invocation"] == invocation
             decision = decide(written.coalesce_ms)
             given = await self.given(db, conversation, caller, decision, came) if is_new else None
-        return TakenIn(caller=caller, is_new=is_new, written=written, given=given)
+            withdrawn = await withdrawn_by(db, conversation, _key(came)) if is_new else []
+        return TakenIn(caller=caller, is_new=is_new, written=written, given=given, withdrawn=withdrawn)
+
+    async def open(self, conversation: str, caller: Caller) -> None:
+        """A repeat changes nothing. Raises: `Refused` 404 to everybody but the owner."""
+        async with caller_transaction(self.pool, caller.user_id) as db:
+            await db.execute(_OPEN, conversation, caller.user_id)
+            if not await db.fetchval(HOLD, conversation):
+                raise unknown_conversation()
+
+    async def of_customer(self, caller: Caller, before: Place | None, limit: int) -> ListPage:
+        """The conversations of a customer, the latest word first: those behind a place, or all."""
+        async with caller_transaction(self.pool, caller.user_id) as db:
+            rows = await db.fetch(_LIST, TITLE_CHARACTERS, *(before or (None, "")), limit + 1)
+        page = [
+            Listed(
+                conversation=row["conversation_id"],
+                title=row["title"],
+                opened_at=row["opened_at"].isoformat(),
+                changed_at=row["changed_at"].isoformat(),
+            )
+            for row in rows[:limit]
+        ]
+        last = page[-1] if len(rows) > limit else None
+        return ListPage(conversations=page, next=f"{last.changed_at}/{last.conversation}" if last else None)
 
     async def launch(self, conversation: str, caller: Caller, decision: Decision) -> ConversationRun | None:
         """What the run is given that begins now."""
@@ -247,16 +333,25 @@ class ConversationStore:
                 await db.execute(_INVOKED, report.run, control.active.invocation)
             await self._write_report(db, conversation, report, posts=settles is not None and settles.posts)
             await self.apply(db, conversation, decision, report.outcome, packet=report.hand_over)
+            undo = None
+            if settles and settles.undoes:
+                _, undo = await begin_undo(db, conversation, caller, report.run, report.epoch, run_next)
             given = await self.given(db, conversation, caller, decision)
-        return Settled(control=decision.control, given=given)
+        return Settled(control=decision.control, given=given, undo=undo)
 
-    async def erase(self, conversation: str, caller: Caller, active: str) -> Erased:
-        """Remove everything; `active` is the invocation of the run that is at work, empty if none is."""
+    async def outside(self, conversation: str, caller: Caller, active: str) -> Outside:
+        """`active` is the invocation of the run that is at work, empty if none is."""
         async with caller_transaction(self.pool, caller.user_id) as db:
-            invocations = {row["invocation"] for row in await db.fetch(_INVOCATIONS, conversation)} | {active}
+            return await _outside(db, conversation, active)
+
+    async def erase(self, conversation: str, caller: Caller, active: str) -> Outside:
+        """Remove everything, and tell what is left outside. A repeat does not know it any more."""
+        async with caller_transaction(self.pool, caller.user_id) as db:
+            left = await _outside(db, conversation, active)
+            await withdraw(db, conversation, "", 0, "erased")
             await db.execute(_ERASE_LIVE, conversation)
             await db.execute(_ERASE, conversation)
-        return Erased(invocations=sorted(invocations - {""}))
+        return left
 
     async def export(self, conversation: str, caller: Caller) -> Export:
         """All that is kept of a conversation, of one moment. Raises: `Refused` 404 to everybody but the owner."""
@@ -308,7 +403,7 @@ class ConversationStore:
         written: Written,
     ) -> None:
         """The input's line and row, and what follows; fills in the answer."""
-        key, run = f"input/{came.input_id}", decision.run
+        key, run = _key(came), decision.run
         rejected = decision.disposition == "rejected"
         position = 0
         if not rejected:
@@ -322,14 +417,15 @@ class ConversationStore:
             paused=paused,
             person=any(isinstance(each, Hears) for each in decision.effects),
         )
+        if not rejected:
+            told = {"type": came.type, "text": came.text, "disposition": decision.disposition, "position": position}
+            epoch = decision.control.epoch
+            written.answer.event = await add_event(db, conversation, key, "input", run, epoch, told)
         written.why = decision.why
         state = _state(came, decision)
         row = (came.input_id, caller.user_id, digest(came), invocation, position, state, written.model_dump_json())
         await db.execute(_INPUT, conversation, *row)
-        if not rejected:
-            told = {"type": came.type, "text": came.text, "disposition": decision.disposition, "position": position}
-            await add_event(db, conversation, key, "input", run, decision.control.epoch, told)
-        await self.apply(db, conversation, decision)
+        await self.apply(db, conversation, decision, change=key)
 
     async def apply(
         self,
@@ -356,6 +452,8 @@ class ConversationStore:
                 case Stops(run=run):
                     await db.execute(_STOPPED, run)
                     await add_event(db, conversation, f"{run}/stopped", "run_stopped", run, epoch, {})
+                case Withdraws(run=run):
+                    await withdraw(db, conversation, run, epoch, change)
                 case HandsOver(run=run):
                     await hand_over(db, conversation, effect, change or run, by, packet)
                 case Hears(run=run, inputs=inputs):
@@ -421,13 +519,23 @@ FAILED = frozenset({"model_unavailable", "model_misconfigured", "tools_unavailab
 
 def digest(came: Input) -> str:
     """What makes an input the same; who sends it is another matter."""
-    told = came.model_dump_json(exclude={"input_id", "user_id", "caller_token"})
+    told = came.model_dump_json(exclude={"input_id", "opens", "tells_repeats", "user_id", "caller_token"})
     return hashlib.sha256(told.encode()).hexdigest()
 
 
 def unknown_conversation() -> Refused:
     """To whoever is not its owner, a conversation is not there."""
     return Refused(404, "unknown_conversation", "there is no such conversation")
+
+
+async def _outside(db: Connection, conversation: str, active: str) -> Outside:
+    invocations = {row["invocation"] for row in await db.fetch(_INVOCATIONS, conversation)} | {active}
+    approvals = [row["approval_id"] for row in await db.fetch(_ASKED, conversation)]
+    return Outside(invocations=sorted(invocations - {""}), approvals=sorted(approvals))
+
+
+def _key(came: Input) -> str:
+    return f"input/{came.input_id}"
 
 
 def _state(came: Input, decision: Decision) -> str:

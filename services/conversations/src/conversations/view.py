@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from contracts import Effect, Entry, EntryKind
+from contracts import Effect, Entry, EntryKind, UndoStatus
 
 MAX_CHARACTERS = 48_000
 """Of the entries that a run is given. What is older is in the summary, long before there are so many: they are left out
@@ -11,6 +11,13 @@ only where no model could summarise them."""
 MAX_ENTRIES = 200
 MAX_ENTRY_CHARACTERS = 12_000
 """Of one of them; no message of a customer is that long."""
+
+
+_UNDONE: dict[UndoStatus, str] = {
+    "undoing": "is being undone",
+    "undone": "was undone",
+    "not_undone": "could not be undone",
+}
 
 
 class Line(NamedTuple):
@@ -39,7 +46,7 @@ def seen_by_model(lines: Iterable[Line]) -> list[Entry]:
 def _is_seen(line: Line, *, answered: bool) -> bool:
     if line.kind == "effect":
         return not answered
-    return line.kind in ("person", "owner") or not line.superseded
+    return line.kind in ("person", "owner", "approval", "undone") or not line.superseded
 
 
 def _text(line: Line) -> str:
@@ -47,6 +54,10 @@ def _text(line: Line) -> str:
         return told(Effect.model_validate(line.body))
     if line.kind == "owner":
         return _who_speaks(line.body)
+    if line.kind == "approval":
+        return str(line.body.get("told", ""))  # that it was asked and decided, the run knows itself
+    if line.kind == "undone":
+        return f"{line.body['tool']} {_UNDONE[line.body['status']]}"
     return str(line.body.get("text", ""))
 
 

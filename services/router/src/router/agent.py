@@ -1,6 +1,7 @@
 """The agent: one question, told as a loop of durable model turns and tool calls.
 
-Whatever decides what is done next is read from the journal, so that a replay decides exactly as before.
+Whatever decides what is done next is read from the journal, so that a replay decides exactly as before. Settings are
+read only by a step that is not journaled yet, and for how often one is tried.
 """
 
 from dataclasses import dataclass, field
@@ -11,24 +12,24 @@ import restate
 from restate import Context, TerminalError
 
 from contracts import Answer, ConversationRun, Question
-from router.begin import Callers, establish_facts, is_believed
+from router.begin import CallerChecks, fix_facts, is_unproven
 from router.calls import settle
 from router.calls.call import LocalTools
 from router.catalogue import Offers
-from router.compaction import make_room, remember
-from router.converse import Reported, reporting
+from router.compaction import make_room, summarise_past
+from router.converse import Reported, run_and_report
 from router.customers import is_customer
-from router.decision import Means, next_turn, paid_in_vain, seconds_left
+from router.decision import Means, next_turn, seconds_left, turn_without_reply
 from router.inbox import Inbox
 from router.model import Model
 from router.prompt import Prompt
-from router.run import Run, answer
+from router.run import Run, final_answer
 from router.seen import Watch
 from router.seen.spans import RunSpans
 from router.settings import RouterSettings
 from router.steps import Moment, Nothing, Patience, StepRecord, Steps
 from router.told import Told
-from router.turn import Begun, Turn
+from router.turn import RunFacts, Turn
 from runtime.checked import RAW, checked, checked_own
 from runtime.defects import is_defect
 from runtime.errors import Refused
@@ -46,7 +47,7 @@ class Agent:
     model: Model
     offers: Offers
     local: LocalTools
-    callers: Callers
+    callers: CallerChecks
     spans: RunSpans
     inbox: Inbox = field(default_factory=Inbox)
     told: Told = field(default_factory=Told)
@@ -54,7 +55,7 @@ class Agent:
 
 
 def tool_router(agent: Agent) -> restate.Service:
-    """The service `ToolRouter`, the only one that Restate's ingress lets in."""
+    """The service `ToolRouter`, the only one of the router that Restate's ingress lets in."""
     service = restate.Service(
         "ToolRouter",
         description="Answers a customer's question with the tools on offer",
@@ -74,33 +75,41 @@ def tool_router(agent: Agent) -> restate.Service:
     @checked_own
     async def converse(ctx: Context, given: ConversationRun) -> Reported:
         """Answer what was said in a conversation, which alone can ask this; the answer is sent to it."""
-        return await reporting(ctx, given, partial(route, ctx, given, agent), partial(remember, model=agent.model))
+        work = partial(route, ctx, given, agent)
+        after = partial(summarise_past, model=agent.model)
+        return await run_and_report(ctx, given, work, after)
 
     return service
 
 
 async def route(ctx: Context, asked: Question | ConversationRun, agent: Agent) -> Run:
+    """Answer one question: model turns and their calls, until the model answers, hands over or is out of budget.
+
+    After a crash all of it runs again from here: journaled steps give the values that they gave, and what was sent is
+    found again by its key. A call that a person decides may be left waiting (`calls/asked.py`).
+    """
     watch = Watch(agent.spans, agent.model.name, agent.told)
-    facts = partial(establish_facts, ctx, asked, agent.settings, agent.callers, agent.prompt.digest)
-    run = Run(ctx, asked, Steps(ctx, agent.attempts, facts, watch))
+    fixing = partial(fix_facts, ctx, asked, agent.settings, agent.callers, agent.prompt.digest)
+    run = Run(ctx, asked, Steps(ctx, agent.attempts, fixing, watch))
     async with watch.over(run):
         with run.until_stopped():
-            await who_asks(run, agent)
-            while run.over_budget() is None:
+            await refuse_unknown_customer(run, agent)
+            while run.must_stop() is None:
                 turn = await decide(run, agent)
                 run.results.append(await settle(run, turn, agent.local))
                 if turn.is_last or run.handed_over:
                     break
                 await make_room(run, agent.model, agent.inbox)
-        if run.last_step:
-            await run.steps.step(run.last_step, "end", _nothing, StepRecord[Nothing])
-        run.answer = answer(run)
+        if run.closing_step:  # it journals how long the last calls took, which the answer tells
+            await run.steps.step(run.closing_step, "end", _nothing, StepRecord[Nothing])
+        run.answer = final_answer(run)
     return run
 
 
-async def who_asks(run: Run, agent: Agent) -> None:
-    """A `user_id` that is believed is looked up before anything is paid for; a token is checked in the first turn."""
-    if not is_believed(run.asked):
+async def refuse_unknown_customer(run: Run, agent: Agent) -> None:
+    """A bare user id is looked up before anything is paid for. Who has a token is proven with the facts, in the first
+    step."""
+    if not is_unproven(run.asked):
         return
     await run.steps.step("begin", "begin", _nothing, StepRecord[Nothing])
     if run.facts.check_customer and not await is_customer(run, agent.callers.customers):
@@ -109,7 +118,8 @@ async def who_asks(run: Run, agent: Agent) -> None:
 
 async def decide(run: Run, agent: Agent) -> Turn:
     """One durable model turn: what the model said and, for each call, what will be done."""
-    patience = Patience(agent.settings.openai_attempts, timedelta(seconds=seconds_left(run, agent.settings)), _given_up)
+    within = timedelta(seconds=seconds_left(run, agent.settings))
+    patience = Patience(agent.settings.openai_attempts, within, _turn_when_model_fails)
     signer, most = agent.callers.signer, agent.settings.max_offered
     means = Means(agent.model, agent.offers, agent.prompt, signer, most, agent.inbox, agent.told)
     action = partial(next_turn, run, means)
@@ -118,9 +128,9 @@ async def decide(run: Run, agent: Agent) -> Turn:
     return turn
 
 
-def _given_up(why: TerminalError, moment: Moment) -> Turn:
-    return paid_in_vain("failed" if is_defect(why) else "model_unavailable", moment)
+def _turn_when_model_fails(why: TerminalError, moment: Moment) -> Turn:
+    return turn_without_reply("failed" if is_defect(why) else "model_unavailable", moment)
 
 
-async def _nothing(_begun: Begun, _moment: Moment) -> Nothing:
+async def _nothing(_facts: RunFacts, _moment: Moment) -> Nothing:
     return Nothing()

@@ -5,6 +5,7 @@ an invocation of its own, which fails alone: the run's timers hold.
 """
 
 from datetime import timedelta
+from typing import Literal
 
 import restate
 from pydantic import BaseModel
@@ -37,6 +38,10 @@ class Target(BaseModel):
     handler: str
     key: str | None = None
     body: str
+
+    def apart(self, handler: Literal["read", "make"]) -> tuple[str, str, bytes, str | None]:
+        """The call of `RouterCalls` that makes this call in an invocation of its own."""
+        return "RouterCalls", handler, self.model_dump_json(exclude_none=True).encode(), None
 
 
 calls_apart = restate.Service(

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from contracts import Caller, Catalogue, Tool
 from router.offer import Offer
-from router.seen.metrics import catalogue_age, expect_tools
+from router.seen.metrics import catalogue_age, expect_approvals, expect_tools
 from router.shelf import Shelf
 from runtime.telemetry.logs import get_logger
 
@@ -47,6 +47,7 @@ class Offers:
         offers = {tool.name: Offer(tool) for tool in catalogue.tools} | self._own
         self._shelf = Shelf({name: offer for name, offer in offers.items() if name not in catalogue.switched_off})
         expect_tools(self._shelf.offers)
+        expect_approvals(offer.tool for offer in self._shelf.offers.values())
         self._ready.set()
 
     async def read(self) -> Shelf:

@@ -13,7 +13,7 @@ from router.older import BYTES_PER_TOKEN, Cut, cuts_of, request
 from router.plan import scrub
 from router.run import Run, must_end_at
 from router.steps import Moment, Patience, StepRecord
-from router.turn import Begun, Summary
+from router.turn import RunFacts, Summary
 
 SECONDS = 60.0
 """For one summary, its repeats included."""
@@ -33,7 +33,7 @@ async def make_room(run: Run, model: Model, inbox: Inbox) -> None:
         await _summarise(run, max(cuts, key=lambda cut: cut.tokens), model, inbox)
 
 
-async def remember(run: Run, model: Model) -> Summary | None:
+async def summarise_past(run: Run, model: Model) -> Summary | None:
     """After the end of a run, when its answer is on its way: summarise what was said before it, if that has grown long.
 
     Returns what the run has had summarised of the past, at any time.
@@ -51,26 +51,26 @@ def _is_long(run: Run, cut: Cut) -> bool:
 async def _summarise(run: Run, cut: Cut, model: Model, inbox: Inbox | None = None) -> None:
     """One step. With an inbox the run is not at its end: it keeps to its time, and its stop is listened for."""
     nothing = Summary(part=cut.part, upto=cut.upto)
-    patience = Patience(ATTEMPTS, timedelta(seconds=SECONDS), partial(_given_up, nothing))
+    patience = Patience(ATTEMPTS, timedelta(seconds=SECONDS), partial(_without_text, nothing))
     action = partial(_asked, run, cut, model, inbox)
     name = f"summary {len(run.summaries) + 1}"
     run.summaries.append(await run.steps.step(name, "summary", action, StepRecord[Summary], patience))
 
 
-def _given_up(nothing: Summary, _why: TerminalError, moment: Moment) -> Summary:
+def _without_text(nothing: Summary, _why: TerminalError, moment: Moment) -> Summary:
     return _summary(nothing, "", moment)
 
 
-async def _asked(run: Run, cut: Cut, model: Model, inbox: Inbox | None, begun: Begun, moment: Moment) -> Summary:
+async def _asked(run: Run, cut: Cut, model: Model, inbox: Inbox | None, facts: RunFacts, moment: Moment) -> Summary:
     """Raises: `ModelBusy` when Restate shall try it again, after the pause in it."""
     nothing, until = Summary(part=cut.part, upto=cut.upto), moment.first_started_at + SECONDS
     if inbox is not None:
-        until = min(until, (moment.first_started_at + must_end_at(begun)) / 2)
+        until = min(until, (moment.first_started_at + must_end_at(facts, run.waited)) / 2)
         if await inbox.is_stopped(run.conversation):
             return nothing
     try:
         with inbox.listening(run.conversation) if inbox is not None else nullcontext():
-            text = await _written(cut, begun, model, moment, until)
+            text = await _written(cut, facts, model, moment, until)
     except ModelBusy as busy:
         text = _wait(busy, moment, until)
     except ModelFault:
@@ -85,9 +85,9 @@ def _wait(busy: ModelBusy, moment: Moment, until: float) -> str:
         return ""
 
 
-async def _written(cut: Cut, begun: Begun, model: Model, moment: Moment, until: float) -> str:
+async def _written(cut: Cut, facts: RunFacts, model: Model, moment: Moment, until: float) -> str:
     """What the model writes; nothing when it refuses, or has no time left."""
-    characters = max(2 * BYTES_PER_TOKEN * begun.limits.compact, LEAST_CHARACTERS)
+    characters = max(2 * BYTES_PER_TOKEN * facts.limits.compact, LEAST_CHARACTERS)
     while (seconds := moment.seconds_until(until)) > 0:
         chat = request(cut, characters)
         asked = Asked(lambda _, chat=chat: chat, [], (), may_call=False, spent=moment.spent)

@@ -1,4 +1,4 @@
-"""The end of a run of a conversation: what it tells, in one send, whatever ended it; then it remembers."""
+"""A run of a conversation: it reports in one send, whatever ended it; then the past is summarised."""
 
 from collections.abc import Awaitable, Callable
 
@@ -14,20 +14,22 @@ from router.tools.people import HandOverToPerson
 from router.turn import Summary
 from runtime.telemetry.tracing import spans_sent
 
-TRIED_CHARACTERS = 500
 MAX_TRIED = 20
-"""Of the results of a run, and of each of them: what a person is shown who goes on."""
+"""A person who takes over is shown so many results of the run, the latest."""
+
+TRIED_CHARACTERS = 500
+"""And so much of each."""
 
 
 class Reported(BaseModel):
     """The answer has been sent to the conversation; whoever reads this result reads nothing of it."""
 
 
-async def reporting(
+async def run_and_report(
     ctx: Context,
     given: ConversationRun,
     work: Callable[[], Awaitable[Run]],
-    remember: Callable[[Run], Awaitable[Summary | None]],
+    summarise_past: Callable[[Run], Awaitable[Summary | None]],
 ) -> Reported:
     """Do the work of a run and send its report, once; then have the past summarised, for which no customer waits."""
     run: Run | None = None
@@ -36,20 +38,26 @@ async def reporting(
         report = _report(given, run)
     except TerminalError as error:
         outcome: Outcome = "stopped" if error.status_code == 409 else "failed"
-        text = error.message if 400 <= error.status_code < 500 and outcome == "failed" else UNFINISHED["failed"]
-        report = RunReport(run=given.run, epoch=given.epoch, outcome=outcome, text=text)
+        report = RunReport(run=given.run, epoch=given.epoch, outcome=outcome, text=_excuse(error))
     _send(ctx, given, "finished", report)
     if run is not None:
-        await _remembered(ctx, given, run, remember)
+        await _summarised(ctx, given, run, summarise_past)
     return Reported()
 
 
-async def _remembered(
-    ctx: Context, given: ConversationRun, run: Run, remember: Callable[[Run], Awaitable[Summary | None]]
+def _excuse(error: TerminalError) -> str:
+    """What a customer reads of a run without an answer; nothing of one that was stopped."""
+    if error.status_code == 409:
+        return ""
+    return error.message if 400 <= error.status_code < 500 else UNFINISHED["failed"]
+
+
+async def _summarised(
+    ctx: Context, given: ConversationRun, run: Run, summarise_past: Callable[[Run], Awaitable[Summary | None]]
 ) -> None:
     """A run that is cancelled here has told its end already, and the next one tries again."""
     try:
-        summary = await remember(run)
+        summary = await summarise_past(run)
     except TerminalError:
         return
     if summary is not None:

@@ -12,6 +12,7 @@ def effects_of(turns: Iterable[Turn], results: Iterable[Sequence[Result]]) -> li
     return [
         Effect(
             tool=plan.tool,
+            call=plan.call_id,
             status="started" if plan.kind == "started" and result.status == "ok" else result.status,
             ticket_id=result.ticket_id,
             task_id=plan.task_id if result.status == "unknown" or plan.kind == "started" else None,

@@ -37,6 +37,10 @@ class Names:
         """What a customer is told of an effect that goes on."""
         return f"task_{self._name('task', tool, number)[:TASK_CHARACTERS]}"
 
+    def approval(self, tool: str, number: int) -> str:
+        """What a person decides by, when the call needs a yes."""
+        return f"appr_{self._name('approval', tool, number)[:KEY_CHARACTERS]}"
+
     def _name(self, what: str, tool: str, number: int) -> str:
         parts = json.dumps([*self._run, what, tool, number])
         return hmac.new(self._secret, parts.encode(), hashlib.sha256).hexdigest()

@@ -10,12 +10,17 @@ from collections import Counter
 from typing import Any, cast
 
 from contracts import Caller, Tool
+from router.approval import SoFar, needed
+from router.approval.asking import Unshowable, prepare
 from router.names import Names
 from router.offer import COMPLAINT_CHARACTERS, Offer, Unfit
 from router.repair import Unreadable, read_arguments, repair
-from router.turn import CallKind, Plan, Turn, WantedCall
+from router.turn import CallKind, Fault, Plan, Turn, WantedCall
 
 EFFECTS: tuple[CallKind, ...] = ("effect", "started")
+
+_KEPT = {"call_id", "tool", "arguments", "own_id", "foreign", "repaired", "shadowed"}
+"""Of a call that is not made."""
 
 _NAME_IN = re.compile(r"^\W*(?:functions?[.:])?(?P<name>[a-zA-Z0-9_-]+)")
 
@@ -27,26 +32,50 @@ def make_plans(
     caller: Caller,
     names: Names,
     seconds_left: float,
+    so_far: SoFar | None = None,
 ) -> list[Plan]:
-    """Decide the calls of the turn after these, in order; a run makes only so many effects of one tool.
+    """Decide the calls of the turn after these, in order; a run makes only so many effects of one tool. `so_far` tells
+    whether a person has to approve one.
 
     An effect that stands in the same message already has no plan of its own: it is made once.
     """
     made = Counter(plan.tool for turn in turns for plan in turn.plans if plan.kind != "refused")
     plans: list[Plan] = []
+    effects: set[tuple[str, str]] = set()
     for wanted in calls:
         call_id = f"call_{len(turns) + 1}_{len(plans) + 1}"
         plan = make_plan(call_id, wanted, offers, caller, seconds_left)
-        if plan.kind in EFFECTS and any((plan.tool, plan.body) == (each.tool, each.body) for each in plans):
-            continue
+        if plan.kind in EFFECTS:
+            if (plan.tool, plan.body) in effects:
+                continue
+            effects.add((plan.tool, plan.body))
         if plan.kind in EFFECTS and made[plan.tool] >= (most := offers[plan.tool].tool.max_per_run):
             why = f"this was already done {most} times for this question, which is as often as it may be"
-            plan = Plan(call_id=plan.call_id, tool=plan.tool, arguments=plan.arguments, fault="forbidden", error=why)
+            plan = _refused(plan, why)
         if plan.kind != "refused":
-            _name(plan, offers[plan.tool].tool, names, made[plan.tool])
+            tool, number = offers[plan.tool].tool, made[plan.tool]
+            _name(plan, tool, names, number)
             made[plan.tool] += 1
+            plan.approval = needed(plan, tool, so_far or SoFar(caller), names.approval(tool.name, number))
+            if plan.approval is not None:
+                plan = _prepared(plan, tool, names.task_id(tool.name, number))
         plans.append(plan)
     return plans
+
+
+def _refused(plan: Plan, why: str, fault: Fault = "forbidden") -> Plan:
+    kept = plan.model_dump(include=_KEPT)
+    return Plan(**kept, fault=fault, error=why)
+
+
+def _prepared(plan: Plan, tool: Tool, task_id: str) -> Plan:
+    """What a person decides has one form, which they are shown; what has none nobody is asked about."""
+    try:
+        prepare(plan, tool)
+    except Unshowable as problem:
+        return _refused(plan, f"a person has to approve this and cannot be shown it: {problem}", "bad_arguments")
+    plan.task_id, plan.timeout = task_id, tool.timeout  # it may outlive its run
+    return plan
 
 
 def make_plan(call_id: str, wanted: WantedCall, offers: dict[str, Offer], caller: Caller, seconds_left: float) -> Plan:
@@ -108,9 +137,11 @@ def _fill(plan: Plan, tool: Tool, arguments: dict[str, Any], caller: Caller, sec
     plan.key = _key(tool.key, arguments, caller)
     plan.timeout = min(tool.timeout, max(seconds_left, 1))
     plan.max_result_bytes = tool.max_result_bytes
+    plan.trusted = tool.trusted
     if plan.kind in EFFECTS:
         plan.concurrent = tool.concurrent
         plan.makes_ticket = tool.ticket
+        plan.compensate = tool.compensate
 
 
 def _name(plan: Plan, tool: Tool, names: Names, number: int) -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from restate import Context, TerminalError
 
-from contracts import Answer, CallRecord, ConversationRun, Outcome, Question, Usage
+from contracts import Answer, CallRecord, ConversationRun, Earlier, Outcome, Question, Usage
 from router.alarm import Alarm
 from router.steps import Steps
 from router.tools.people import HAND_OVER
-from router.turn import Again, Begun, Part, Plan, Result, Summary, Turn
+from router.turn import Again, Part, Plan, Result, RunFacts, Summary, Turn
 from runtime.call_tokens import TOKEN_HEADER
 from runtime.caller import CALL_HEADER, PROMPT_HEADER, RUN_HEADER
 from runtime.telemetry.tracing import TRACEPARENT, Trace
@@ -20,7 +20,7 @@ from runtime.telemetry.tracing import TRACEPARENT, Trace
 class Run:
     """State of one run, rebuilt from the journal at each replay. The latest turn may have no results yet.
 
-    `stopped`: its conversation wants no more of it.
+    `stopped`: its conversation wants no more of it. `waited`: for so many seconds it has waited for people.
     """
 
     ctx: Context
@@ -31,24 +31,27 @@ class Run:
     summaries: list[Summary] = field(default_factory=list[Summary])
     answer: Answer | None = None
     stopped: bool = False
+    waited: float = 0.0
 
     def __post_init__(self) -> None:
         self.id = self.ctx.request().id
         self.conversation = self.asked if isinstance(self.asked, ConversationRun) else None
+        self.of = self.conversation.run if self.conversation else ""
         self.message = self.asked.message if isinstance(self.asked, Question) else "\n".join(self.asked.inputs)
         self.alarm = Alarm(self.ctx)
 
     @contextmanager
     def until_stopped(self) -> Generator[None]:
-        """A run of a conversation that is cancelled in here goes on behind it, to tell what it did."""
+        """In a conversation, a cancellation (409) ends this block and sets `stopped`, so that the run can still tell
+        what it did; without one it is raised."""
         try:
             yield
         except TerminalError as error:
-            if not self.stops(error):
+            if not self.note_cancellation(error):
                 raise
 
-    def stops(self, error: TerminalError) -> bool:
-        """Whether this is the cancellation of a run of a conversation, which is then stopped."""
+    def note_cancellation(self, error: TerminalError) -> bool:
+        """Sets `stopped` if this is the cancellation of a run of a conversation. Returns whether it is."""
         self.stopped = self.stopped or (self.conversation is not None and error.status_code == 409)
         return self.stopped and error.status_code == 409
 
@@ -61,14 +64,14 @@ class Run:
 
     @property
     def has_begun(self) -> bool:
-        return self.steps.begun is not None
+        return self.steps.facts is not None
 
     @property
-    def facts(self) -> Begun:
+    def facts(self) -> RunFacts:
         """What was settled when it began; raises LookupError before that."""
-        if self.steps.begun is None:
+        if self.steps.facts is None:
             raise LookupError("the run has not begun")
-        return self.steps.begun
+        return self.steps.facts
 
     @property
     def trace(self) -> Trace | None:
@@ -77,24 +80,27 @@ class Run:
         return None if traceparent is None else Trace.of(self.id, traceparent)
 
     @property
+    def known_at(self) -> float:
+        """The latest time that the journal knows, in seconds since the epoch."""
+        return self.steps.ended_at
+
+    @property
     def prompt(self) -> str:
         """The digest of the system prompt that the model read last; empty in a run of older code."""
         return next((turn.prompt for turn in reversed(self.turns) if turn.prompt), self.facts.prompt)
 
     def headers(self, token: str, call_id: str = "") -> dict[str, str]:
         """What a call for this run is told beside its arguments."""
-        told = {TOKEN_HEADER: token, RUN_HEADER: self.id}
-        if call_id:
-            told[CALL_HEADER] = call_id
-            if self.prompt:
-                told[PROMPT_HEADER] = self.prompt
-        if self.trace:
-            told[TRACEPARENT] = self.trace.traceparent(call_id)
-        return told
+        return call_headers(self.id, self.trace, self.prompt, token, call_id)
 
     def summary(self, part: Part) -> Summary | None:
         """The latest of a part that this run has had made."""
         return next((each for each in reversed(self.summaries) if each.part == part and each.text), None)
+
+    @property
+    def earlier(self) -> list[Earlier]:
+        """What the client says was said before."""
+        return self.asked.earlier if isinstance(self.asked, Question) else []
 
     @property
     def given(self) -> ConversationRun | None:
@@ -116,8 +122,8 @@ class Run:
             completion_tokens=sum(each.completion_tokens for each in paid),
         )
 
-    def over_budget(self) -> Outcome | None:
-        """The budget that is used up, if one is. Time and calls are checked in a turn, which journals what it saw."""
+    def must_stop(self) -> Outcome | None:
+        """Why no further turn may begin, if so. Time and calls are checked inside a turn, which is journaled."""
         if self.stopped:
             return "stopped"
         if not self.has_begun:
@@ -143,11 +149,11 @@ class Run:
     def ended(self) -> Outcome | None:
         """What ended the run before the model did."""
         at_its_end = self.handed_over or (self.turns and self.turns[-1].is_last)
-        return None if at_its_end else self.over_budget()
+        return None if at_its_end else self.must_stop()
 
     @property
-    def last_step(self) -> str:
-        """The name of the step by which a run ends that the model's answer does not end; empty if that does."""
+    def closing_step(self) -> str:
+        """The name of one more step, when something else than the model's answer ends the run; else empty."""
         if self.handed_over:
             return "handed over"
         return "" if not self.ended else "stopped" if self.stopped else "budget used up"
@@ -165,7 +171,7 @@ class Run:
 
     @property
     def silent(self) -> int:
-        """How many of the latest turns had nothing to say."""
+        """How many of the latest turns came to nothing: no words and no call that could be read."""
         return sum(reason != "cut" for reason in self.asked_again)
 
     @property
@@ -177,9 +183,21 @@ class Run:
         return self.silent < 2 and usage.turns + 1 < limits.turns and usage.calls < limits.calls
 
 
-def must_end_at(begun: Begun) -> float:
-    """When the time of a run is used up, in seconds since the epoch."""
-    return begun.started_at + begun.limits.seconds
+def must_end_at(facts: RunFacts, waited: float = 0.0) -> float:
+    """When the time of a run is used up, in seconds since the epoch. What it has waited for people does not count."""
+    return facts.started_at + facts.limits.seconds + waited
+
+
+def call_headers(run_id: str, trace: Trace | None, prompt: str, token: str, call_id: str = "") -> dict[str, str]:
+    """What a call for a run is told beside its arguments."""
+    told = {TOKEN_HEADER: token, RUN_HEADER: run_id}
+    if call_id:
+        told[CALL_HEADER] = call_id
+        if prompt:
+            told[PROMPT_HEADER] = prompt
+    if trace:
+        told[TRACEPARENT] = trace.traceparent(call_id)
+    return told
 
 
 UNFINISHED = {
@@ -198,13 +216,18 @@ UNFINISHED = {
 HANDED_OVER = "I have asked a person of our support team to go on here. They see everything that was said."
 
 
-def answer(run: Run) -> Answer:
+def final_answer(run: Run) -> Answer:
     """The answer, true about what was done even when the run did not get to its end."""
     outcome = "handed_over" if run.handed_over else run.ended or run.turns[-1].outcome or "answered"
     tickets = list(dict.fromkeys(result.ticket_id for results in run.results for result in results if result.ticket_id))
-    text = _text(run, outcome, tickets)
     return Answer(
-        text=text, outcome=outcome, calls=_records(run), tickets=tickets, usage=run.usage, model=_speaker(run)
+        text=_text(run, outcome, tickets),
+        outcome=outcome,
+        calls=_records(run),
+        tickets=tickets,
+        usage=run.usage,
+        model=_speaker(run),
+        request=run.asked.request if isinstance(run.asked, Question) else None,
     )
 
 

@@ -6,13 +6,15 @@ import aiohttp
 
 from router.agent import Agent, tool_router
 from router.apart import calls_apart
-from router.begin import Callers
+from router.approval.workflow import approved_call
+from router.begin import CallerChecks
 from router.catalogue import Offers, polling
 from router.check import checking
 from router.customers import Customers
 from router.inbox import Inbox, open_inbox
 from router.model import Model
 from router.prompt import read_prompt
+from router.seen.approvals import ApprovalSpans
 from router.seen.spans import RunSpans
 from router.settings import RouterSettings
 from router.tasks import CHECK_TASK, tasks
@@ -21,6 +23,7 @@ from router.tools.articles import ArticleIndex
 from router.tools.local import local_tools
 from router.tools.status import StatusPage
 from router.unattended import ticket_for_people
+from router.undo import router_undo
 from runtime.acceptance import Acceptance
 from runtime.call_tokens import CallSigner
 from runtime.clock import watching_clock
@@ -39,7 +42,7 @@ async def run(settings: RouterSettings) -> None:
         aiohttp.ClientSession(trust_env=True) as outside,
         _inbox(settings) as inbox,
     ):
-        page, offers = StatusPage(outside, settings.status_url), Offers()
+        page, offers = StatusPage(outside, settings.status_url, most_bytes=settings.status_max_bytes), Offers()
         local = local_tools(ArticleIndex.of_folder(settings.articles_dir), page, offers)
         offers.add_own([CHECK_TASK, *(entry.tool for entry in local.values())])
         prompt = read_prompt(settings.prompt_file)
@@ -60,7 +63,10 @@ async def run(settings: RouterSettings) -> None:
             watching_clock(session, settings.catalogue_url),
         ):
             tickets = ticket_for_people(settings, offers, agent.callers.signer)
-            await serve(settings, [tool_router(agent), tasks, calls_apart, tickets])
+            own = [tool_router(agent), tasks, calls_apart]
+            signer = agent.callers.signer
+            approved, undo = approved_call(local, signer, ApprovalSpans(settings)), router_undo(signer)
+            await serve(settings, [*own, tickets, approved, undo])
         await agent.told.close()
         await agent.model.close()
 
@@ -70,9 +76,9 @@ def _inbox(settings: RouterSettings) -> AbstractAsyncContextManager[Inbox]:
     return open_inbox("" if url is None else url.get_secret_value(), password.get_secret_value())
 
 
-def _callers(settings: RouterSettings, session: aiohttp.ClientSession) -> Callers:
+def _callers(settings: RouterSettings, session: aiohttp.ClientSession) -> CallerChecks:
     acceptance = Acceptance(session, settings.catalogue_url.rpartition("/")[0] + "/accepted")
-    return Callers(Customers(settings.customer_check), acceptance, CallSigner(settings.call_key))
+    return CallerChecks(Customers(settings.customer_check), acceptance, CallSigner(settings.call_key))
 
 
 def main() -> None:

@@ -120,6 +120,7 @@ class RouterSettings(CallerSettings):
     status_url: str = Field(
         default="http://127.0.0.1:9086/api/v2/summary.json", description="Statuspage summary that is read out"
     )
+    status_max_bytes: int = Field(default=1024 * 1024, ge=1024, description="The largest summary that is read")
     articles_dir: Path = Field(default=ARTICLES, description="Folder of help articles in Markdown")
 
     prompt_file: Annotated[Path, AfterValidator(_holds_a_prompt)] = Field(
@@ -148,6 +149,15 @@ class RouterSettings(CallerSettings):
         default="create_support_ticket",
         description="The tool that makes a ticket of a conversation to which no person came",
     )
+    question_effects: int = Field(
+        default=0,
+        ge=0,
+        le=128,
+        description="Kinds of effects that a run may make without a person: the best for what was asked; 0: any",
+    )
+    approval_shadow: bool = Field(
+        default=False, description="Only count what `provenance` and `QUESTION_EFFECTS` would have asked a person"
+    )
     max_offered: int = Field(
         default=40, ge=8, le=128, description="Tools that one turn offers to the model; of more, the best"
     )
@@ -155,6 +165,12 @@ class RouterSettings(CallerSettings):
         default=6000,
         ge=100,
         description="Tokens of the older part of what the model reads, past which it is summarised",
+    )
+    approval_wait: float = Field(
+        default=10, ge=0, le=3600, description="Seconds that a run waits for a person's decision before it goes on"
+    )
+    approval_hours: float = Field(
+        default=24, gt=0, le=720, description="After how long nobody may decide about a call any more"
     )
     max_turns: int = Field(default=8, ge=1, description="Model turns in a run")
     max_calls: int = Field(default=16, ge=0, description="Tool calls in a run")

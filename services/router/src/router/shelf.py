@@ -46,6 +46,14 @@ class Shelf:
         found = self._db.execute(_SEARCH, (match,)).fetchall() if match else []
         return [name for (name,) in found if self.offers[name].allowed_to(caller)]
 
+    def matching(self, words: str, caller: Caller) -> list[Tool]:
+        """The same for words without bounds, of which the first count."""
+        return [self.offers[name].tool for name in self.best(words[:QUERY_CHARACTERS], caller)]
+
+    def pinned(self) -> list[Tool]:
+        """Those that the policy pins."""
+        return [offer.tool for _, offer in sorted(self.offers.items()) if offer.tool.pinned]
+
     def for_turn(self, run: Run, caller: Caller, most: int) -> dict[str, Offer]:
         """What the next turn offers: everything, or the best of it with the tool that finds more.
 

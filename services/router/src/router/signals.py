@@ -121,6 +121,34 @@ METRICS = (
         f"when the model wrote none. {LIVE}",
     ),
     Signal(
+        "switchboard_approvals_asked_total",
+        "counter",
+        "calls",
+        ("tool", "rule"),
+        ("router",),
+        "Calls that a person has to approve, by the rule that asks: the tool is never called without (`required`), its "
+        "condition holds (`when`) or has no answer (`undecided`), nobody has named where it goes (`provenance`), or "
+        f"the customer has not asked for it (`question`). A call counts once for each rule. {LIVE}",
+    ),
+    Signal(
+        "switchboard_approvals_shadowed_total",
+        "counter",
+        "calls",
+        ("tool", "rule"),
+        ("router",),
+        "Calls that a person would have to approve by `provenance` or `question` without `APPROVAL_SHADOW`. They are "
+        f"made. {LIVE}",
+    ),
+    Signal(
+        "switchboard_undone_total",
+        "counter",
+        "effects",
+        ("status",),
+        ("router",),
+        "Effects of runs of conversations that were to be undone: `undone`, or `not_undone` when the tool refused. "
+        f"{LIVE}",
+    ),
+    Signal(
         "switchboard_catalogue_age_seconds",
         "gauge",
         "s",
@@ -215,7 +243,17 @@ SPANS = (
             "switchboard.status",
         ),
         ("router",),
-        "One tool call, from the decision to its result.",
+        "One tool call, from the decision to its result. One that a person has approved has a second one below it, "
+        "for the call as it was made, without a turn.",
+    ),
+    Signal(
+        "wait_for_person {tool}",
+        "span",
+        "s",
+        ("langfuse.observation.type", "gen_ai.tool.name", "gen_ai.tool.call.id", "switchboard.approval"),
+        ("router",),
+        "How long a call waited for a person, and what came of that: `approved`, `edited`, `denied`, `expired` (an "
+        "error) or `withdrawn`. It hangs below the span of its call, and may end hours after it.",
     ),
 )
 
@@ -228,11 +266,25 @@ LOG_EVENTS = (
         "The database did not say which runs of conversations have been stopped; Restate tells of it too.",
     ),
     LogEvent(
+        "not_undone",
+        ("error",),
+        ("tool", "conversation"),
+        ("router",),
+        "An effect was to be undone, and its tool refused. The conversation was told.",
+    ),
+    LogEvent(
         "no_ticket_tool",
         ("error",),
         ("tool", "reason"),
         ("router",),
         "There is no tool of the name TICKET_TOOL, or it refused: a customer to whom no person came got no ticket.",
+    ),
+    LogEvent(
+        "approval_of_another_call",
+        ("error",),
+        ("tool",),
+        ("router",),
+        "A person's yes was for other arguments than those that were planned: the call was not made.",
     ),
     LogEvent("catalogue_read", ("info",), ("tools",), ("router",), "The tools on offer have changed, to these."),
     LogEvent(

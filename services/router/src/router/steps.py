@@ -1,5 +1,6 @@
-"""Durable steps: each is done once, whatever crashes, and its times are journaled with it. Nothing else in a run reads
-the clock."""
+"""Durable steps: each is done once, whatever crashes, and its times are journaled with it.
+
+Nothing else in a run reads the clock; whoever needs the time between two steps asks Restate, which journals it."""
 
 import asyncio
 import time
@@ -14,7 +15,7 @@ from pydantic import BaseModel, Field
 from restate import Context, TerminalError
 
 from router.journal import journaled
-from router.turn import Begun, Result, Turn
+from router.turn import Result, RunFacts, Turn
 from runtime.steps import Attempt, Attempts
 
 Value = TypeVar("Value", bound=BaseModel)
@@ -26,12 +27,12 @@ class StepRecord(BaseModel, Generic[Value]):
     """What the journal keeps of a step: its value and its times.
 
     Times are seconds since the epoch, from the first of its `attempts` on, as far as one process saw them. `call_ms`
-    says of each call that ended since the step before how long it took, from the end of that step on. `begun` are the
-    facts of the run, in its first step.
+    holds, for each call that ended since the step before, the milliseconds from the end of that step to its own.
+    `facts` are those of the run, in its first step only.
     """
 
     value: Value
-    begun: Begun | None = None
+    facts: RunFacts | None = None
     started_at: float
     ended_at: float
     attempts: int = 1
@@ -58,8 +59,8 @@ class Moment:
         return at - time.time()
 
 
-Beginning = Callable[[Moment], Awaitable[Begun]]
-Action = Callable[[Begun, Moment], Awaitable[Value]]
+FixFacts = Callable[[Moment], Awaitable[RunFacts]]
+Action = Callable[[RunFacts, Moment], Awaitable[Value]]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Patience(Generic[Value]):
 
     attempts: int
     within: timedelta
-    otherwise: Callable[[TerminalError, Moment], Value]
+    fallback: Callable[[TerminalError, Moment], Value]
 
 
 class Watcher(Protocol):
@@ -84,16 +85,16 @@ class Watcher(Protocol):
 
 
 class Steps:
-    """The steps of one run, one after the other. Whichever comes first settles the facts of the run."""
+    """The steps of one run, one after the other. Whichever comes first fixes the facts of the run."""
 
-    def __init__(self, ctx: Context, attempts: Attempts, begin: Beginning, watcher: Watcher) -> None:
+    def __init__(self, ctx: Context, attempts: Attempts, fix_facts: FixFacts, watcher: Watcher) -> None:
         self._ctx = ctx
         self._attempts = attempts
-        self._begin = begin
+        self._fix_facts = fix_facts
         self._watcher = watcher
         self._seen: dict[str, float] = {}
         self._acting: asyncio.Task[Any] | None = None
-        self.begun: Begun | None = None
+        self.facts: RunFacts | None = None
         self.ended_at = 0.0
         """When the latest step ended: the latest time that the journal knows."""
         self.call_ms: dict[str, int] = {}
@@ -123,9 +124,9 @@ class Steps:
                 self._break_off()
                 raise
             giving_up = (f"{name} given up", self._give_up, journaled(journal_as))
-            done = await self._ctx.run_typed(*giving_up, key, partial(patience.otherwise, error), journal_as)
+            done = await self._ctx.run_typed(*giving_up, key, partial(patience.fallback, error), journal_as)
         self._attempts.forget(key)
-        self.begun = self.begun or done.begun
+        self.facts = self.facts or done.facts
         self.ended_at = done.ended_at
         self.call_ms |= done.call_ms
         self._seen.clear()
@@ -152,25 +153,25 @@ class Steps:
             return await self._acting
         except asyncio.CancelledError:
             me = asyncio.current_task()
-            if me is None or me.cancelling():  # the attempt is over, and this with it
+            if me is None or me.cancelling():  # Restate has ended this attempt
                 self._break_off()
                 raise
             raise TerminalError("broken off", status_code=409) from None
 
     def _break_off(self) -> None:
-        """An action that still runs would be paid for in vain."""
+        """Cancel the action, so that no reply is paid for that nobody reads."""
         if self._acting is not None:
             self._acting.cancel()
 
     async def _give_up(
-        self, key: tuple[str, str], otherwise: Callable[[Moment], Value], journal_as: type[StepRecord[Value]]
+        self, key: tuple[str, str], fallback: Callable[[Moment], Value], journal_as: type[StepRecord[Value]]
     ) -> StepRecord[Value]:
-        """The attempts were perhaps another process's: then all that is known is that they began after the calls."""
+        """If another process made the attempts, they are taken to have begun when the last call ended."""
         began = self.ended_at + max(self._seen.values(), default=0) if self.ended_at else time.time()
         attempt = self._attempts.of(key) or Attempt(began, 1, Counter())
 
-        async def give_up(_begun: Begun, moment: Moment) -> Value:
-            return otherwise(moment)
+        async def give_up(_facts: RunFacts, moment: Moment) -> Value:
+            return fallback(moment)
 
         return await self._done(give_up, attempt, journal_as)
 
@@ -178,10 +179,10 @@ class Steps:
         self, action: Action[Value], attempt: Attempt, journal_as: type[StepRecord[Value]]
     ) -> StepRecord[Value]:
         moment = Moment(*attempt)
-        begun = self.begun or await self._begin(moment)
+        facts = self.facts or await self._fix_facts(moment)
         return journal_as(
-            value=await action(begun, moment),
-            begun=None if self.begun else begun,
+            value=await action(facts, moment),
+            facts=None if self.facts else facts,
             started_at=attempt.first_started_at,
             ended_at=time.time(),
             attempts=attempt.number,

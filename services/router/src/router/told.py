@@ -27,6 +27,8 @@ MAX_WAITING = 2000
 MAX_TEXT = 20_000
 """Characters of one text that are shown while it is written."""
 LIVE_SECONDS = 0.1
+FIRST_SECONDS = 0.02
+"""The first text of an attempt is shown so long after the statement before it, at most."""
 AWAY_SECONDS = 0.5
 AT_ONCE = 50
 """Events of one run in one statement."""
@@ -58,6 +60,7 @@ class Told:
         self._texts: dict[tuple[str, int], _Text] = {}
         self._telling: asyncio.Task[None] | None = None
         self._showing: asyncio.Task[None] | None = None
+        self._first_text = asyncio.Event()
         self._away = False
 
     def tell(self, given: ConversationRun | None, events: Iterable[RunEvent]) -> None:
@@ -84,8 +87,13 @@ class Told:
         key = (given.run, len(former) + 1)
         attempt = int(moment.first_started_at * 1_000_000) + moment.attempt
         before = _written_before(former)
+        has_begun = False
 
         def show(text: str) -> None:
+            nonlocal has_begun
+            if text and not has_begun:
+                has_begun = True
+                self._first_text.set()
             self._texts[key] = _Text(attempt, scrub(before + text)[:MAX_TEXT])
             if self._showing is None or self._showing.done():
                 self._showing = asyncio.create_task(self._show(pool))
@@ -120,19 +128,27 @@ class Told:
         return run, events
 
     async def _show(self, pool: Pool) -> None:
-        """At most every 100 ms one statement, for the texts of all runs."""
+        """At most every 100 ms one statement, for the texts of all runs, and sooner for the first of an attempt."""
         while self._texts:
             texts, self._texts = self._texts, {}
+            self._first_text.clear()
             body = json.dumps(
                 [
                     {"run": run, "turn": turn, "attempt": text.attempt, "text": text.text}
                     for (run, turn), text in texts.items()
                 ]
             )
-            pause = LIVE_SECONDS
-            if not await self._done(lambda body=body: pool.execute(_SHOW, body)):
-                self._texts, pause = texts | self._texts, AWAY_SECONDS
-            await asyncio.sleep(pause)
+            if await self._done(lambda body=body: pool.execute(_SHOW, body)):
+                await self._until_due()
+            else:
+                self._texts = texts | self._texts
+                await asyncio.sleep(AWAY_SECONDS)
+
+    async def _until_due(self) -> None:
+        await asyncio.sleep(FIRST_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LIVE_SECONDS - FIRST_SECONDS):
+                await self._first_text.wait()
 
     async def _done(self, send: Callable[[], Awaitable[Any]], events: int = 0) -> bool:
         """Whether it is over: told, or refused for good. False: the database is away."""

@@ -22,6 +22,9 @@ class Done(NamedTuple):
     note: str
 
 
+CUT = "… [cut: the result was"
+"""Where a result ends that is longer than the model shall read."""
+
 NO_WORDS = "(no message)"
 """Stands for a message without words, which no endpoint takes back."""
 
@@ -130,7 +133,7 @@ def as_error(message: str) -> str:
 
 def cut(body: bytes, limit: int) -> str:
     """The beginning of a result that is longer than the limit, with a marker that says so."""
-    return f"{body[:limit].decode('utf-8', 'ignore').replace(chr(0), '')}… [cut: the result was {len(body)} bytes long]"
+    return f"{body[:limit].decode('utf-8', 'ignore').replace(chr(0), '')}{CUT} {len(body)} bytes long]"
 
 
 def cut_words(why: str) -> str:

@@ -44,6 +44,21 @@ class WantedCall(BaseModel):
     foreign: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
+class Need(BaseModel):
+    """A person has to say yes to this call before it is made. `why` is for staff, `role` is who may decide.
+
+    `parameters` is the offered schema as JSON, which an edited call has to fit, and `fixed` names the arguments that
+    nobody may edit.
+    """
+
+    approval_id: str
+    why: str
+    role: str = "approver"
+    rules: list[str] = Field(default_factory=list[str])
+    parameters: str = "{}"
+    fixed: list[str] = Field(default_factory=list[str])
+
+
 class Plan(BaseModel):
     """What the router will do with one call: `error` is told to the model instead of a call, `fault` says its kind.
 
@@ -51,7 +66,9 @@ class Plan(BaseModel):
     makes the call. `task_id` names the call if it outlives its turn; `once` is its key at Restate, which opens the
     result: nobody is told. `makes_ticket`: the `ticket_id` of its result is a ticket of this run. `timeout` is in
     seconds, from its start on. `arguments` and `own_id` are the model's own, and `foreign` what else its endpoint put
-    into the call: they go back to it. `repaired` says what was mended in the arguments.
+    into the call: they go back to it. `repaired` says what was mended in the arguments. `approval`: a person decides
+    whether the call is made; `shadowed` are the rules by which one would, if they were not only tried out.
+    `compensate`: the handler that undoes it. `trusted`: what stands in its result may be a destination.
     """
 
     call_id: str
@@ -76,11 +93,16 @@ class Plan(BaseModel):
     once: str = ""
     makes_ticket: bool = False
     token: str = ""
+    approval: Need | None = None
+    shadowed: list[str] = Field(default_factory=list[str])
+    compensate: str | None = None
+    trusted: bool = False
 
 
 class Limits(BaseModel):
     """The budgets of one run. `compact`: tokens of its older part past which that is summarised; 0: never before the
-    model says that it is too long."""
+    model says that it is too long. `approval_wait`: so many seconds a run waits for a person's decision;
+    `approval_seconds`: after so many nobody may decide any more."""
 
     turns: int
     calls: int
@@ -88,13 +110,17 @@ class Limits(BaseModel):
     seconds: float
     errors: int
     compact: int = 0
+    approval_wait: float = 10
+    approval_seconds: float = 86_400
 
 
-class Begun(BaseModel):
-    """What is settled before anything else, once: the caller, the budgets, the time, the names of model and prompt.
+class RunFacts(BaseModel):
+    """What is fixed before anything else, once: the caller, the budgets, the time, the names of model and prompt.
 
     `conversation` is the one that the run belongs to, `ticket_pattern` what the id of a ticket looks like.
-    `traceparent` is the trace context of the attempt that settled it; empty when there was none, None without tracing.
+    `question_effects`: so many kinds of effects are chosen for a question; 0: it may make any. `approval_shadow`: the
+    rules for approvals that can be tried out only count. `traceparent` is the trace context of the attempt that fixed
+    it; empty when there was none, None without tracing.
     `check_customer` is the handler that has to know the caller first, empty when nobody has to be asked, and
     `check_token` what it is told.
     """
@@ -108,6 +134,8 @@ class Begun(BaseModel):
     prompt: str = ""
     conversation: str = ""
     ticket_pattern: str = ""
+    question_effects: int = 0
+    approval_shadow: bool = False
     traceparent: str | None = None
 
 
@@ -117,12 +145,14 @@ class Turn(BaseModel):
     `inputs`: what the customer said meanwhile, which the model read before it.
     `again`: why the model is asked once more. `outcome` is set when this turn ended the run without an answer. `model`
     is what the endpoint says it is, `endpoint` our name for it; `foreign` is what else stood in the message, for that
-    endpoint alone. `prompt` is the digest of the system prompt that it read.
+    endpoint alone. `prompt` is the digest of the system prompt that it read. `may_make`: the effects that the run may
+    make without a person; None: any.
     """
 
     inputs: list[str] = Field(default_factory=list[str])
     text: str = ""
     plans: list[Plan] = Field(default_factory=list[Plan])
+    may_make: list[str] | None = None
     again: Again = ""
     endpoint: str = ""
     foreign: dict[str, Any] = Field(default_factory=dict[str, Any])

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from conversations.signals import TABLE
 from conversations.watch.log import Asked, EventLog, News
 from conversations.watch.place import REPLACES_TEXT, Line, Place, Text
+from runtime.defects import expect, tell
 from runtime.postgres import UNUSABLE
 from runtime.telemetry.logs import get_logger
 
@@ -27,6 +28,7 @@ _watchers = TABLE.gauge("switchboard_watchers")
 _lag = TABLE.histogram("switchboard_event_lag_seconds")
 
 log = get_logger(__name__)
+expect("conversations", "watch")
 
 
 class TooMany(Exception):
@@ -146,9 +148,11 @@ class Hub:
                 if away:
                     log.info("events_seen_again")
                 away = False
-            except UNUSABLE as error:
+            except Exception as error:  # noqa: BLE001 - told, and looked again: others watch here
                 if not away:
                     log.warning("events_not_seen", extra={"reason": type(error).__name__})
+                    if not isinstance(error, UNUSABLE):
+                        tell("conversations", "watch", error)
                 away, due = True, clock() + AWAY_SECONDS
             await asyncio.sleep(max(0.0, due - clock()))
 

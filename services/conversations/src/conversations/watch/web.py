@@ -1,25 +1,23 @@
-"""The port for watchers: `GET /conversations/<id>/events`. For the gateway and the console, never for the internet."""
+"""The port for who watches and reads: for the gateway and the console, never for the internet."""
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from restate import TerminalError
 from restate.exceptions import RetryableError
 
-from contracts import USER_ID
 from conversations.settings import ConversationSettings
-from conversations.store import unknown_conversation
+from conversations.store import ConversationStore, unknown_conversation
 from conversations.watch.hub import Hub, TooMany, Watched
 from conversations.watch.log import Asked
 from conversations.watch.place import Line, Place, Text, end_frame, frames_of
+from conversations.watch.reading import ID, Reading, reader
 from runtime.errors import Refused
-from runtime.proof import prove
+from runtime.proof import for_conversation
 from runtime.serving import at_the_end
 from runtime.telemetry.logs import get_logger
 from runtime.terminal import leave
@@ -33,24 +31,6 @@ HEARTBEAT = b":\n\n"
 log = get_logger(__name__)
 
 
-class Reader(BaseModel):
-    """Who wants to read: a caller token, or a plain user id where that is trusted."""
-
-    model_config = ConfigDict(frozen=True)
-
-    user_id: USER_ID | None = None
-    caller_token: str | None = Field(default=None, max_length=4096)
-
-    @classmethod
-    def of(cls, request: web.Request) -> "Reader":
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        told = token.strip() if kind.lower() == "bearer" else None
-        try:
-            return cls(user_id=request.headers.get("X-User-Id"), caller_token=told)
-        except ValidationError:
-            raise Refused(401, "caller_unknown", "say who asks: Authorization: Bearer <caller_token>") from None
-
-
 class Watching:
     """Answers watchers."""
 
@@ -58,16 +38,20 @@ class Watching:
         self._hub = hub
         self._settings = settings
 
-    def application(self) -> web.Application:
+    def application(self, reading: Reading) -> web.Application:
         application = web.Application(middlewares=[_refusals])
         application.add_routes(
-            [web.get(r"/conversations/{id:conv_[A-Za-z0-9]+}/events", self.watch), web.get("/health", _health)],
+            [
+                web.get(rf"/conversations/{ID}/events", self.watch),
+                *reading.routes(),
+                web.get("/health", _health),
+            ]
         )
         return application
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
         conversation, place = request.match_info["id"], _place(request)
-        user_id = await self._reader(request)
+        user_id = (await reader(request, self._settings, for_conversation(conversation))).user_id
         end = await self._hub.events.end(conversation, user_id)
         if end is None:
             raise unknown_conversation()
@@ -81,14 +65,6 @@ class Watching:
             except (OSError, TimeoutError, RetryableError):
                 _break_off(request)
         return response
-
-    async def _reader(self, request: web.Request) -> str:
-        now = time.time()
-
-        async def accepted_at() -> float:
-            return now
-
-        return (await prove(Reader.of(request), self._settings, now, accepted_at)).user_id
 
     async def _stream(self, response: web.StreamResponse, watched: Watched, place: Place) -> None:
         clock = asyncio.get_running_loop().time
@@ -120,10 +96,13 @@ class Watching:
 
 
 @asynccontextmanager
-async def serve_watchers(settings: ConversationSettings, hub: Hub) -> AsyncGenerator[None]:
-    """Answer watchers until the end, or until SIGTERM: then each is told to come again, and nobody is let in."""
+async def serve_watchers(settings: ConversationSettings, hub: Hub, store: ConversationStore) -> AsyncGenerator[None]:
+    """Answer until the end, or until SIGTERM: then each watcher is told to come again, and nobody is let in."""
     runner = web.AppRunner(
-        Watching(hub, settings).application(), access_log=None, shutdown_timeout=1, handler_cancellation=True
+        Watching(hub, settings).application(Reading(store, settings)),
+        access_log=None,
+        shutdown_timeout=1,
+        handler_cancellation=True,
     )
     await runner.setup()
     try:

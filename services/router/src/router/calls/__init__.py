@@ -1,12 +1,13 @@
 """The calls of a turn: reads side by side, effects in the model's order, each waited for as long as its plan allows."""
 
+from router.calls.asked import AskedCall
 from router.calls.call import Call, LocalTools
 from router.calls.effect import EffectCall, StartedCall
 from router.calls.local import LocalCall
 from router.calls.reading import ReadCall
 from router.calls.refused import RefusedCall
 from router.run import Run
-from router.turn import CallKind, Result, Turn
+from router.turn import CallKind, Plan, Result, Turn
 
 KINDS: dict[CallKind, type[Call]] = {
     "refused": RefusedCall,
@@ -20,10 +21,10 @@ KINDS: dict[CallKind, type[Call]] = {
 async def settle(run: Run, turn: Turn, local: LocalTools) -> list[Result]:
     """What became of each call of the turn, in the model's order. The only place that waits for tools.
 
-    Raises only our own cancellation (409), which leaves at once: Restate then cancels the reads, while effects, sent
-    and attached to, go on. A run of a conversation stays, to tell what became of its effects.
+    Raises only our own cancellation (409), at once, and only for a question: Restate then cancels the reads, and what
+    was sent goes on. A run of a conversation stays for some seconds, to tell what became of its effects.
     """
-    calls = [KINDS[plan.kind](plan, run, local) for plan in turn.plans]
+    calls = [kind_of(plan)(plan, run, local) for plan in turn.plans]
     with run.until_stopped():
         for number, group in enumerate(groups(calls)):
             await _settle_group(run, group, run.steps.ended_at if number == 0 else await run.ctx.time())
@@ -34,11 +35,18 @@ async def settle(run: Run, turn: Turn, local: LocalTools) -> list[Result]:
     return results
 
 
+def kind_of(plan: Plan) -> type[Call]:
+    return KINDS[plan.kind] if plan.approval is None or plan.kind == "refused" else AskedCall
+
+
 def groups(calls: list[Call]) -> list[list[Call]]:
-    """What may run side by side, in the model's order: an effect that waits its turn is alone."""
+    """What may run side by side, in the model's order: an effect that waits its turn is alone. Several that people
+    decide wait for these together."""
     found: list[list[Call]] = []
     for call in calls:
-        if not found or call.waits_its_turn or found[-1][0].waits_its_turn:
+        beside = found[-1][0] if found else None
+        asked = beside is not None and beside.asks_person and call.asks_person
+        if beside is None or not (asked or not (call.waits_its_turn or beside.waits_its_turn)):
             found.append([])
         found[-1].append(call)
     return found
@@ -53,10 +61,12 @@ async def _settle_group(run: Run, calls: list[Call], now: float) -> None:
         _note(run, call)
     while waiting := [call for call in calls if call.settled is None]:
         await _wait(run, waiting, now)
+    if any(call.asks_person for call in calls):
+        run.waited += max(0.0, await run.ctx.time() - now)
 
 
 async def _settle_stopped(run: Run, calls: list[Call]) -> None:
-    """What was begun and cannot be taken back is waited for, for a while; of all else nothing more is wanted."""
+    """What was sent cannot be taken back and is waited for a while; all else is given up at once."""
     now = await run.ctx.time() if calls else 0
     for call in calls:
         await call.outlast(now)

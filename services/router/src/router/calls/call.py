@@ -6,18 +6,20 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from pydantic import BaseModel
-from restate import TerminalError
+from restate import Context, TerminalError
 from restate.context import RestateDurableFuture
 
-from contracts import Caller, CallStatus, Tool
+from contracts import Caller, CallStatus, ConversationRun, Tool
+from router.alarm import Alarm
 from router.apart import Target
-from router.run import Run, must_end_at
+from router.run import must_end_at
 from router.transcript import as_data, as_error, cut, cut_words
-from router.turn import Fault, Plan, Result
+from router.turn import Fault, Plan, Result, RunFacts
 from runtime.bounded import Unreadable, read
+from runtime.telemetry.tracing import Trace
 
 _OPENS_A_DOOR = re.compile(r"\b(?:inv|prom|sign)_1[A-Za-z0-9_-]{20,}")
 """Ids of Restate's: of an invocation, an awakeable, a signal. Whoever knows one can use it at the ingress."""
@@ -34,18 +36,45 @@ class LocalTool:
 LocalTools = Mapping[str, LocalTool]
 
 
+class Within(Protocol):
+    """The run that calls belong to, as far as they know it. `of` is its name in its conversation, `known_at` is the
+    latest time that the journal knows, `waited` for how long people were waited for; both in seconds."""
+
+    id: str
+    of: str
+    ctx: Context
+    alarm: Alarm
+    message: str
+    waited: float
+    conversation: ConversationRun | None
+
+    @property
+    def facts(self) -> RunFacts: ...
+
+    @property
+    def known_at(self) -> float: ...
+
+    @property
+    def prompt(self) -> str: ...
+
+    @property
+    def trace(self) -> Trace | None: ...
+
+    def headers(self, token: str, call_id: str = "") -> dict[str, str]: ...
+
+
 class Call(ABC):
     """One call of a turn, from its plan to its result.
 
     First `start` of all calls, in the model's order, then `follow` of each; `settled` may be known after either.
     """
 
-    def __init__(self, plan: Plan, run: Run, local: LocalTools) -> None:
+    def __init__(self, plan: Plan, run: Within, local: LocalTools) -> None:
         self.plan = plan
         self.run = run
         self.local = local
         self.settled: Result | None = None
-        self.started_at = run.steps.ended_at
+        self.started_at = run.known_at
         """In seconds since the epoch, by the journal."""
         self.begun = False
         self.future: RestateDurableFuture[bytes]
@@ -59,6 +88,11 @@ class Call(ABC):
     @property
     def waits_its_turn(self) -> bool:
         """Whether it waits for all calls before it in the model's order, and those after it wait for this one."""
+        return False
+
+    @property
+    def asks_person(self) -> bool:
+        """Whether a person decides it first. Such calls that follow on each other are decided side by side."""
         return False
 
     @property
@@ -128,7 +162,7 @@ class RemoteCall(Call):
     @property
     def timeout(self) -> float:
         """In seconds; less than the plan says when the run's own time ends before, but never less than one."""
-        left = must_end_at(self.run.facts) - self.started_at
+        left = must_end_at(self.run.facts, self.run.waited) - self.started_at
         return min(self.plan.timeout, max(round(left, 1), 1.0))
 
     @property
@@ -141,8 +175,7 @@ class RemoteCall(Call):
         if not plan.apart:
             return plan.service, plan.handler, plan.body.encode(), plan.key
         target = Target(service=plan.service, handler=plan.handler, key=plan.key, body=plan.body)
-        handler = "read" if plan.kind == "read" else "make"
-        return "RouterCalls", handler, target.model_dump_json(exclude_none=True).encode(), None
+        return target.apart("read" if plan.kind == "read" else "make")
 
     @property
     def headers(self) -> dict[str, str]:

@@ -4,10 +4,11 @@ from restate.context import SendHandle
 from restate.serde import BytesSerde
 
 from router.calls.call import RemoteCall, as_json
+from router.calls.noting import note
 from router.tasks import Task, remember
 
 OUTLAST_SECONDS = 10.0
-"""So long a run that was stopped waits to learn what became of an effect."""
+"""How long a stopped run waits to learn what became of an effect."""
 
 
 class SentCall(RemoteCall):
@@ -20,11 +21,12 @@ class SentCall(RemoteCall):
         return not self.plan.concurrent
 
     def start(self) -> None:
+        note(self.run, self.plan)
         once = None if self.plan.workflow and not self.plan.apart else self.plan.once
         self._sent: SendHandle = self.run.ctx.generic_send(*self.target, headers=self.headers, idempotency_key=once)
 
     async def outlast(self, now: float) -> None:
-        """What was sent is made, so it is told how it ends. Sent again it is the same: its key is."""
+        """What was sent will be made: wait a little for its result. Sent again, it is the same by its key."""
         if not self.begun:
             await super().outlast(now)
             return
@@ -39,9 +41,10 @@ class SentCall(RemoteCall):
         else:
             await self.leave()
 
-    def _remember(self, invocation_id: str) -> None:
+    def _remember(self, invocation_id: str, approval_id: str = "") -> None:
         """Sent, not called: no run waits for the list of its caller's tasks."""
-        task = Task(task_id=self.plan.task_id, invocation_id=invocation_id, tool=self.plan.tool)
+        plan = self.plan
+        task = Task(task_id=plan.task_id, invocation_id=invocation_id, tool=plan.tool, approval_id=approval_id)
         self.run.ctx.object_send(remember, key=self.run.facts.caller.user_id, arg=task)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import get_args
 
-from contracts import Answer, Outcome
+from contracts import Answer, Outcome, Rule, Tool
 from router.signals import TABLE
 from router.turn import Part, Plan, Result, Summary, Turn
 from runtime.telemetry.metrics import is_live
@@ -24,6 +24,8 @@ _tool_seconds = TABLE.histogram("switchboard_tool_call_duration_seconds")
 _model_calls = TABLE.counter("switchboard_model_calls_total")
 _model_retries = TABLE.counter("switchboard_model_retries_total")
 _compactions = TABLE.counter("switchboard_compactions_total")
+_asked = TABLE.counter("switchboard_approvals_asked_total")
+_shadowed = TABLE.counter("switchboard_approvals_shadowed_total")
 _tokens = TABLE.histogram("gen_ai_client_token_usage")
 _model_seconds = TABLE.histogram("gen_ai_client_operation_duration_seconds")
 catalogue_age = TABLE.gauge("switchboard_catalogue_age_seconds")
@@ -48,6 +50,15 @@ def expect_tools(names: Iterable[str]) -> None:
             _tool_calls.labels(tool, status)
         for fault in ("refused", "failed", "timeout", "bad_arguments"):
             _tool_errors.labels(tool, fault)
+
+
+def expect_approvals(tools: Iterable[Tool]) -> None:
+    """The same for the rules by which a tool asks a person."""
+    for tool in tools:
+        rule = Rule.of(tool.approval)
+        asks = {"required": rule.required, "provenance": rule.provenance, "when": rule.when, "undecided": rule.when}
+        for name in (name for name, may_ask in asks.items() if may_ask):
+            _asked.labels(tool.name, name)
 
 
 def count_run(answer: Answer, seconds: float, run_id: str, trace_id: str) -> None:
@@ -80,6 +91,17 @@ def count_calls(turn: Turn, results: list[Result], seconds: Mapping[str, float])
             _tool_errors.labels(tool, result.fault).inc()
         if plan.fault is None:
             _tool_seconds.labels(tool).observe(seconds[plan.call_id])
+
+
+def count_approvals(turn: Turn) -> None:
+    """The calls of a turn that has just been decided: of which a person is asked, or would be, and by which rules."""
+    if not is_live():
+        return
+    for plan in turn.plans:
+        for rule in plan.approval.rules if plan.approval else ():
+            _asked.labels(label(plan), rule).inc()
+        for rule in plan.shadowed:
+            _shadowed.labels(label(plan), rule).inc()
 
 
 def count_model_call(model: str, outcome: str, seconds: float, tokens: tuple[int, int] | None) -> None:

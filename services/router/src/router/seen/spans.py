@@ -14,7 +14,7 @@ from yarl import URL
 
 from contracts import Answer
 from router.older import done as summarised
-from router.past import past, prompt_for
+from router.past import past, prompt_for, told_by_client
 from router.prompt import Prompt
 from router.run import Run
 from router.seen.metrics import PROVIDER, label
@@ -132,21 +132,14 @@ class RunSpans:
         return Span(f"chat {run.facts.model}", done.started_at, done.ended_at, attributes, "client", error)
 
     def _call(self, plan: Plan, result: Result, turn: int, started_at: float, ended_at: float) -> Span:
-        tool, error = label(plan), result.fault or ("unknown" if result.status == "unknown" else "")
-        attributes = _operation("execute_tool", error) | {
-            "gen_ai.tool.name": tool,
-            "gen_ai.tool.call.id": plan.call_id,
-            "gen_ai.tool.type": "function",
-            "switchboard.turn": turn,
-            "switchboard.status": result.status,
-        }
-        if self._content:
-            attributes |= {"gen_ai.tool.call.arguments": plan.arguments, "gen_ai.tool.call.result": result.content}
-        return Span(f"execute_tool {tool}", started_at, ended_at, attributes, error=error)
+        more = {"switchboard.turn": turn} | (call_content(plan.arguments, result) if self._content else {})
+        return call_span(plan, result, started_at, ended_at, more)
 
     def _chat_content(self, run: Run, turn: Turn) -> dict[str, str]:
         told = (prompt_for(run.given, self._prompt.text), run.message, run.turns, run.results)
-        chat: Chat = messages(*told, past=past(run.given), inputs=turn.inputs, done=summarised(run))
+        chat: Chat = messages(
+            *told, past=past(run.given) or told_by_client(run.earlier), inputs=turn.inputs, done=summarised(run)
+        )
         reply = _said(turn.text, _finish_reason(turn))
         if turn.plans:
             reply["tool_calls"] = [
@@ -160,6 +153,23 @@ class RunSpans:
         if turn.prompt == self._prompt.digest:
             content["gen_ai.system_instructions"] = _json([{"type": "text", "content": self._prompt.text}])
         return content
+
+
+def call_span(plan: Plan, result: Result, started_at: float, ended_at: float, more: Mapping[str, Any]) -> Span:
+    """One call of a tool."""
+    tool, error = label(plan), result.fault or ("unknown" if result.status == "unknown" else "")
+    attributes = _operation("execute_tool", error) | {
+        "gen_ai.tool.name": tool,
+        "gen_ai.tool.call.id": plan.call_id,
+        "gen_ai.tool.type": "function",
+        "switchboard.status": result.status,
+    }
+    return Span(f"execute_tool {tool}", started_at, ended_at, attributes | dict(more), error=error)
+
+
+def call_content(arguments: str, result: Result) -> dict[str, str]:
+    """What a span says of arguments and result, where the operator has opted in to that."""
+    return {"gen_ai.tool.call.arguments": arguments, "gen_ai.tool.call.result": result.content}
 
 
 def digest(user_id: str) -> str:

@@ -8,7 +8,15 @@ from restate import TerminalError
 
 from contracts import Answer
 from router.run import Run
-from router.seen.metrics import count_broken_off, count_calls, count_compaction, count_model_retry, count_run, label
+from router.seen.metrics import (
+    count_approvals,
+    count_broken_off,
+    count_calls,
+    count_compaction,
+    count_model_retry,
+    count_run,
+    label,
+)
 from router.seen.spans import RunSpans
 from router.steps import StepKind, StepRecord
 from router.told import Told, events_of_results, events_of_turn
@@ -63,6 +71,7 @@ class Watch:
             self._decided_at = done.ended_at
             self._spans.turn_decided(self._run, done)
             self._told.tell(self._run.conversation, events_of_turn(len(self._run.turns) + 1, turn))
+            count_approvals(turn)
             number, calls = len(self._run.turns) + 1, [label(plan) for plan in turn.plans]
             log.info("turn_decided", extra={"turn": number, "calls": calls})
             if turn.prompt and self._run.prompt not in ("", turn.prompt):

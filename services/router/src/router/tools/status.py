@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,7 +10,9 @@ import aiohttp
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 TIMEOUT_SECONDS = 5.0
-PAGE_BYTES = 256 * 1024
+PAGE_BYTES = 1024 * 1024
+UTF_8 = "utf-8-sig"
+"""With or without the mark that some programs put at the beginning."""
 
 # Together they keep the result of the largest page well below what a tool result may weigh.
 LINE_CHARACTERS = 80
@@ -35,6 +38,7 @@ class StatusPage:
     session: aiohttp.ClientSession
     url: str
     timeout_seconds: float = TIMEOUT_SECONDS
+    most_bytes: int = PAGE_BYTES
 
 
 class CheckServiceStatus(BaseModel):
@@ -236,15 +240,23 @@ async def _read(page: StatusPage) -> _Summary:
         raise StatusUnavailable("the status page published something unreadable") from None
 
 
-async def _download(page: StatusPage) -> bytes:
+async def _download(page: StatusPage) -> str:
     timeout = aiohttp.ClientTimeout(total=page.timeout_seconds)
     async with page.session.get(page.url, timeout=timeout, raise_for_status=True) as response:
         body = bytearray()
         async for chunk in response.content.iter_any():
             body += chunk
-            if len(body) > PAGE_BYTES:
-                raise StatusUnavailable(f"the status page published more than {PAGE_BYTES // 1024} KB")
-        return bytes(body)
+            if len(body) > page.most_bytes:
+                raise StatusUnavailable(f"the status page published more than {page.most_bytes // 1024} KB")
+        return _decoded(bytes(body), response.charset)
+
+
+def _decoded(body: bytes, charset: str | None) -> str:
+    """JSON is UTF-8, whatever a page says of itself; one that is not is read as it says, or byte by byte."""
+    for encoding in (UTF_8, charset or "latin-1"):
+        with suppress(UnicodeDecodeError, LookupError):
+            return body.decode(encoding)
+    return body.decode("latin-1")
 
 
 def _find(names: Mapping[str, str], asked: str | None) -> set[str]:
