@@ -1,0 +1,1 @@
+"""The customers' door: the only room that faces the internet."""

@@ -1,0 +1,129 @@
+"""Problem documents (RFC 9457): all that a client is told when something is not done.
+
+The `type` is stable. Nothing of the input, of the rooms behind the gateway, or of Restate is repeated.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+TYPE = "urn:switchboard:problem:"
+MEDIA_TYPE = "application/problem+json"
+
+
+class Kind(NamedTuple):
+    """One `type`. `retryable`: the same request may do better a moment later."""
+
+    status: int
+    title: str
+    retryable: bool = False
+
+
+KINDS: Mapping[str, Kind] = {
+    "empty_body": Kind(400, "The body is empty"),
+    "invalid_json": Kind(400, "The body is not JSON"),
+    "duplicate_key": Kind(400, "A key occurs twice in one JSON object"),
+    "invalid_header": Kind(400, "A header has a value that cannot be taken"),
+    "caller_unknown": Kind(401, "Say who you are"),
+    "token_invalid": Kind(401, "The token is not valid"),
+    "token_expired": Kind(401, "The token has expired"),
+    "forbidden": Kind(403, "This is not for you"),
+    "not_found": Kind(404, "There is nothing here"),
+    "model_not_found": Kind(404, "There is no such model"),
+    "method_not_allowed": Kind(405, "This cannot be done here"),
+    "body_too_slow": Kind(408, "The body did not come in time", retryable=True),
+    "busy": Kind(409, "A run is at work", retryable=True),
+    "run_changed": Kind(409, "Another run is at work than the one that was expected"),
+    "in_progress": Kind(409, "This is being done", retryable=True),
+    "too_large": Kind(413, "The body is too large"),
+    "wrong_media_type": Kind(415, "The body must be application/json"),
+    "invalid_request": Kind(422, "A value is not as it must be"),
+    "too_deep": Kind(422, "The body is nested too deep"),
+    "invalid_text": Kind(422, "A text holds what is no text"),
+    "key_reused": Kind(422, "The key was used for something else"),
+    "too_many": Kind(429, "Too much at a time", retryable=True),
+    "queue_full": Kind(429, "Too many messages wait", retryable=True),
+    "failed": Kind(500, "Something went wrong on our side"),
+    "unavailable": Kind(503, "Come again in a moment", retryable=True),
+}
+
+_SAME = {
+    "unknown_conversation": "not_found",
+    "no_such_ticket": "not_found",
+    "unknown_key": "not_found",
+    "unknown_customer": "caller_unknown",
+    "input_id_taken": "key_reused",
+    "too_many_watchers": "too_many",
+    "database_away": "unavailable",
+    "full": "unavailable",
+    "invalid_place": "invalid_request",
+    "invalid_key": "not_found",
+    "too_many_roles": "forbidden",
+}
+"""What rooms call what a client knows by another name."""
+
+
+class Problem(Exception):
+    """Ends a request with a problem document. `more` is what stands in it besides."""
+
+    def __init__(self, code: str, detail: str = "", **more: Any) -> None:
+        super().__init__(code)
+        self.kind = KINDS[code]
+        self.code, self.detail = code, detail
+        self.more = {name: value for name, value in more.items() if value is not None}
+        self.headers: dict[str, str] = {}
+        if self.kind.status == 401:
+            self.headers["WWW-Authenticate"] = "Bearer"
+        if self.kind.status in (429, 503) or code == "in_progress":
+            self.headers["Retry-After"] = "1"
+
+    def document(self, request_id: str) -> dict[str, Any]:
+        told = {"type": TYPE + self.code, "title": self.kind.title, "status": self.kind.status}
+        if self.detail:
+            told["detail"] = self.detail
+        return {**told, **self.more, "request_id": request_id, "retryable": self.kind.retryable}
+
+    def body(self, request_id: str) -> bytes:
+        return json.dumps(self.document(request_id)).encode()
+
+
+def told_by_a_room(status: int, code: str, message: str, field: str | None = None, run: str | None = None) -> Problem:
+    """The problem that a room's refusal is. What the client did not send is not the client's to mend."""
+    known = _SAME.get(code, code)
+    if known == "not_found":
+        return Problem("not_found")
+    if known in KINDS and KINDS[known].status == status:
+        return Problem(known, message if status in (409, 422, 429) else "", field=field, run=run)
+    if known in KINDS:
+        return Problem(known)
+    return Problem("unavailable") if status in (408, 429, 503) else Problem("failed")
+
+
+_KINDS_OF_OPENAI = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+_CODES_OF_OPENAI = {
+    **dict.fromkeys(("caller_unknown", "token_invalid", "token_expired"), "invalid_api_key"),
+    "too_many": "rate_limit_exceeded",
+}
+
+
+def envelope(problem: Problem) -> dict[str, Any]:
+    """The same in the form that clients of OpenAI read."""
+    status, title = problem.kind.status, problem.kind.title
+    usual = "server_error" if status >= 500 else "invalid_request_error"
+    error = {
+        "message": problem.detail or title,
+        "type": _KINDS_OF_OPENAI.get(status, usual),
+        "param": problem.more.get("field"),
+        "code": _CODES_OF_OPENAI.get(problem.code, problem.code),
+    }
+    return {"error": error}
+
+
+def status_for_openai(problem: Problem) -> int:
+    """Their clients know 400 for whatever is wrong with a request."""
+    return 400 if problem.kind.status in (415, 422) else problem.kind.status

@@ -1,0 +1,44 @@
+"""The gateway's rows of the table of signals."""
+
+from runtime.telemetry.metrics import Table
+from runtime.telemetry.signals import LogEvent, Signal
+
+METRICS = (
+    Signal(
+        "switchboard_gateway_requests_total",
+        "counter",
+        "requests",
+        ("route", "status"),
+        ("gateway",),
+        "Requests of clients, by the route's pattern (`none` for what is none) and the status of the answer.",
+    ),
+    Signal(
+        "switchboard_gateway_request_seconds",
+        "histogram",
+        "s",
+        ("route",),
+        ("gateway",),
+        "How long a request took until its answer began; of a question, with the wait for it.",
+        (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    ),
+    Signal("switchboard_gateway_streams", "gauge", "streams", (), ("gateway",), "Streams of events that are open now."),
+)
+
+TABLE = Table(METRICS)
+
+LOG_EVENTS = (
+    LogEvent(
+        "request_answered",
+        ("info",),
+        ("request_id", "method", "route", "status", "seconds"),
+        ("gateway",),
+        "A request of a client, by the id that stands in the answer.",
+    ),
+    LogEvent(
+        "demo_customers_are_on",
+        ("warning",),
+        ("advice",),
+        ("gateway",),
+        "Anybody may be one of the demo customers; real ones cannot come in.",
+    ),
+)
