@@ -1,0 +1,1 @@
+"""The desk: pages on which staff read, decide and talk."""

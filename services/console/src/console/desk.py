@@ -1,0 +1,98 @@
+"""What one member of staff asks of the other rooms: each call carries a token of theirs."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from console.members import Member
+from console.restate import Restate
+from console.tokens import Signer
+from contracts import (
+    ApprovalLine,
+    ApprovalPage,
+    ApprovalShown,
+    Choice,
+    Held,
+    History,
+    HistoryLine,
+    Ruling,
+    Said,
+    Standing,
+    StandingPage,
+    TicketCounts,
+    TicketLine,
+    TicketPage,
+    TicketShown,
+)
+
+MOST = 200
+"""Of a list, and of one page of a transcript."""
+
+Result = TypeVar("Result", bound=BaseModel)
+
+
+class Desk:
+    """Each method raises `Refusal` for what a room refuses, `Away` when none answers."""
+
+    def __init__(self, restate: Restate, signer: Signer, member: Member) -> None:
+        self._restate, self._signer, self._member = restate, signer, member
+
+    async def approvals(self, *, decided: bool) -> list[ApprovalLine]:
+        """Those that wait, the most urgent first; or the latest that do not."""
+        told = await self._call("Approvals/list", ApprovalPage, limit=MOST, decided=decided)
+        return told.approvals
+
+    async def approval(self, approval_id: str) -> ApprovalShown:
+        return await self._call("Approvals/show", ApprovalShown, approval_id=approval_id)
+
+    async def decide(
+        self, approval_id: str, digest: str, choice: Choice, reason: str, arguments: dict[str, Any] | None = None
+    ) -> Ruling:
+        told: dict[str, Any] = {"approval_id": approval_id, "digest": digest, "choice": choice, "reason": reason}
+        if arguments is not None:
+            told["arguments"] = arguments
+        return await self._call("Approvals/decide", Ruling, once=True, **told)
+
+    async def standing(self) -> list[Standing]:
+        """The conversations that wait for a person, the longest first, then those that a person has."""
+        return (await self._call("ConversationDesk/list", StandingPage, limit=MOST)).conversations
+
+    async def transcript(self, conversation: str) -> list[HistoryLine]:
+        """All of it: who has it now stands at its end."""
+        lines: list[HistoryLine] = []
+        after: int | None = 0
+        while after is not None:
+            page = await self._call(f"Conversation/{conversation}/show", History, after=after, limit=MOST)
+            lines += page.entries
+            after = page.next
+        return lines
+
+    async def take(self, conversation: str) -> Held:
+        return await self._call(f"Conversation/{conversation}/take", Held, once=True)
+
+    async def assign(self, conversation: str, to: str) -> Held:
+        return await self._call(f"Conversation/{conversation}/assign", Held, once=True, to=to)
+
+    async def give_back(self, conversation: str) -> Held:
+        return await self._call(f"Conversation/{conversation}/return", Held, once=True)
+
+    async def say(self, conversation: str, text: str, say_id: str) -> Said:
+        return await self._call(f"Conversation/{conversation}/say", Said, text=text, say_id=say_id)
+
+    async def tickets(self, **wanted: Any) -> TicketPage:
+        """Those that are due first."""
+        return await self._call("TicketDesk/list", TicketPage, **wanted)
+
+    async def ticket_counts(self) -> TicketCounts:
+        return await self._call("TicketDesk/counts", TicketCounts)
+
+    async def ticket(self, ticket_id: str) -> TicketShown:
+        return await self._call("TicketDesk/show", TicketShown, ticket_id=ticket_id)
+
+    async def change_ticket(self, handler: str, **wanted: Any) -> TicketLine:
+        """What one of the handlers of `TicketDesk` changes."""
+        return await self._call(f"TicketDesk/{handler}", TicketLine, **wanted)
+
+    async def _call(self, target: str, result: type[Result], *, once: bool = False, **body: Any) -> Result:
+        told = {"staff_token": self._signer.token(self._member), **body}
+        return result.model_validate(await self._restate.call(target, told, once=once))

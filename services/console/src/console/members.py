@@ -1,0 +1,27 @@
+"""Members of staff, and what each role may do."""
+
+from typing import Literal, NamedTuple
+
+Role = Literal["agent", "approver", "admin"]
+ROLES: tuple[Role, ...] = ("agent", "approver", "admin")
+"""
+- `agent`: talks with customers, and works on tickets
+- `approver`: decides calls that wait for a person's yes
+- `admin`: what an agent may; decides nothing unless it is an `approver` too
+"""
+
+READERS: frozenset[str] = frozenset(ROLES)
+"""May read every page."""
+TALKERS: frozenset[str] = frozenset({"agent", "admin"})
+"""May act in conversations and on tickets."""
+
+
+class Member(NamedTuple):
+    """Who is signed in. `name` is what other rooms know them by, `shown` what stands on the page."""
+
+    name: str
+    shown: str
+    roles: tuple[str, ...]
+
+    def may(self, roles: frozenset[str]) -> bool:
+        return bool(roles & set(self.roles))

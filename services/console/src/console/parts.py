@@ -1,0 +1,28 @@
+"""What the pages work with."""
+
+from dataclasses import dataclass
+
+from console.desk import Desk
+from console.logins import Logins
+from console.members import Member
+from console.oidc import Oidc
+from console.rendering import Pages
+from console.restate import Restate
+from console.sessions import Sessions
+from console.settings import ConsoleSettings
+from console.tokens import Signer
+
+
+@dataclass(frozen=True)
+class Parts:
+    settings: ConsoleSettings
+    sessions: Sessions
+    signer: Signer
+    restate: Restate
+    pages: Pages
+    logins: Logins
+    oidc: Oidc | None = None
+    """By whom staff sign in; None in a demo."""
+
+    def desk(self, member: Member) -> Desk:
+        return Desk(self.restate, self.signer, member)

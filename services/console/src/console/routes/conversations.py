@@ -1,0 +1,121 @@
+"""Conversations in which a person speaks or is waited for: the queue, and one of them with all that staff may see."""
+
+import uuid
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from console.members import TALKERS
+from console.posted import Unfit, colleague_of, text_of
+from console.problems import Problem
+from console.rendering import CONVERSATION
+from console.restate import Refusal
+from console.visits import Visit, for_staff
+from contracts import Held, HistoryLine, Standing
+
+SHOWN_LINES = 200
+WHO = ("all", "nobody", "mine")
+
+
+def routes() -> list[Route]:
+    page = "/conversations/{key}"
+    return [
+        Route("/queue", for_staff(show_queue), methods=["GET"]),
+        Route(page, for_staff(show_one), methods=["GET"]),
+        Route(page, for_staff(act, TALKERS), methods=["POST"]),
+    ]
+
+
+async def show_queue(visit: Visit) -> Response:
+    asked = visit.request.query_params
+    who = asked.get("who", "all") if asked.get("who") in WHO else "all"
+    customer = asked.get("customer", "").strip()[:64]
+    standing = await visit.desk.standing()
+    counts = {each: len([row for row in standing if _is_wanted(row, each, visit.member.name)]) for each in WHO}
+    rows = [row for row in standing if _is_wanted(row, who, visit.member.name)]
+    rows = [row for row in rows if customer.lower() in row.user_id.lower()]
+    return visit.page("queue.html", rows=rows, counts=counts, who=who, customer=customer)
+
+
+async def show_one(visit: Visit) -> Response:
+    return await _page(visit)
+
+
+async def act(visit: Visit) -> Response:
+    """What a form on the page wants done; who else was faster is told on it, and no text is lost."""
+    key = _key(visit)
+    try:
+        await _do(visit, key)
+    except Unfit as unfit:
+        return await _page(visit, 422, unfit.complaint)
+    except Refusal as refusal:
+        if refusal.status != 409:
+            raise
+        return await _page(visit, 409, SAID.get(refusal.code, refusal.message))
+    return visit.go(f"/conversations/{key}#end")
+
+
+async def _do(visit: Visit, key: str) -> None:
+    form, desk = visit.form, visit.desk
+    match form.get("act"):
+        case "take":
+            await desk.take(key)
+        case "return":
+            await desk.give_back(key)
+        case "assign":
+            await desk.assign(key, colleague_of(form))
+        case "say":
+            await desk.say(key, text_of(form), form.get("say_id", ""))
+        case _:
+            raise Problem(422)
+
+
+SAID = {
+    "taken": "Somebody else was faster: they have this conversation.",
+    "not_yours": "Somebody else has this conversation now, so this was not said. Your text is kept below.",
+    "not_taken": "The agent has this conversation already.",
+    "say_id_taken": "This form was sent before with other words. Look at what was said.",
+}
+"""What is told of a refusal, by the code of the room."""
+
+
+def holder(lines: list[HistoryLine]) -> Held:
+    """Who speaks now, as the transcript tells it."""
+    for line in reversed(lines):
+        if line.kind == "owner":
+            person = str(line.body.get("person") or "")
+            speaks = line.body.get("speaker") == "person"
+            return Held(person=person if speaks else "", waiting=speaks and not person)
+    return Held()
+
+
+async def _page(visit: Visit, status: int = 200, notice: str = "") -> Response:
+    key = _key(visit)
+    lines = await visit.desk.transcript(key)
+    is_whole = visit.request.query_params.get("all") == "1"
+    shown = lines if is_whole else lines[-SHOWN_LINES:]
+    return visit.page(
+        "conversation.html",
+        status,
+        key=key,
+        lines=shown,
+        left_out=len(lines) - len(shown),
+        held=holder(lines),
+        packet=next((line.body for line in reversed(lines) if line.kind == "packet"), None),
+        may_talk=visit.member.may(TALKERS),
+        say_id=uuid.uuid4().hex,
+        text=visit.form.get("text", "").replace("\r\n", "\n"),
+        to=visit.form.get("to", ""),
+        notice=notice,
+    )
+
+
+def _is_wanted(row: Standing, who: str, name: str) -> bool:
+    return who == "all" or (row.person == name if who == "mine" else not row.person)
+
+
+def _key(visit: Visit) -> str:
+    key = visit.request.path_params["key"]
+    if not CONVERSATION.fullmatch(key):
+        raise Problem(404)
+    return key

@@ -1,0 +1,76 @@
+// What the pages cannot do without script: times in the reader's zone, moves by keyboard, and what is new.
+"use strict";
+
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+
+function tellTimes(within) {
+  for (const time of within.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    if (!Number.isNaN(at.getTime())) {
+      time.textContent = short.format(at);
+      time.title = exact.format(at);
+    }
+  }
+}
+
+function move(step) {
+  const rows = [...document.querySelectorAll("a.row")];
+  const next = rows[rows.indexOf(document.activeElement) + step] ?? (step > 0 ? rows[0] : rows.at(-1));
+  next?.focus();
+}
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "j") move(1);
+  if (event.key === "k") move(-1);
+});
+
+// What may have changed meanwhile is fetched anew, while somebody looks: part by part, so that nothing that is written, open or
+// focused is lost. What is typed stands outside of all parts.
+const REFRESH_MS = 5000;
+const trusted = window.trustedTypes?.createPolicy("desk", { createHTML: (page) => page }) ?? { createHTML: (page) => page };
+
+function replace(part, fresh) {
+  const open = new Set([...part.querySelectorAll("details[open]")].map((each) => each.id));
+  tellTimes(fresh);
+  for (const each of fresh.querySelectorAll("details")) each.open = open.has(each.id);
+  part.replaceChildren(...fresh.childNodes);
+}
+
+const told = new Map([...document.querySelectorAll("[data-part]")].map((part) => [part.id, part.innerHTML]));
+tellTimes(document);
+
+async function refresh() {
+  if (document.hidden) return;
+  const reply = await fetch(location.href, { headers: { "x-refresh": "1" } });
+  if (!reply.ok || reply.redirected) return;
+  const page = new DOMParser().parseFromString(trusted.createHTML(await reply.text()), "text/html");
+  for (const part of document.querySelectorAll("[data-part]")) {
+    const fresh = page.getElementById(part.id);
+    if (fresh === null || told.get(part.id) === fresh.innerHTML) continue;
+    if (part.contains(document.activeElement)) continue;
+    told.set(part.id, fresh.innerHTML);
+    replace(part, fresh);
+  }
+}
+
+if (told.size > 0) setInterval(() => refresh().catch(() => {}), REFRESH_MS);
+
+// What is written in one form of a page stays there when another one is sent.
+const drafts = `drafts of ${location.pathname}`;
+if (location.pathname === "/login") sessionStorage.clear(); // the next one to sign in may be somebody else
+
+for (const [form, name, text, before] of JSON.parse(sessionStorage.getItem(drafts) ?? "[]")) {
+  const box = document.getElementById(form)?.elements.namedItem(name);
+  if (box?.value === "" || box?.value === before) box.value = text;
+}
+sessionStorage.removeItem(drafts);
+
+document.addEventListener("submit", ({ target: sent }) => {
+  if (new URL(sent.action).pathname !== location.pathname) return;
+  const boxes = [...document.querySelectorAll("form[id] :is(textarea, input:not([type]))")];
+  const others = boxes.filter((box) => box.form !== sent && (box.value || box.defaultValue));
+  sessionStorage.setItem(drafts, JSON.stringify(others.map((box) => [box.form.id, box.name, box.value, box.defaultValue])));
+});
