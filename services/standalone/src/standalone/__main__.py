@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import aiohttp
 import typer
 
+from standalone.approvals import ApprovalDesk
 from standalone.ask import NoAnswer, ask_and_show
 from standalone.chat import chat
-from standalone.database import staff_url
-from standalone.people import StaffDesk
+from standalone.database import running_database, staff_url
 from standalone.process import StartError, inherited
 from standalone.run import run
 from standalone.services import accepted
@@ -66,6 +66,17 @@ def tickets(arguments: Annotated[list[str] | None, typer.Argument(metavar="COMMA
     raise typer.Exit(_run(["tickets", "staff", *(arguments or ["list"])], {"STAFF_DATABASE_URL": url}))
 
 
+@commands.command("api-key", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+def api_key(arguments: Annotated[list[str] | None, typer.Argument(metavar="COMMAND")] = None) -> None:
+    """Keys by which machines come in at the gateway of this machine: make, list, revoke."""
+    try:
+        url = running_database(StandaloneSettings.read()).url("conversations", "app")
+    except StartError as error:
+        complain(str(error))
+        raise typer.Exit(1) from None
+    raise typer.Exit(_run(["conversations", "api-key", *(arguments or ["list"])], {"DATABASE_URL": url}))
+
+
 people = typer.Typer(
     invoke_without_command=True, help="The staff's view of the conversations: take one, speak in it, give it back."
 )
@@ -116,10 +127,67 @@ def give_conversation_back(conversation: Conversation, name: As = "") -> None:
     _at_desk(name, lambda desk: desk.give_back(conversation))
 
 
-def _at_desk(name: str, work: Callable[[StaffDesk], Coroutine[Any, Any, None]]) -> None:
+@people.command("undo")
+def undo_run(conversation: Conversation, run: str = typer.Argument(default=""), name: As = "") -> None:
+    """Stop a run, if it is at work, and undo what it did; without a name the one at work, or the latest."""
+    _at_desk(name, lambda desk: desk.undo(conversation, run))
+
+
+approvals = typer.Typer(
+    invoke_without_command=True, help="The calls that wait for a person: approve one, deny it, or change it first."
+)
+commands.add_typer(approvals, name="approvals")
+Approval = Annotated[str, typer.Argument(metavar="APPROVAL")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is written down.")]
+
+
+@approvals.callback()
+def approvals_by_default(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_approvals()
+
+
+@approvals.command("list")
+def list_approvals(
+    decided: Annotated[bool, typer.Option(help="Those that are decided.")] = False, name: As = ""
+) -> None:
+    """Calls that wait for a person, those first that wait no longer soon."""
+    _at_desk(name, lambda desk: desk.list_approvals(decided=decided))
+
+
+@approvals.command("show")
+def show_approval(approval: Approval, name: As = "") -> None:
+    """All that is decided about."""
+    _at_desk(name, lambda desk: desk.show_approval(approval))
+
+
+@approvals.command("approve")
+def approve(approval: Approval, reason: Reason = "", name: As = "") -> None:
+    """Let the call be made as it is shown."""
+    _at_desk(name, lambda desk: desk.approve(approval, reason))
+
+
+@approvals.command("deny")
+def deny(approval: Approval, reason: str, name: As = "") -> None:
+    """Say no, and why: the customer is told the reason."""
+    _at_desk(name, lambda desk: desk.deny(approval, reason))
+
+
+@approvals.command("edit")
+def edit(
+    approval: Approval,
+    changes: Annotated[list[str], typer.Argument(metavar="NAME=VALUE")],
+    reason: Reason = "",
+    name: As = "",
+) -> None:
+    """Let the call be made with other arguments."""
+    _at_desk(name, lambda desk: desk.edit(approval, changes, reason))
+
+
+def _at_desk(name: str, work: Callable[[ApprovalDesk], Coroutine[Any, Any, None]]) -> None:
     async def run() -> None:
         async with aiohttp.ClientSession() as http:
-            await work(StaffDesk(AskSettings.read(), http, name))
+            await work(ApprovalDesk(AskSettings.read(), http, name))
 
     try:
         asyncio.run(run())

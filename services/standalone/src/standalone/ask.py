@@ -6,7 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from pydantic import ValidationError
@@ -14,12 +14,12 @@ from rich.text import Text
 
 from contracts import Answer
 from runtime.terminal import printable
+from standalone.door import Door, find_door
 from standalone.model import advice
 from standalone.settings import AskSettings
 from standalone.steps import Journal, Step
 from standalone.terminal import console, say
 
-PATH = "/restate/call/ToolRouter/route"
 ANSWER_SECONDS = 300
 UNREACHABLE_SECONDS = 15
 POLL_SECONDS = 0.1
@@ -47,19 +47,21 @@ async def ask(settings: AskSettings, message: str, user_id: str, show: Show) -> 
     key = str(uuid.uuid4())
     over = asyncio.Event()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS)) as http:
-        watching = asyncio.create_task(_watch(Journal(http, settings.admin_url, key), show, over))
+        door = await find_door(http, settings, user_id)
+        watching = asyncio.create_task(_watch(Journal(http, settings.admin_url, door.key_at_restate(key)), show, over))
         try:
-            return await _send(http, settings.ingress_url, {"message": message, "user_id": user_id}, key)
+            return await _send(http, door, message, key)
         finally:
             over.set()
             await watching
 
 
-async def _send(http: aiohttp.ClientSession, ingress_url: str, question: dict[str, str], key: str) -> Answer:
+async def _send(http: aiohttp.ClientSession, door: Door, message: str, key: str) -> Answer:
     away_since: float | None = None
+    headers, (url, question) = {**door.headers, "Idempotency-Key": key}, door.question(message)
     while away_since is None or time.monotonic() - away_since < UNREACHABLE_SECONDS:
         try:
-            async with http.post(ingress_url + PATH, json=question, headers={"Idempotency-Key": key}) as reply:
+            async with http.post(url, json=question, headers=headers) as reply:
                 text = await reply.text()
         except TimeoutError:
             raise NoAnswer(f"no answer after {ANSWER_SECONDS} s; the run goes on, see the Restate UI") from None
@@ -69,8 +71,21 @@ async def _send(http: aiohttp.ClientSession, ingress_url: str, question: dict[st
             continue
         if reply.status == 200:
             return _read(text)
+        if reply.status == 202 or is_worth_another_try(text):
+            away_since = away_since or time.monotonic() if reply.status == 503 else None
+            await asyncio.sleep(0.5 if reply.status == 503 else 0)
+            continue
         raise NoAnswer(f"refused with status {reply.status}: {_reason(text)}")
-    raise NoAnswer(f"nothing answers at {ingress_url}: is `make run` up? (RESTATE_INGRESS_PORT)")
+    raise NoAnswer(f"nothing answers at {door.at}: is `make run` up? (GATEWAY_PORT, RESTATE_INGRESS_PORT)")
+
+
+def is_worth_another_try(text: str) -> bool:
+    """Whether the gateway says that the same request may do better: with the same key it is done once."""
+    try:
+        told: Any = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(told, dict) and cast(dict[str, Any], told).get("retryable") is True
 
 
 async def _watch(journal: Journal, show: Show, over: asyncio.Event) -> None:
@@ -116,7 +131,7 @@ def _read(text: str) -> Answer:
     try:
         return Answer.model_validate_json(text)
     except ValidationError:
-        raise NoAnswer("what answers there is not the router: see RESTATE_INGRESS_PORT") from None
+        raise NoAnswer("what answers there is not the gateway: see GATEWAY_PORT") from None
 
 
 def _reason(text: str) -> str:
@@ -124,4 +139,4 @@ def _reason(text: str) -> str:
         error: dict[str, Any] = json.loads(text)
     except ValueError:
         return text[:200]
-    return str(error.get("message"))
+    return str(error.get("detail") or error.get("title") or error.get("message"))

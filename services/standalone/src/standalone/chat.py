@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import secrets
 import signal
 import sys
 import threading
@@ -18,7 +17,8 @@ from rich.live import Live
 from rich.text import Text
 
 from runtime.terminal import printable
-from standalone.ask import NoAnswer
+from standalone.ask import NoAnswer, is_worth_another_try
+from standalone.door import Door, find_door
 from standalone.settings import AskSettings
 from standalone.terminal import console, prompt, say
 from standalone.watching import Frame, Written, frames
@@ -26,6 +26,7 @@ from standalone.watching import Frame, Written, frames
 UNREACHABLE_SECONDS = 15
 ROWS_BESIDE = 4
 _READ = 65536
+_NOTHING = "nothing answers there: is `make run` up? (GATEWAY_PORT, RESTATE_INGRESS_PORT)"
 
 _ENDED: Mapping[str, str] = {
     "ok": "done",
@@ -80,6 +81,10 @@ def _told(frame: Frame) -> list[tuple[str, str]]:
         case "tool_finished":
             ticket = f", ticket {body['ticket_id']}" if body.get("ticket_id") else ""
             return [(f"  · {tool}: {_ENDED.get(body.get('status', ''), 'ended')}{ticket}", "cyan")]
+        case "approval_asked":
+            return [(f"  · {tool}: waiting for a person's approval", "yellow")]
+        case "approval_decided":
+            return [(f"  · {tool}: {body.get('status')}", "yellow")]
         case "answer":
             return [(body.get("text", ""), "")]
         case "person":
@@ -89,6 +94,8 @@ def _told(frame: Frame) -> list[tuple[str, str]]:
         case "owner":
             to_person = "a person was asked to come" if body.get("waiting") else "a person is here"
             return [(to_person if body.get("speaker") == "person" else "the agent is here again", "dim")]
+        case "undone":
+            return [(f"  · {tool}: {str(body.get('status')).replace('_', ' ')}", "cyan")]
         case "ticket":
             return [(f"ticket {body.get('ticket_id')} was made", "cyan")]
         case "run_stopped":
@@ -103,16 +110,26 @@ def _told(frame: Frame) -> list[tuple[str, str]]:
 
 async def chat(settings: AskSettings, user_id: str) -> None:
     """Until the end of the input, or Ctrl-C while nothing is at work. Raises: `NoAnswer`."""
-    conversation = f"conv_{secrets.token_hex(16)}"
-    say(f"{user_id}, conversation {conversation}. Ctrl-C stops the agent; once more, or Ctrl-D, ends this.", "dim")
     lines = Lines()
     async with aiohttp.ClientSession() as http:
-        talk = Talk(http, settings, user_id, conversation, Screen(_Terminal() if console.is_terminal else _Plain()))
+        door = await find_door(http, settings, user_id)
+        conversation = await _open(http, door)
+        say(f"{user_id}, conversation {conversation}. Ctrl-C stops the agent; once more, or Ctrl-D, ends this.", "dim")
+        talk = Talk(http, door, conversation, Screen(_Terminal() if console.is_terminal else _Plain()))
         with suppress(asyncio.CancelledError), _ctrl_c(talk.stop):
             while (line := await lines.next()) is not None:
                 if line.strip():
                     await talk.say(line.strip())
         await talk.leave()
+
+
+async def _open(http: aiohttp.ClientSession, door: Door) -> str:
+    try:
+        return await door.open(http)
+    except aiohttp.ClientResponseError as refused:
+        raise NoAnswer(f"refused with status {refused.status}") from None
+    except aiohttp.ClientError:
+        raise NoAnswer(_NOTHING) from None
 
 
 @contextmanager
@@ -132,13 +149,10 @@ def _ctrl_c(stop: Callable[[], bool]) -> Generator[None]:
 
 
 class Talk:
-    def __init__(
-        self, http: aiohttp.ClientSession, settings: AskSettings, user_id: str, conversation: str, screen: Screen
-    ) -> None:
+    def __init__(self, http: aiohttp.ClientSession, door: Door, conversation: str, screen: Screen) -> None:
         self._http = http
-        self._input = f"{settings.ingress_url}/restate/call/Conversation/{conversation}/input"
-        self._events = f"http://127.0.0.1:{settings.conversations_watch_port}/conversations/{conversation}/events"
-        self._user_id = user_id
+        self._door = door
+        self._conversation = conversation
         self._screen = screen
         self._watching: asyncio.Task[None] | None = None
         self._run = ""
@@ -175,26 +189,28 @@ class Talk:
 
     async def _watch(self) -> None:
         try:
-            async for frame in frames(self._http, self._events, self._user_id):
+            async for frame in frames(self._http, self._door.events(self._conversation), self._door.headers):
                 self._screen.take(frame)
         except ValueError as problem:
             raise NoAnswer(f"the conversation cannot be watched: {problem}") from None
 
     async def _send(self, told: dict[str, str]) -> dict[str, Any]:
         """The same input until it is taken: it counts once."""
-        body = told | {"input_id": uuid.uuid4().hex, "user_id": self._user_id}
+        url, body = self._door.input(self._conversation, told | {"input_id": uuid.uuid4().hex})
         began = time.monotonic()
         while True:
             try:
-                async with self._http.post(self._input, json=body) as reply:
+                async with self._http.post(url, json=body, headers=self._door.headers) as reply:
                     text = await reply.text()
-                    if reply.status == 200:
+                    if reply.status in (200, 202):
                         return json.loads(text)
-                    raise NoAnswer(f"refused with status {reply.status}: {text[:200]}")
+                    if not is_worth_another_try(text):
+                        raise NoAnswer(f"refused with status {reply.status}: {text[:200]}")
             except aiohttp.ClientConnectionError:
-                if time.monotonic() - began > UNREACHABLE_SECONDS:
-                    raise NoAnswer("nothing answers there: is `make run` up? (RESTATE_INGRESS_PORT)") from None
-                await asyncio.sleep(0.5)
+                pass
+            if time.monotonic() - began > UNREACHABLE_SECONDS:
+                raise NoAnswer(_NOTHING)
+            await asyncio.sleep(0.5)
 
 
 class Lines:

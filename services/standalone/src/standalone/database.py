@@ -29,25 +29,28 @@ ROLES = {
 class Database:
     """Where the data are: the URL of an administrator, and for each service the URLs of its own roles."""
 
-    def __init__(self, admin_url: str, passwords: dict[str, str]) -> None:
+    def __init__(self, admin_url: str, passwords: dict[str, str], prefix: str = "") -> None:
         self.admin_url = admin_url
         self._passwords = passwords
+        self._prefix = prefix
 
     def url(self, schema: str, kind: str) -> str:
         role = f"{schema}_{kind}"
-        return str(URL(self.admin_url).with_user(role).with_password(self._passwords[role]))
+        return str(URL(self.admin_url).with_user(self._prefix + role).with_password(self._passwords[role]))
 
     async def prepare(self) -> None:
         """Roles and schemas, migrations, demo customers: all of it repeatable."""
         try:
             for schema, kinds in ROLES.items():
-                await provision(self.admin_url, schema, {kind: self._passwords[f"{schema}_{kind}"] for kind in kinds})
-            await migrate(self.url("users", "owner"), "users", users.store.MIGRATIONS)
-            await migrate(self.url("tickets", "owner"), "tickets", tickets.store.MIGRATIONS)
-            await migrate(self.url("conversations", "owner"), "conversations", conversations.store.MIGRATIONS)
+                passwords = {kind: self._passwords[f"{schema}_{kind}"] for kind in kinds}
+                await provision(self.admin_url, schema, passwords, prefix=self._prefix)
+            for room in (users.store, tickets.store, conversations.store):
+                await migrate(self.url(room.SCHEMA, "owner"), room.SCHEMA, room.MIGRATIONS, prefix=self._prefix)
             customers = users.demo.demo_customers(datetime.now(UTC))
             await users.store.replace_customers(self.url("users", "owner"), customers)
-        except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except ValueError as error:
+            raise StartError(f"setting DATABASE_URL: {error}") from error
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise StartError(f"setting DATABASE_URL: {type(error).__name__}: {error}".rstrip(": ")) from error
 
 
@@ -59,9 +62,12 @@ def staff_url(settings: StandaloneSettings) -> str:
 def running_database(settings: StandaloneSettings) -> Database:
     """Raises: `StartError` while `make run` is not up."""
     if settings.database_url is None and is_free(settings.postgres_port):
-        raise StartError(f"no database at port {settings.postgres_port}: is `make run` up? (POSTGRES_PORT)")
+        raise StartError(
+            f"no database at port {settings.postgres_port}: is `make run` up? (POSTGRES_PORT) "
+            "For tickets on Kubernetes see docs/kubernetes.md, The staff's command"
+        )
     passwords = read_passwords(settings.data_dir)
-    return Database(administrator(settings, passwords), passwords)
+    return Database(administrator(settings, passwords), passwords, settings.database_role_prefix)
 
 
 def administrator(settings: StandaloneSettings, passwords: dict[str, str]) -> str:

@@ -5,13 +5,14 @@ import re
 import secrets
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import jwt
 
-from contracts import STAFF_NAME_PATTERN, History, StandingPage
+from contracts import STAFF_NAME_PATTERN, History, StandingPage, Undoing
 from standalone.ask import NoAnswer
 from standalone.database import write_private
 from standalone.settings import AskSettings
@@ -30,15 +31,18 @@ def read_staff_key(data_dir: Path) -> str:
     return path.read_text()
 
 
-def staff_token(data_dir: Path, name: str) -> str:
+def staff_token(data_dir: Path, name: str, roles: Sequence[str] = ()) -> str:
     """A token for a member of staff, good for five minutes."""
     now = int(time.time())
-    claims = {"sub": name, "aud": AUDIENCE, "iat": now, "exp": now + TOKEN_SECONDS}
+    claims = {"sub": name, "aud": AUDIENCE, "iat": now, "exp": now + TOKEN_SECONDS, "roles": list(roles)}
     return jwt.encode(claims, read_staff_key(data_dir), "HS256")
 
 
 class StaffDesk:
     """Calls as one member of staff. Each raises `NoAnswer` with one line that says what was wrong."""
+
+    roles: Sequence[str] = ()
+    """What its tokens say of that member of staff."""
 
     def __init__(self, settings: AskSettings, http: aiohttp.ClientSession, name: str) -> None:
         self._settings = settings
@@ -80,8 +84,19 @@ class StaffDesk:
         await self._call(f"Conversation/{conversation}/return")
         say(f"the agent has {conversation} again")
 
+    async def undo(self, conversation: str, run: str) -> None:
+        told = Undoing.model_validate(await self._call(f"Conversation/{conversation}/undo", run=run))
+        if told.stopping:
+            say(f"{told.run} is stopped; what it did is undone as soon as it has settled")
+        for tool in told.effects:
+            say(f"{tool} is being undone")
+        for tool in told.left:
+            say(f"{tool} could not be undone: nothing undoes it", "yellow")
+        if not (told.stopping or told.effects or told.left):
+            say(f"{told.run} did nothing that is still to be undone", "dim")
+
     async def _call(self, path: str, **body: Any) -> dict[str, Any]:
-        told = {"staff_token": staff_token(self._settings.data_dir, self.name), **body}
+        told = {"staff_token": staff_token(self._settings.data_dir, self.name, self.roles), **body}
         url = f"{self._settings.ingress_url}/restate/call/{path}"
         try:
             async with self._http.post(url, json=told) as reply:

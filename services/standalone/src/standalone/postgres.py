@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import signal
 import tempfile
@@ -14,9 +15,12 @@ from typing import Literal
 
 import asyncpg
 
-from standalone.process import Process, Program, StartError, end_postgres
+from standalone.process import Process, Program, StartError, cause, end_postgres
 
 SUPERUSER = "postgres"
+
+_COMPLAINT = re.compile(r"(initdb: error|FATAL|PANIC|could not)")
+"""How initdb begins to say what went wrong; it ends by saying what it takes away."""
 
 StopMode = Literal["fast", "immediate"]
 _SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
@@ -90,7 +94,7 @@ class Postgres:
             )
             output, _ = await initdb.communicate()
         if initdb.returncode:
-            raise StartError(f"initdb failed: {output.decode(errors='replace').strip().splitlines()[-1]}")
+            raise StartError(f"initdb failed: {cause(output.decode(errors='replace'), _COMPLAINT)} (in {unfinished})")
         unfinished.rename(self.folder)
 
     def _program(self) -> Program:

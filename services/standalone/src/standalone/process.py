@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+import re
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,6 +26,8 @@ NOT_INHERITED = {
     "OPENAI_FALLBACKS",
     "OPENAI_EXTRA_HEADERS",
     "OTEL_EXPORTER_OTLP_HEADERS",
+    "RESTATE_ADMIN_TOKEN",
+    "RESTATE_INGRESS_TOKEN",
     "WEBHOOK_SECRET",
 }
 """Secrets that only the program which needs them gets, by its own `env`."""
@@ -44,6 +48,8 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
 
 
+LINE_CHARACTERS = 400
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -55,6 +61,23 @@ def inherited() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}  # noqa: TID251
     direct = ",".join(filter(None, [kept.get("no_proxy") or kept.get("NO_PROXY"), *LOOPBACK]))
     return kept | {"NO_PROXY": direct, "no_proxy": direct}
+
+
+_FULL = ("no space left on device", "disk quota exceeded")
+
+
+def is_full(error: OSError) -> bool:
+    """Whether there is no room on the disk, or none that this account may take."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def cause(output: str, complaint: re.Pattern[str] | None = None) -> str:
+    """Why a program has ended, by what it wrote: a full disk, else its first complaint, else its last line."""
+    lines = [line.strip()[:LINE_CHARACTERS] for line in output.splitlines() if line.strip()]
+    if full := next((line for line in lines if any(words in line.lower() for words in _FULL)), None):
+        return f"the disk is full: {full}"
+    complaints = [line for line in lines if complaint and complaint.search(line)]
+    return (complaints or lines[-1:] or ["it wrote no log"])[0]
 
 
 class Process:
@@ -128,8 +151,7 @@ class Process:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def last_line(self) -> str:
-        written = [line for line in self.tail().splitlines() if line.strip()]
-        return written[-1][:400] if written else "it wrote no log"
+        return cause(self.tail())
 
 
 def end_leftovers(data_dir: Path) -> int:

@@ -16,9 +16,9 @@ from standalone import services
 from standalone.ask import NoAnswer, ask_and_show
 from standalone.database import Database, administrator, read_passwords
 from standalone.model import check_model, check_port, follow_check
-from standalone.ports import is_free
+from standalone.ports import is_free, who_listens
 from standalone.postgres import SUPERUSER, Postgres
-from standalone.process import Process, Program, StartError, end_leftovers
+from standalone.process import Process, Program, StartError, end_leftovers, is_full
 from standalone.prometheus import is_installed
 from standalone.settings import StandaloneSettings
 from standalone.status_page import serve_status_page
@@ -42,6 +42,11 @@ async def run(settings: StandaloneSettings) -> int:
     except StartError as error:
         complain(str(error))
         return 1
+    except OSError as error:
+        if not is_full(error):
+            raise
+        complain(f"the disk is full: {error.filename or settings.data_dir}: {error.strerror}")
+        return 1
     return 0
 
 
@@ -61,12 +66,14 @@ class Machine:
 
     async def _start(self) -> None:
         settings = self._settings
-        say("every user_id is believed here (TRUST_USER_ID=true): keep this machine's ports to yourself", "yellow")
+        say("anybody may be any demo customer here: keep this machine's ports to yourself", "yellow")
         await _together(
             self._start_model(),
             self._start_restate(),
             self._start_database_and_its_services(),
             self._keep(services.registry(settings)),
+            self._keep(services.gateway(settings)),
+            self._keep(services.console(settings)),
         )
         status = await self._wait_registered()
         self._progress.done(f"{', '.join(services.REGISTERED)} registered, {status.tools} remote tools on offer")
@@ -92,7 +99,8 @@ class Machine:
             self._progress.note("using the PostgreSQL that DATABASE_URL names")
         else:
             await self._start_postgres()
-        database = Database(administrator(self._settings, self._passwords), self._passwords)
+        settings, passwords = self._settings, self._passwords
+        database = Database(administrator(settings, passwords), passwords, settings.database_role_prefix)
         await database.prepare()
         self._progress.done("database migrated, demo customers in it")
         made = (services.users, services.tickets, services.conversations, services.router)
@@ -154,8 +162,10 @@ class Machine:
 
     def _say_where_to_go_on(self, prometheus: str) -> None:
         settings = self._settings
-        body = '{"message": "Is there an outage affecting the payment service?", "user_id": "user_12345"}'
+        body = '{"message": "Is there an outage affecting the payment service?"}'
         say("\nWhere to go on", "bold")
+        say(f"  Switchboard  {settings.gateway_url}, its API at {settings.gateway_url}/docs", "bold")
+        say(f"  desk         {settings.console_url}: for staff; anybody may be one of them here", "bold")
         say(f"  Restate UI   {settings.admin_url}")
         say(f"  Prometheus   {prometheus}", "" if prometheus.startswith("http") else "dim")
         if settings.otel_exporter_otlp_endpoint:
@@ -164,8 +174,10 @@ class Machine:
         say('  ask          make ask Q="What\'s my current subscription plan and usage limits?"')
         say("  chat         make chat")
         say("  tickets      make tickets")
-        say(f"  curl         curl {settings.ingress_url}/restate/call/ToolRouter/route \\")
-        say('                 -H "Idempotency-Key: $(uuidgen || date +%s%N)" \\')
+        say(
+            f"  curl         curl {settings.gateway_url}/api/v1/questions -H 'Authorization: Bearer demo-user_12345' \\"
+        )
+        say('                 -H "Idempotency-Key: $(uuidgen 2>/dev/null || date +%s%N)" \\')
         say(f"                 -H 'Content-Type: application/json' -d '{body}'")
         say("Ctrl-C ends it; what is then in flight is finished by the next `make run`.", "dim")
 
@@ -206,9 +218,13 @@ async def _clear_the_way(settings: StandaloneSettings) -> None:
         if list(ports.values()).count(port) > 1:
             raise StartError(f"setting {name}: port {port} is named twice")
         if name != "PROMETHEUS_PORT" and not is_free(port):
-            raise StartError(f"port {port} is taken: end the program that uses it, or set {name} to another port")
+            raise StartError(f"port {port} is taken{_by(who_listens(port))}, or set {name} to another port")
     for log in (settings.data_dir / "logs").glob("*.log"):
         log.replace(log.with_suffix(".log.before"))
+
+
+def _by(program: str) -> str:
+    return f" by {program}: end it" if program else ": end the program that uses it"
 
 
 async def _together(*works: Coroutine[Any, Any, None]) -> None:

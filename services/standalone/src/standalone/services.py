@@ -1,25 +1,33 @@
 """Our services as programs: what each gets to know of the others."""
 
+import json
 import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from standalone.call_key import read_call_key
 from standalone.database import Database
+from standalone.keys import read_call_key, read_caller_key, read_console_secret, read_names_secret
 from standalone.people import read_staff_key
 from standalone.process import Program
 from standalone.prometheus import Prometheus
 from standalone.restate import Ports, Restate, answers, tracing
 from standalone.revision import revision_of
 from standalone.settings import StandaloneSettings
+from users.demo import demo_names
 
 ALERTS = Path(__file__).parents[4] / "charts/switchboard/alerts"
 """Of this repository; an installed copy has none."""
 
 REGISTERED = ("router", "users", "tickets", "conversations")
+DEMO_STAFF = (
+    {"name": "anna", "shown": "Anna Berg", "roles": ["agent"]},
+    {"name": "ben", "shown": "Ben Osei", "roles": ["agent", "approver"]},
+    {"name": "carla", "shown": "Carla Ruiz", "roles": ["agent", "approver", "admin"]},
+)
+"""Of whom whoever opens the desk may be one."""
 END_ORDER = (
-    ("prometheus", "registry", "router", "conversations", "tickets", "users"),
+    ("gateway", "console", "prometheus", "registry", "router", "conversations", "tickets", "users"),
     ("demo_model",),
     ("restate",),
     ("postgres",),
@@ -33,7 +41,9 @@ def users(settings: StandaloneSettings, database: Database) -> Program:
 def tickets(settings: StandaloneSettings, database: Database) -> Program:
     secret = settings.webhook_secret
     env = {"WEBHOOK_SECRET": secret.get_secret_value()} if secret else {}
-    return _service(settings, "tickets", env | _callers(settings) | {"DATABASE_URL": database.url("tickets", "app")})
+    env |= _callers(settings) | _customers(settings)
+    env |= {"DATABASE_URL": database.url("tickets", "app"), "STAFF_KEYS": read_staff_key(settings.data_dir)}
+    return _service(settings, "tickets", env)
 
 
 def conversations(settings: StandaloneSettings, database: Database) -> Program:
@@ -41,23 +51,43 @@ def conversations(settings: StandaloneSettings, database: Database) -> Program:
         "DATABASE_URL": database.url("conversations", "app"),
         "ACCEPTED_URL": f"http://127.0.0.1:{settings.registry_port}/accepted",
         "JOURNALS_URL": f"http://127.0.0.1:{settings.registry_port}/journals",
-        "TRUST_USER_ID": "true",
         "WATCH_PORT": str(settings.conversations_watch_port),
         "STAFF_KEYS": read_staff_key(settings.data_dir),
     }
-    return _service(settings, "conversations", env)
+    return _service(settings, "conversations", env | _customers(settings))
 
 
 def router(settings: StandaloneSettings, database: Database) -> Program:
     env = {
         "CATALOGUE_URL": f"http://127.0.0.1:{settings.registry_port}/tools",
         "STATUS_URL": settings.status_url or f"http://127.0.0.1:{settings.status_port}/api/v2/summary.json",
-        "TRUST_USER_ID": "true",
         "CUSTOMER_CHECK": settings.customer_check,
         "CALL_KEY": read_call_key(settings.data_dir)[0],
         "CONVERSATIONS_DATABASE_URL": database.url("conversations", "router"),
     }
-    return _service(settings, "router", env | _model(settings))
+    return _service(settings, "router", env | _customers(settings) | _model(settings))
+
+
+def gateway(settings: StandaloneSettings) -> Program:
+    env = {
+        "RESTATE_INGRESS_URL": settings.ingress_url,
+        "CONVERSATIONS_URL": f"http://127.0.0.1:{settings.conversations_watch_port}",
+        "SIGNING_KEY": read_caller_key(settings.data_dir)[0],
+        "NAMES_SECRET": read_names_secret(settings.data_dir),
+        "DEMO_CUSTOMERS": json.dumps([{"user_id": user_id, "name": name} for user_id, name in demo_names().items()]),
+    }
+    return _program(settings, "gateway", env)
+
+
+def console(settings: StandaloneSettings) -> Program:
+    env = {
+        "RESTATE_INGRESS_URL": settings.ingress_url,
+        "STAFF_KEY": read_staff_key(settings.data_dir),
+        "SESSION_SECRET": read_console_secret(settings.data_dir),
+        "SECURE_COOKIES": "false",
+        "DEMO_STAFF": json.dumps(DEMO_STAFF),
+    }
+    return _program(settings, "console", env)
 
 
 def registry(settings: StandaloneSettings) -> Program:
@@ -97,6 +127,11 @@ def _callers(settings: StandaloneSettings) -> dict[str, str]:
     """By what a tool knows its caller."""
     accepted = f"http://127.0.0.1:{settings.registry_port}/accepted"
     return {"CALL_KEYS": read_call_key(settings.data_dir)[1], "ACCEPTED_URL": accepted}
+
+
+def _customers(settings: StandaloneSettings) -> dict[str, str]:
+    """By what a room that customers reach knows them: the gateway says it."""
+    return {"CALLER_KEYS": read_caller_key(settings.data_dir)[1], "CALLER_ALGORITHM": "EdDSA"}
 
 
 def _model(settings: StandaloneSettings) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr
 
 from contracts import USER_ID
 from router.presets import PresetName
-from runtime.settings import Settings
+from runtime.settings import RolePrefix, Settings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 PortOrNone = Annotated[int, Field(ge=0, le=65535)]
@@ -19,9 +19,19 @@ class AskSettings(Settings):
     """Where the agent is, where to watch it at work, and where its logs are."""
 
     data_dir: Path = Field(default=Path(".data"), description="Folder of all data and logs, kept across runs")
-    restate_ingress_port: Port = Field(default=8080, description="Restate's ingress: questions go here")
+    gateway_port: Port = Field(default=9089, description="The customers' door: API and chat page")
+    console_port: Port = Field(default=9091, description="The desk: pages for staff")
+    restate_ingress_port: Port = Field(default=8080, description="Restate's ingress, which no customer reaches")
     restate_admin_port: Port = Field(default=9070, description="Restate's admin API and UI")
     conversations_watch_port: Port = Field(default=9088, description="Conversations, seen as they happen")
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://127.0.0.1:{self.gateway_port}"
+
+    @property
+    def console_url(self) -> str:
+        return f"http://127.0.0.1:{self.console_port}"
 
     @property
     def ingress_url(self) -> str:
@@ -40,6 +50,10 @@ class StandaloneSettings(AskSettings):
         default=None, description="A PostgreSQL of yours, with a role that may create roles; none: the embedded one"
     )
     database_password: SecretStr | None = Field(default=None, description="Its password; none: the URL's own")
+    database_role_prefix: RolePrefix = Field(
+        default="",
+        description="What its roles' names begin with, where several installations share a server",
+    )
     postgres_port: Port = Field(default=9432, description="The embedded PostgreSQL")
 
     restate_node_port: Port = Field(default=5122, description="Restate's node and metrics")
@@ -56,6 +70,8 @@ class StandaloneSettings(AskSettings):
     users_metrics_port: PortOrNone = Field(default=9182, description="Metrics of the user-database tool; 0: none")
     tickets_metrics_port: PortOrNone = Field(default=9183, description="Metrics of the ticket services; 0: none")
     conversations_metrics_port: PortOrNone = Field(default=9187, description="Metrics of the conversations; 0: none")
+    gateway_metrics_port: PortOrNone = Field(default=9189, description="Metrics of the customers' door; 0: none")
+    console_metrics_port: PortOrNone = Field(default=9191, description="Metrics of the desk; 0: none")
     registry_metrics_port: PortOrNone = Field(default=9184, description="Metrics of the registry; 0: none")
     demo_model_metrics_port: PortOrNone = Field(default=9185, description="Metrics of the stand-in model; 0: none")
     prometheus_port: PortOrNone = Field(default=9090, description="Prometheus, where it is installed; 0: not started")

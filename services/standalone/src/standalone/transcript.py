@@ -15,7 +15,16 @@ from standalone.settings import StandaloneSettings
 from standalone.terminal import say
 
 _OWNER = "SELECT user_id FROM conversations.conversations WHERE conversation_id = $1"
-_STYLES = {"message": "bold", "person": "green", "effect": "cyan", "stop": "yellow", "note": "dim", "owner": "dim"}
+_STYLES = {
+    "message": "bold",
+    "person": "green",
+    "effect": "cyan",
+    "stop": "yellow",
+    "note": "dim",
+    "owner": "dim",
+    "approval": "yellow",
+    "undone": "cyan",
+}
 
 
 async def show_transcript(settings: StandaloneSettings, conversation: str) -> None:
@@ -57,9 +66,17 @@ def _told(kind: str, body: dict[str, Any]) -> str:
     if kind == "owner":
         who = body.get("person", body["speaker"])  # whose name a customer is not told
         return f"now speaks: {who}" if who else "waits for a person"
+    if kind == "approval":
+        text = body.get("text") or f"{body['tool']}: {body['status']}"
+        return f"{text} ({body['approval']})" if "approval" in body else text
+    if kind == "undone":
+        refusal = f": {body['refusal']}" if body.get("refusal") else ""
+        return f"{body['tool']} {body['status'].replace('_', ' ')}{refusal}"
     if kind == "packet":
         tried = ", ".join(f"{each['tool']} {each['status']}" for each in body.get("tried", []))
+        waiting = ", ".join(f"{each['tool']} ({each['approval']})" for each in body.get("approvals", []))
         parts = [body["reason"], body["promised"] and f"promised: {body['promised']}", tried and f"tried: {tried}"]
+        parts.append(waiting and f"waits for approval: {waiting}")
         return "; ".join(part for part in parts if part)
     return str(body.get("text") or " ".join(str(value) for value in body.values()))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,17 +45,17 @@ class Written:
             self.text = ""
 
 
-async def frames(http: aiohttp.ClientSession, url: str, user_id: str) -> AsyncGenerator[Frame]:
+async def frames(http: aiohttp.ClientSession, url: str, who: Mapping[str, str]) -> AsyncGenerator[Frame]:
     """All frames of a conversation from its beginning, without an end. Raises: ValueError if it may not be watched."""
     last = ""
     while True:
-        headers = {"X-User-Id": user_id} | ({"Last-Event-ID": last} if last else {})
+        headers = {**who, **({"Last-Event-ID": last} if last else {})}
         try:
             async with http.get(url, headers=headers, timeout=_timeout()) as reply:
                 if 400 <= reply.status < 500 and reply.status != 429:
                     raise ValueError(f"refused with status {reply.status}")
                 reply.raise_for_status()
-                async for id_, frame in _read(reply.content):
+                async for id_, frame in read_frames(reply.content):
                     last = id_ or last
                     yield frame
         except (aiohttp.ClientError, TimeoutError):
@@ -63,7 +63,7 @@ async def frames(http: aiohttp.ClientSession, url: str, user_id: str) -> AsyncGe
         await asyncio.sleep(AGAIN_SECONDS)
 
 
-async def _read(content: aiohttp.StreamReader) -> AsyncGenerator[tuple[str, Frame]]:
+async def read_frames(content: aiohttp.StreamReader) -> AsyncGenerator[tuple[str, Frame]]:
     """A frame counts when it is there whole."""
     fields: dict[str, str] = {}
     rest = b""
