@@ -8,7 +8,7 @@
 CLUSTER ?= kind
 NAMESPACE ?= switchboard
 RELEASE ?= switchboard
-ROOMS := router users tickets conversations registry demo_model
+ROOMS := router users tickets conversations registry demo_model gateway console
 CHART := charts/switchboard
 OBSERVE ?=
 
@@ -68,7 +68,7 @@ demo: cluster load $(if $(OBSERVE),observe) ## everything on Kubernetes: make de
 	@$(call say_again,forward)
 	@echo '  make ask Q="My API calls are failing, what is wrong with my account?"'
 	@echo '  make chat'
-	@echo "Restate's UI is then at http://localhost:9070$(if $(OBSERVE),$(COMMA) Grafana at http://localhost:3000). This removes what was installed:"
+	@echo "The chat page is then at http://localhost:9089, Restate's UI at http://localhost:9070$(if $(OBSERVE),$(COMMA) Grafana at http://localhost:3000). This removes what was installed:"
 	@$(call say_again,down)
 
 # Alerts and dashboards are the chart's files: Prometheus and Grafana read them without the operator and the sidecar.
@@ -82,9 +82,9 @@ configmap = kubectl create configmap $(1) --from-file=$(2) --dry-run=client --ou
 	| kubectl label --local --filename - app.kubernetes.io/name=lgtm --output yaml \
 	| kubectl --namespace "$$NAMESPACE" apply --server-side --force-conflicts --filename -
 
-forward: ## open the ingress (8080), Restate's UI (9070), watching (9088) and, OBSERVE=1, Grafana (3000) until Ctrl-C
-	$(if $(OBSERVE),$(open) service/lgtm 3000 & grafana=$$!;) $(open) "service/$$RELEASE-watch" 9088 & watch=$$!; \
-		trap 'kill $$grafana $$watch' EXIT; $(open) "service/$$RELEASE-restate" 8080 9070
+forward: ## open the gateway (9089), Restate's UI (9070), its ingress (8080) and, OBSERVE=1, Grafana (3000) until Ctrl-C
+	$(if $(OBSERVE),$(open) service/lgtm 3000 & grafana=$$!;) $(open) "service/$$RELEASE-gateway" 9089 & gateway=$$!; \
+		trap 'kill $$grafana $$gateway' EXIT; $(open) "service/$$RELEASE-restate" 8080 9070
 
 open = kubectl --namespace "$$NAMESPACE" port-forward
 

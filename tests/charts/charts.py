@@ -23,6 +23,8 @@ RESTATE = SWITCHBOARD / "charts" / "restate"
 RELEASE = "sw"
 NAMESPACE = "agents"
 PROMETHEUS = "monitoring.coreos.com/v1"
+GATEWAY_API = "gateway.networking.k8s.io/v1"
+OFFERS = ("--api-versions", PROMETHEUS, "--api-versions", GATEWAY_API)
 PUBLIC_KEY = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
 IDENTITY: dict[str, Any] = {"identity": {"existingSecret": "identity", "publicKey": PUBLIC_KEY}}
 """For Restate, which makes another key, and so other versions, at each render."""
@@ -54,9 +56,10 @@ def tool(*command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
 def attempt(
     chart: Path, *files: Path, values: Values | None = None, release: str = RELEASE, namespace: str = NAMESPACE
 ) -> subprocess.CompletedProcess[str]:
-    """`helm template`; `values` stand above the files. The cluster is one that has the Prometheus operator."""
+    """`helm template`; `values` stand above the files. The cluster is one that has the Prometheus operator and the
+    Gateway API."""
     given = [part for file in (*files, "-") for part in ("--values", str(file))]
-    command = ("helm", "template", release, str(chart), "--namespace", namespace, "--api-versions", PROMETHEUS, *given)
+    command = ("helm", "template", release, str(chart), "--namespace", namespace, *OFFERS, *given)
     return tool(*command, stdin=yaml.dump(values or {}))
 
 

@@ -11,13 +11,28 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from tests.charts.charts import CI_FILES, ENVIRONMENT, PROMETHEUS, ROOT, Object, name_of, read, rendered, tool
+from tests.charts.charts import (
+    CI_FILES,
+    ENVIRONMENT,
+    GATEWAY_API,
+    PROMETHEUS,
+    ROOT,
+    Object,
+    name_of,
+    of_kind,
+    read,
+    rendered,
+    tool,
+)
 
 KUBERNETES = "1.33.0"
 """Whose schemas are asked without a cluster."""
 
 OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 """Whose custom resources are asked: no cluster of the tests has them."""
+
+ROUTES = "sigs.k8s.io/gateway-api@v1.3.0"
+"""The Gateway API, the same."""
 
 
 @pytest.mark.parametrize("file", CI_FILES, ids=name_of)
@@ -28,7 +43,7 @@ def test_a_values_file_is_accepted(file: Path, namespace: str | None) -> None:
 
 def rendered_text(file: Path) -> str:
     """The objects without their namespace, which is not the scratch one; as JSON, in which a text is no number."""
-    objects = [each for each in rendered(file) if each["apiVersion"] != PROMETHEUS]
+    objects = [each for each in rendered(file) if each["apiVersion"] not in (PROMETHEUS, GATEWAY_API)]
     assert len(objects) > 5
     return "\n---\n".join(json.dumps(each) for each in objects)
 
@@ -74,6 +89,19 @@ def test_the_files_hold_all_that_is_for_the_prometheus_operator() -> None:
     assert found == {"PodMonitor", "PrometheusRule"}
 
 
+def test_the_gateway_api_takes_the_routes() -> None:
+    routes = [each for file in CI_FILES for each in of_kind(rendered(file), "HTTPRoute")]
+    assert routes
+    for route in routes:
+        jsonschema_rs.validate(closed(route_definition()), route)
+
+
+def test_a_field_that_the_gateway_api_does_not_know_is_refused() -> None:
+    route = {"apiVersion": GATEWAY_API, "kind": "HTTPRoute", "metadata": {"name": "planted"}, "spec": {"rule": []}}
+    with pytest.raises(jsonschema_rs.ValidationError, match="rule"):
+        jsonschema_rs.validate(closed(route_definition()), route)
+
+
 def by_operator(each: Object) -> None:
     """Raises ValidationError for what the operator's definition of this kind does not know."""
     jsonschema_rs.validate(closed(definition(each["kind"])), each)
@@ -81,15 +109,28 @@ def by_operator(each: Object) -> None:
 
 @cache
 def definition(kind: str) -> dict[str, Any]:
-    """The published schema of a custom resource."""
-    if not shutil.which("go", path=ENVIRONMENT["PATH"]):
-        pytest.skip(f"no Go that could download {OPERATOR}")
-    done = tool("go", "mod", "download", "-json", OPERATOR)
-    if done.returncode:
-        pytest.skip(f"{OPERATOR} cannot be downloaded")
-    folder = Path(json.loads(done.stdout)["Dir"]) / "example" / "prometheus-operator-crd"
+    """The published schema of a custom resource of the Prometheus operator."""
+    folder = module(OPERATOR) / "example" / "prometheus-operator-crd"
     (version,) = read(folder / f"monitoring.coreos.com_{kind.lower()}s.yaml")["spec"]["versions"]
     return version["schema"]["openAPIV3Schema"]
+
+
+@cache
+def route_definition() -> dict[str, Any]:
+    """The published schema of an HTTPRoute."""
+    crd = read(module(ROUTES) / "config" / "crd" / "standard" / "gateway.networking.k8s.io_httproutes.yaml")
+    (version,) = [each for each in crd["spec"]["versions"] if each["name"] == "v1"]
+    return version["schema"]["openAPIV3Schema"]
+
+
+def module(name: str) -> Path:
+    """The folder of a Go module, for the definitions in it."""
+    if not shutil.which("go", path=ENVIRONMENT["PATH"]):
+        pytest.skip(f"no Go that could download {name}")
+    done = tool("go", "mod", "download", "-json", name)
+    if done.returncode:
+        pytest.skip(f"{name} cannot be downloaded")
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 def closed(schema: Any) -> Any:

@@ -9,6 +9,7 @@ from yarl import URL
 
 from tests.charts import network
 from tests.charts.charts import (
+    ROOT,
     SWITCHBOARD,
     Object,
     Pod,
@@ -32,7 +33,14 @@ WHEN: dict[str | None, Callable[[Values], object]] = {
     None: lambda _: True,
     "networkPolicy.clients names them": lambda values: values["networkPolicy"]["clients"],
     "networkPolicy.watchers names them": lambda values: values["networkPolicy"]["watchers"],
+    "there is a gateway": lambda values: has_gateway(values),
+    "there is a desk": lambda values: has_desk(values),
+    "there is a desk and proxy.url is set": lambda values: has_desk(values) and values["proxy"]["url"],
+    "gateway.issuers names some": lambda values: values["gateway"]["issuers"],
     "no model is named": lambda values: not values["model"]["name"],
+    "tools names them": lambda values: values["tools"],
+    "there is a gateway and proxy.url is set": lambda values: has_gateway(values) and values["proxy"]["url"],
+    "proxy.url is set": lambda values: values["proxy"]["url"],
     "a model is named": lambda values: values["model"]["name"],
     "statusPage.url is set": lambda values: values["statusPage"]["url"],
     "tickets.webhook.url is set": lambda values: values["tickets"]["webhook"]["url"],
@@ -46,7 +54,11 @@ WHEN: dict[str | None, Callable[[Values], object]] = {
 PORTS: dict[str, Callable[[Values], set[int]]] = {
     "postgres": lambda values: {values["postgres"]["external"]["port"]},
     "model": lambda values: ports_of(values["model"]["baseUrl"], *values["model"]["fallbackUrls"]),
+    "tools": lambda values: ports_of(*(tool["url"] for tool in values["tools"])),
+    "proxy": lambda values: ports_of(values["proxy"]["url"]),
     "status-page": lambda values: ports_of(values["statusPage"]["url"]),
+    "issuers": lambda values: ports_of(*urls_of_issuers(values)),
+    "staff-issuer": lambda values: ports_of(values["console"]["oidc"]["issuer"]),
     "webhooks": lambda values: ports_of(values["tickets"]["webhook"]["url"]),
     "otlp": lambda values: ports_of(values["global"]["otlpEndpoint"]),
     "restate-otlp": lambda values: ports_of(collector_of_restate(values)),
@@ -54,6 +66,8 @@ PORTS: dict[str, Callable[[Values], set[int]]] = {
 """Ports of outside parties that values decide."""
 
 PEERS: dict[str, Callable[[Values], Any]] = {
+    "visitors": lambda values: values["networkPolicy"]["visitors"],
+    "colleagues": lambda values: values["networkPolicy"]["colleagues"],
     "clients": lambda values: values["networkPolicy"]["clients"],
     "watchers": lambda values: values["networkPolicy"]["watchers"],
     "prometheus": lambda values: values["networkPolicy"]["prometheus"],
@@ -63,12 +77,32 @@ PEERS: dict[str, Callable[[Values], Any]] = {
 """Outside parties that values name as peers."""
 
 
-ALSO = {"switchboard/deletes-versions": "versions", "switchboard/keeps-accepted": "acceptance"}
+ALSO = {
+    "switchboard/deletes-versions": "versions",
+    "switchboard/looks-at-pods": "registration",
+    "switchboard/keeps-accepted": "acceptance",
+}
 """What pods of the registry are besides, by their labels."""
 
 
 def ports_of(*urls: str) -> set[int]:
     return {URL(url).port or 443 for url in urls}
+
+
+def has_gateway(values: Values) -> bool:
+    """Whether anybody could come in there."""
+    named, gateway = values["users"]["demoCustomers"], values["gateway"]
+    examples = not values["model"]["name"] and values["postgres"]["mode"] == "bundled" if named is None else named
+    demo = not gateway["issuers"] and examples if gateway["demoCustomers"] is None else gateway["demoCustomers"]
+    return gateway["enabled"] and bool(gateway["issuers"] or gateway["apiKeys"] or demo)
+
+
+def has_desk(values: Values) -> bool:
+    return values["console"]["enabled"] and bool(values["console"]["oidc"]["issuer"])
+
+
+def urls_of_issuers(values: Values) -> list[str]:
+    return [url for each in values["gateway"]["issuers"] for url in (each["issuer"], each.get("jwks_url")) if url]
 
 
 def collector_of_restate(values: Values) -> str:
@@ -156,7 +190,9 @@ def test_outside_peers_are_those_of_the_values(file: Path) -> None:
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_a_stray_pod_reaches_nothing(file: Path) -> None:
     named = all_values(file)["networkPolicy"]
-    invited = {8080: named["clients"], 9088: named["watchers"]}
+    everybody = [{"namespaceSelector": {}}]
+    invited = {8080: named["clients"], 9088: named["watchers"], 9089: named["visitors"] or everybody}
+    invited[9091] = named["colleagues"] or everybody
     for pod in pods(rendered(file)):
         for port in listens(pod):
             is_invited = any(network.is_peer(peer, {"app": "stray"}) for peer in invited.get(port, []))
@@ -187,3 +223,48 @@ def test_without_network_policies_there_are_none() -> None:
 
 def listens(pod: Pod) -> list[int]:
     return [port["containerPort"] for container in pod.containers for port in container.get("ports", [])]
+
+
+COMPONENT = "app.kubernetes.io/component"
+
+
+def components(peers: list[dict[str, Any]]) -> set[str]:
+    """Those of Switchboard's that are meant."""
+    selectors = [peer["podSelector"] for peer in peers if "podSelector" in peer]
+    ours = [each for each in selectors if each["matchLabels"].get("app.kubernetes.io/name") == "switchboard"]
+    listed = {value for each in ours for said in each.get("matchExpressions", []) for value in said["values"]}
+    return listed | {each["matchLabels"][COMPONENT] for each in ours if COMPONENT in each["matchLabels"]}
+
+
+def makers_chart() -> tuple[list[network.Rule], list[network.Rule]]:
+    """What may come in and go out beside Restate's own chart."""
+    spec = read(ROOT / "k8s/restate/restate-helm/networkpolicy.yaml")["spec"]
+    return spec["ingress"], spec["egress"]
+
+
+def operator() -> tuple[list[network.Rule], list[network.Rule]]:
+    """The same for a cluster of Restate's operator, which knows the ports of what comes in."""
+    security = read(ROOT / "k8s/restate/operator/cluster.yaml")["spec"]["security"]
+    ports = {"admin": 9070, "ingress": 8080}
+    comes_in: list[network.Rule] = [
+        {"from": peers, "ports": [{"port": ports[way]}]} for way, peers in security["networkPeers"].items()
+    ]
+    return comes_in, security["networkEgressRules"]
+
+
+@pytest.mark.parametrize("held", [makers_chart, operator])
+def test_a_restate_of_another_chart_is_reached_by_and_reaches_whom_the_table_says(
+    held: Callable[[], tuple[list[network.Rule], list[network.Rule]]],
+) -> None:
+    comes_in, goes_out = held()
+    everyone = [
+        pod for file in ("default", "hardened") for pod in pods(rendered(SWITCHBOARD / f"ci/{file}-values.yaml"))
+    ]
+    ours = set[str]().union(*(parties(pod) for pod in everyone)) - {"restate"}
+    reaching = {(name, port) for rule in comes_in for name in components(rule["from"]) for port in network.ports(rule)}
+    assert reaching == {
+        (flow["from"], flow["port"]) for flow in FLOWS if flow["to"] == "restate" and flow["from"] in ours
+    }
+    reached = [(components(rule["to"]), set(network.ports(rule))) for rule in goes_out if components(rule["to"])]
+    theirs = [flow for flow in FLOWS if flow["from"] == "restate" and flow["to"] in ours]
+    assert reached == [({flow["to"] for flow in theirs}, {flow["port"] for flow in theirs})]

@@ -119,7 +119,7 @@ def test_the_demo_lets_the_pod_with_prometheus_scrape_every_room() -> None:
         for rule in policy["spec"]["ingress"] or []
         if prometheus in rule["from"] and rule["ports"][0]["port"] == 9100
     }
-    assert let_in == {"router", "users", "tickets", "conversations", "registry", "demo-model", "restate"}
+    assert let_in == {"router", "users", "tickets", "conversations", "gateway", "registry", "demo-model", "restate"}
 
 
 def test_grafana_of_the_stack_finds_the_dashboards_and_their_folder() -> None:

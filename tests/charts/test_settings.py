@@ -10,8 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import console.settings
 import conversations.settings
 import demo_model.settings
+import gateway.settings
 import registry.settings
 import router.settings
 import tickets.settings
@@ -19,7 +21,7 @@ import users.settings
 from runtime.postgres.commands import OwnerSettings
 from runtime.settings import Settings
 from tests.charts.charts import SWITCHBOARD, ci_files, name_of, package_of, pods, rendered
-from tests.parts.signed import KEYS
+from tests.parts.signed import KEYS, PRIVATE, PUBLIC
 
 SETTINGS: dict[tuple[str, ...], tuple[type[Settings], ...]] = {
     ("router",): (router.settings.RouterSettings,),
@@ -34,6 +36,8 @@ SETTINGS: dict[tuple[str, ...], tuple[type[Settings], ...]] = {
     ("conversations",): (conversations.settings.ConversationSettings,),
     ("conversations", "provision"): (conversations.settings.AdminSettings,),
     ("conversations", "migrate"): (OwnerSettings,),
+    ("gateway",): (gateway.settings.GatewaySettings,),
+    ("console",): (console.settings.ConsoleSettings,),
     ("registry",): (registry.settings.RegistrySettings,),
     ("registry", "register"): (registry.settings.RegisterSettings,),
     ("registry", "prune"): (registry.settings.PruneSettings,),
@@ -45,12 +49,20 @@ SETTINGS: dict[tuple[str, ...], tuple[type[Settings], ...]] = {
 OF_LIBRARIES = {"PGSSLROOTCERT"}
 """What PostgreSQL's clients read themselves."""
 
-SECRETS = {"WEBHOOK_SECRET": "whsec_" + base64.b64encode(bytes(32)).decode(), "OPENAI_FALLBACKS": "[]"}
+SECRETS = {
+    "NAMES_SECRET": "n" * 32,
+    "SIGNING_KEY": PRIVATE,
+    "STAFF_KEY": PRIVATE,
+    "STAFF_KEYS": PUBLIC,
+    "SESSION_SECRET": "s" * 32,
+    "WEBHOOK_SECRET": "whsec_" + base64.b64encode(bytes(32)).decode(),
+    "OPENAI_FALLBACKS": "[]",
+}
 """Secrets that must look like something; any other is any text."""
 
 PEM = generate_private_key(65537, 2048).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
-CALLER_KEYS = {"HS256": "secret" * 6, "RS256": PEM.decode()}
+CALLER_KEYS = {"EdDSA": PUBLIC, "RS256": PEM.decode()}
 """By the algorithm that they fit."""
 
 FILES = {"PROMPT_FILE": str(router.settings.PROMPT)}
@@ -73,7 +85,7 @@ def programs(file: Path) -> Iterator[tuple[str, tuple[str, ...], Container]]:
 
 def environment(container: Container) -> dict[str, str]:
     given = container.get("env", [])
-    algorithm = next((each["value"] for each in given if each["name"] == "CALLER_ALGORITHM"), "HS256")
+    algorithm = next((each["value"] for each in given if each["name"] == "CALLER_ALGORITHM"), "EdDSA")
     secrets = SECRETS | KEYS | {"CALLER_KEYS": CALLER_KEYS[algorithm]}
     return {each["name"]: each.get("value", secrets.get(each["name"], "secret")) for each in given} | {
         each["name"]: FILES[each["name"]] for each in given if each["name"] in FILES

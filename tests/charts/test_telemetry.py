@@ -27,6 +27,10 @@ EVERYTHING: Values = {
     "restate": {"podMonitor": {"enabled": True}},
     "alerts": {"enabled": True},
     "dashboards": {"enabled": True},
+    "console": {
+        "baseUrl": "https://desk.example.com",
+        "oidc": {"issuer": "https://id.example.com", "clientId": "desk"},
+    },
 }
 CONFIG_MAP_BYTES = 256 * 1024
 """A quarter of what the API server takes: `kubectl apply` keeps a copy in an annotation, which may be no longer."""

@@ -18,14 +18,21 @@ from tests.parts.values import Values, merge
 
 CHARTS = pytest.mark.parametrize("chart", [SWITCHBOARD, RESTATE], ids=lambda chart: chart.name)
 
+ISSUER: Values = {"issuer": "https://id.example.com/", "audience": "switchboard"}
+
 OTHERS: list[Any] = [
     *("other", "512MiB", "https://other.example.com", "sha256:" + "a" * 64, "9Gi", "9s", "s3://other/prefix"),
+    *("force", "PreferDualStack", "::"),
     *("groq", "Always", "ES256", "external", "disable", "none", "Delete", "compact", "named", ""),
     PUBLIC_KEY.replace("w", "z"),
     *(True, False, 7, 13, 4321),
     ["http://other.example.com:4321"],
+    [{"name": "other", "url": "http://other.shop:4321"}],
     *([PUBLIC_KEY], ["10.9.0.0/16"], [{"name": "OTHER", "value": "other"}], [{"name": "other"}]),
+    *(["https://www.example.com"], ["other.example.com"], [ISSUER]),
     *([{"ipBlock": {"cidr": "10.9.0.0/16"}}], {"other": "other"}, {"requests": {"cpu": "7"}}, {"RESTATE_X": "other"}),
+    *("openid other", {"agent": ["other"]}),
+    *("mon-fri 09:00-17:00", ["2026-12-25"]),
 ]
 """Some other value, of each kind that may be wanted."""
 
@@ -36,6 +43,10 @@ EXTERNAL_RESTATE: Values = {
 }
 EXTERNAL_POSTGRES: Values = {
     "postgres": {"mode": "external", "existingSecret": "roles", "external": {"host": "db"}},
+}
+
+DESK: Values = {
+    "console": {"baseUrl": "https://desk.example.com", "oidc": {"issuer": "https://id.example.com", "clientId": "desk"}}
 }
 
 NEEDS: dict[Path, dict[str, Values]] = {
@@ -49,14 +60,24 @@ NEEDS: dict[Path, dict[str, Values]] = {
             f"model.{value}": {"model": {"name": "other"}}
             for value in ("preset", "maxOutputTokens", "timeoutSeconds", "firstByteSeconds", "stream", "checkAtStart")
         },
-        "callers.algorithm": {"callers": {"existingSecret": "callers"}},
+        "callers.algorithm": {"callers": {"existingSecret": "callers"}, "gateway": {"enabled": False}},
+        "gateway.httpRoute": {"gateway": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}},
+        "gateway.ingress": {"gateway": {"ingress": {"enabled": True, "hosts": ["support.example.com"]}}},
+        "console": DESK,
+        "console.oidc.secretKey": {"console": {"oidc": {"existingSecret": "desk"}}},
+        "console.httpRoute": {"console": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "internal"}]}}},
+        "console.ingress": {"console": {"ingress": {"enabled": True}}},
+        "staff.signingKey": merge(DESK, {"staff": {"existingSecret": "staff", "algorithm": "EdDSA"}}),
+        "networkPolicy.colleagues": DESK,
+        "networkPolicy.egress.staffIssuer": DESK,
+        "networkPolicy.egress.issuers": {"gateway": {"issuers": [ISSUER]}},
         **{
             f"staff.{value}": {"staff": {"existingSecret": "staff"}}
             for value in ("secretKey", "algorithm", "audience", "issuer")
         },
         **{
             f"{room}.autoscaling": {room: {"autoscaling": {"enabled": True}}}
-            for room in ("router", "users", "tickets", "conversations")
+            for room in ("router", "users", "tickets", "conversations", "gateway")
         },
         "tickets.webhook.existingSecret": {"tickets": {"webhook": {"url": "https://hooks.example.com"}}},
         "tickets.webhook.secretKey": {"tickets": {"webhook": {"url": "https://hooks.example.com"}}},
@@ -68,13 +89,20 @@ NEEDS: dict[Path, dict[str, Values]] = {
         },
         "restate.networkPolicy": {"networkPolicy": {"enabled": False}},
         "externalRestate": EXTERNAL_RESTATE,
+        **{
+            f"externalRestate.{value}": {"externalRestate": {"existingSecret": "tokens"}}
+            for value in ("adminTokenKey", "ingressTokenKey")
+        },
         "networkPolicy.restate": EXTERNAL_RESTATE,
         "networkPolicy.egress.model": {"model": {"name": "other"}},
         "networkPolicy.egress.statusPage": {"statusPage": {"url": "https://status.example.com"}},
         "networkPolicy.egress.webhooks": {"tickets": {"webhook": {"url": "https://hooks.example.com"}}},
         "networkPolicy.egress.postgres": EXTERNAL_POSTGRES,
+        "networkPolicy.egress.proxy": {"proxy": {"url": "http://proxy:3128"}},
+        "proxy.except": {"proxy": {"url": "http://proxy:3128"}},
         "networkPolicy.egress.otlp": {"global": {"otlpEndpoint": "http://collector:4318"}},
         "networkPolicy.egress.snapshots": {"restate": {"snapshots": {"destination": "s3://bucket/prefix"}}},
+        "serviceAccount.annotations": {"serviceAccount": {"create": True}},
         "podMonitor": {"podMonitor": {"enabled": True}},
         "telemetry.headers": {"global": {"otlpEndpoint": "http://collector:4318"}},
         "telemetry.headers.secretKey": {"telemetry": {"headers": {"existingSecret": "collector"}}},
@@ -103,7 +131,7 @@ UNSEEN = {("versions", "anyHelm"): "lets an old Helm pass, which is not here"}
 NOT_IN_VALUES = {"claims", "enabled"}
 """A part of `resources` that hardly anybody has, and what a parent chart says of its subchart."""
 
-OPEN = {("restate",), ("global",)}
+OPEN = {("restate",), ("global",), ("global", "compatibility"), ("global", "compatibility", "openshift")}
 """What holds more than the chart knows: the subchart's own values, and what all charts of a release share."""
 
 Place = tuple[str, ...]

@@ -15,8 +15,12 @@ from tests.cluster.parts.product import CUSTOMER, Product
 from tests.cluster.parts.questions import TICKET
 from tests.parts.polling import eventually
 from tests.parts.restate import HttpReply, request
+from tests.parts.signed import PRIVATE
 
-SECRETS = {"switchboard-call-key", "switchboard-callers", "switchboard-database", "switchboard-restate-identity"}
+SECRETS = {
+    *("switchboard-call-key", "switchboard-caller-key", "switchboard-names"),
+    *("switchboard-database", "switchboard-restate-identity"),
+}
 
 NEW_CUSTOMER = """
 INSERT INTO users.customers (user_id, name, email, company, country, plan, status, customer_since)
@@ -46,8 +50,7 @@ async def test_a_caller_without_a_token_is_refused(plain: Product, caller: dict[
 
 
 async def test_a_token_that_another_key_signed_is_refused(plain: Product) -> None:
-    key = await caller_key(plain)
-    reply = await ask(plain, caller_token=signed(key[::-1]))
+    reply = await ask(plain, caller_token=signed(PRIVATE))
     assert reply.status_code == 401, reply.text
 
 
@@ -93,14 +96,15 @@ async def ask(product: Product, key: str = "", **caller: str) -> HttpReply:
     return await eventually(reply, 30)
 
 
-def signed(key: bytes) -> str:
+def signed(key: str) -> str:
     now = int(time.time())
     claims = {"sub": CUSTOMER, "aud": "switchboard", "iat": now, "exp": now + 300}
-    return jwt.encode(claims, key, algorithm="HS256")
+    return jwt.encode(claims, key, algorithm="EdDSA")
 
 
-async def caller_key(product: Product) -> bytes:
-    return base64.b64decode((await secrets(product))["switchboard-callers"]["keys"])
+async def caller_key(product: Product) -> str:
+    """What the gateway signs with."""
+    return base64.b64decode((await secrets(product))["switchboard-caller-key"]["private.pem"]).decode()
 
 
 async def secrets(product: Product) -> dict[str, Any]:

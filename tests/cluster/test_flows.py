@@ -11,24 +11,25 @@ from tests.cluster.parts.namespace import Namespace
 from tests.cluster.parts.product import CLIENTS, Product
 from tests.parts.polling import eventually
 
-OUTSIDE = {"model", "status-page", "webhooks", "otlp", "restate-otlp", "object-storage", "kubernetes", "dns"}
+OUTSIDE = {"model", "status-page", "webhooks", "issuers", "otlp", "restate-otlp", "object-storage", "kubernetes", "dns"}
 """Parties that the chart does not bring: one pod without labels stands for all of them."""
 
-CALLERS = {"clients": CLIENTS} | {party: {"stands-for": party} for party in ("watchers", "prometheus")}
+CALLERS = {"clients": CLIENTS} | {party: {"stands-for": party} for party in ("visitors", "watchers", "prometheus")}
 
-ALSO = {"versions": {"registry"}, "acceptance": {"registry"}}
+ALSO = {"versions": {"registry"}, "registration": {"registry"}, "acceptance": {"registry"}}
 """These pods are pods of the registry, and held by its policy too."""
 
 DEMO: dict[str, Any] = {}
 PRODUCTION: dict[str, Any] = {
     "model": {"name": "some-model"},
+    "gateway": {"issuers": [{"issuer": "https://id.example.com/", "audience": "switchboard"}]},
     "statusPage": {"url": "https://status.example.com/"},
     "tickets": {"webhook": {"url": "https://hooks.example.com/"}},
     "global": {"otlpEndpoint": "http://collector:4318"},
     "restate": {"snapshots": {"destination": "s3://bucket/prefix"}},
 }
 LEFT_OUT = {
-    "demo": {"model", "status-page", "webhooks", "otlp", "restate-otlp", "object-storage"},
+    "demo": {"model", "status-page", "webhooks", "issuers", "otlp", "restate-otlp", "object-storage"},
     "production": {"demo-model"},
 }
 
@@ -65,14 +66,17 @@ async def test_exactly_the_flows_of_the_table_connect(
     note(f"{name} values: {len(lines)} flows connect, and nothing else does")
 
 
-async def test_a_stray_pod_reaches_nothing_of_the_product_and_a_client_its_ingress(product: Product) -> None:
+async def test_a_stray_pod_reaches_the_gateway_and_nothing_else_of_the_product_and_a_client_its_ingress(
+    product: Product,
+) -> None:
     pods = await addresses(product.namespace)
+    (door,) = [name for name in pods if name.startswith("switchboard-gateway-")]
     strangers = Mannequins(product.namespace, image_of_registry(), {flow.port for flow in table()})
     await strangers.stand({"stray": {}, "clients": CLIENTS})
     try:
-        ingress = {Flow("clients", "switchboard-restate-0", 8080)}
-        await eventually(lambda: equal(strangers.reached("clients", pods), ingress), 30)
-        assert await strangers.reached("stray", pods) == set()
+        reached = {Flow("clients", "switchboard-restate-0", 8080), Flow("clients", door, 9089)}
+        await eventually(lambda: equal(strangers.reached("clients", pods), reached), 30)
+        assert await strangers.reached("stray", pods) == {Flow("stray", door, 9089)}
     finally:
         await strangers.leave()
 
@@ -80,7 +84,7 @@ async def test_a_stray_pod_reaches_nothing_of_the_product_and_a_client_its_ingre
 def peers(outside: str) -> dict[str, Any]:
     """All that is outside, at the address of one pod."""
     there = {"cidrs": [f"{outside}/32"]}
-    doors = ("model", "statusPage", "webhooks", "otlp", "snapshots", "kubernetes")
+    doors = ("model", "statusPage", "webhooks", "issuers", "otlp", "snapshots", "kubernetes")
     callers = {name: [{"podSelector": {"matchLabels": labels}}] for name, labels in CALLERS.items()}
     return callers | {"dns": [{"ipBlock": {"cidr": f"{outside}/32"}}], "egress": dict.fromkeys(doors, there)}
 

@@ -7,6 +7,7 @@ import pytest
 from tests.cluster.parts.product import Product
 from tests.cluster.parts.questions import ACCOUNT, TICKET, AskedQuestion
 from tests.cluster.parts.talks import Talk
+from tests.parts.restate import request
 
 pytestmark = pytest.mark.smoke
 
@@ -46,6 +47,13 @@ async def test_a_conversation_is_answered_and_goes_on(product: Product) -> None:
     assert ticket in first.text
     assert await talk.say(f"{ACCOUNT} ({talk.key})") == "started"
     assert len({each.run for each in await talk.answers(2)}) == 2
+
+
+async def test_the_gateway_serves_the_chat_page_and_says_what_it_needs(product: Product) -> None:
+    page = await request("GET", f"{product.gateway.url}/chat/")
+    assert (page.status_code, "<switchboard-chat" in page.text) == (200, True), page.text[:500]
+    ready = await request("GET", f"{product.gateway.url}/readyz")
+    assert ready.json() == {"ready": True, "restate": True, "conversations": True, "issuers": True}
 
 
 async def test_only_pods_that_delete_versions_or_keep_what_was_accepted_may_call_the_api_server(

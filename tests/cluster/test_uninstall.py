@@ -16,8 +16,9 @@ KEPT = {
     "persistentvolumeclaim/data-switchboard-postgres-0",
     "persistentvolumeclaim/data-switchboard-restate-0",
     "secret/switchboard-call-key",
-    "secret/switchboard-callers",
+    "secret/switchboard-caller-key",
     "secret/switchboard-database",
+    "secret/switchboard-names",
     "secret/switchboard-restate-identity",
 }
 """What the chart promises to keep, since nobody could make it again."""

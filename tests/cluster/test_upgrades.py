@@ -9,6 +9,7 @@ import pytest
 
 from tests.cluster.conftest import Note
 from tests.cluster.parts.command import CommandFailed
+from tests.cluster.parts.desk import Desk
 from tests.cluster.parts.product import Product
 from tests.cluster.parts.questions import ACCOUNT, TICKET, AskedQuestion, SteadyLoad, check_answers, check_turns
 from tests.cluster.parts.talks import Talk
@@ -112,6 +113,45 @@ async def test_a_version_that_restate_refuses_fails_the_upgrade_and_changes_noth
     await check_answers(product, [AskedQuestion(product, TICKET)])
     await product.prune(refused)
     assert await product.failures() == []
+
+
+REFUNDS = "SELECT string_agg(status, ',') FROM users.refunds WHERE user_id = 'user_12345'"
+
+
+@pytest.mark.timeout(420)
+async def test_a_call_that_waits_for_a_person_and_a_person_who_speaks_outlive_an_upgrade_and_a_rollback(
+    product: Product, variants: Variants, before: str, note: Note
+) -> None:
+    desk, asked, held = Desk(product), Talk(product), Talk(product)
+    revision = await product.release.revision()
+    await asked.say("Can you refund invoice INV-12345-006?")
+    await eventually(lambda: desk.waiting(asked), 60)
+    await held.say("I want to talk to a human, please, about my invoice.")
+    await held.answers(1)
+    await desk.take(held)
+    await desk.say(held, "Hello, this is Anna.")
+
+    await product.release.upgrade(merge(await variants.image("prompt"), OTHER_ROOM))
+    assert await product.version() != before
+    assert (await product.sql(REFUNDS)).strip() == ""
+    await desk.say(held, "I am still here.")
+    assert await held.say("And what's my current subscription plan?") == "queued"
+
+    await product.release.rollback(revision)
+    await desk.approve(asked)
+    await eventually(lambda: refunds(product, "refunded"), 60)
+    await desk.give_back(held)
+    await held.answers(2)
+    assert [each.text for each in await held.entries("person")] == ["Hello, this is Anna.", "I am still here."]
+    await desk.undo(asked)
+    await eventually(lambda: refunds(product, "cancelled"), 60)
+    await product.wait_idle()
+    assert await product.failures() == []
+    note("upgrade and rollback with an approval pending and a person in a conversation: one refund, undone, no failure")
+
+
+async def refunds(product: Product, standing: str) -> bool:
+    return (await product.sql(REFUNDS)).strip() == standing
 
 
 class Work:

@@ -7,8 +7,18 @@ import pytest
 from tests.containers.conftest import Container, Run, docker, image
 from tests.parts.signed import PRIVATE
 
+GATEWAY = (
+    *("--env", f"SIGNING_KEY={PRIVATE}", "--env", f"NAMES_SECRET={'n' * 32}"),
+    *("--env", 'DEMO_CUSTOMERS=[{"user_id": "user_12345", "name": "Mara"}]'),
+)
+CONSOLE = (
+    *("--env", f"STAFF_KEY={'k' * 32}", "--env", f"SESSION_SECRET={'s' * 32}"),
+    *("--env", 'DEMO_STAFF=[{"name": "ada", "roles": ["agent"]}]'),
+)
 SERVING = {
     "router": (9081, ("--env", "TRUST_USER_ID=true", "--env", f"CALL_KEY={PRIVATE}")),
+    "gateway": (9089, GATEWAY),
+    "console": (9091, CONSOLE),
     "registry": (9084, ()),
     "demo_model": (9085, ()),
 }
@@ -16,6 +26,8 @@ SERVING = {
 
 WITH_DATABASE = ("users", "tickets", "conversations")
 ROOMS = (*SERVING, *WITH_DATABASE)
+
+FIRST_PAGE = "import urllib.request as it; print(it.urlopen('http://127.0.0.1:9091/login').read().decode())"
 
 MAX_MEGABYTES_OVER_BASE = 150
 COLD_START_SECONDS = 30.0
@@ -49,6 +61,14 @@ def test_it_serves_with_a_read_only_root_and_leaves_when_told_to(
     assert container.exit_code == 0
     with capsys.disabled():
         print(f"\n{room}: first answer after {start:.2f} s, gone {left:.2f} s after SIGTERM")
+
+
+def test_the_console_shows_its_first_page(run: Run) -> None:
+    container = serve(run, "console")
+    container.within(COLD_START_SECONDS, lambda it: it.healthy(9091))
+    page = docker("exec", container.id, "/app/.venv/bin/python", "-c", FIRST_PAGE)
+    assert "ada" in page
+    assert "stylesheet" in page
 
 
 @pytest.mark.parametrize("room", WITH_DATABASE)
@@ -85,7 +105,7 @@ def test_it_holds_no_tools_to_build_with(room: str) -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_it_holds_one_room_and_what_that_needs(room: str) -> None:
-    names = "router users tickets conversations registry demo_model standalone openai"
+    names = "router users tickets conversations gateway console registry demo_model standalone openai"
     found = python(room, f"import importlib.util as it; print(*filter(it.find_spec, '{names}'.split()))")
     assert found.split() == (["router", "openai"] if room == "router" else [room])
 

@@ -10,6 +10,50 @@ another `port` than the table says, or others in place of several (`ports`), and
 {{- include "switchboard.ownParty" . }}
 {{- else if eq .name "demo-model" }}
 {{- if not $values.model.name }}{{ include "switchboard.ownParty" . }}{{ end }}
+{{- else if eq .name "gateway" }}
+{{- if include "switchboard.hasGateway" .root }}{{ include "switchboard.ownParty" . }}{{ end }}
+{{- else if eq .name "console" }}
+{{- if include "switchboard.hasConsole" .root }}{{ include "switchboard.ownParty" . }}{{ end }}
+{{- else if eq .name "colleagues" }}
+{{- if $values.networkPolicy.colleagues }}{{ include "switchboard.peerList" $values.networkPolicy.colleagues }}{{ else }}
+peers:
+  {{- include "switchboard.addresses" (dict "all" (list "0.0.0.0/0" "::/0")) | nindent 2 }}
+  # For some network plugins, pods of the cluster belong to no address block.
+  - namespaceSelector: {}
+{{- end }}
+{{- else if eq .name "staff-issuer" }}
+{{- if and (include "switchboard.hasConsole" .root) (or (not $values.proxy.url) $egress.staffIssuer.cidrs $egress.staffIssuer.pods) }}
+port: {{ include "switchboard.urlPort" $values.console.oidc.issuer }}
+peers:
+  {{- if or $egress.staffIssuer.cidrs (not $egress.staffIssuer.pods) }}
+  {{- include "switchboard.addresses" $egress.staffIssuer | nindent 2 }}
+  {{- end }}
+  {{- with $egress.staffIssuer.pods }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- else if eq .name "visitors" }}
+{{- if $values.networkPolicy.visitors }}{{ include "switchboard.peerList" $values.networkPolicy.visitors }}{{ else }}
+peers:
+  {{- include "switchboard.addresses" (dict "all" (list "0.0.0.0/0" "::/0")) | nindent 2 }}
+  # For some network plugins, pods of the cluster belong to no address block.
+  - namespaceSelector: {}
+{{- end }}
+{{- else if eq .name "issuers" }}
+{{- if and (include "switchboard.hasGateway" .root) $values.gateway.issuers (or (not $values.proxy.url) $egress.issuers.cidrs $egress.issuers.pods) }}
+{{- $ports := include "switchboard.urlPorts" (include "switchboard.issuerUrls" .root | fromJsonArray) | fromJsonArray }}
+port: {{ first $ports }}
+{{- with rest $ports }}
+more: {{ toJson . }}
+{{- end }}
+peers:
+  {{- if or $egress.issuers.cidrs (not $egress.issuers.pods) }}
+  {{- include "switchboard.addresses" $egress.issuers | nindent 2 }}
+  {{- end }}
+  {{- with $egress.issuers.pods }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
 {{- else if eq .name "versions" }}
 {{- if $values.versions.enabled }}
 room: true
@@ -19,6 +63,13 @@ peers:
         {{- include "switchboard.selector" (dict "root" .root "component" "registry") | nindent 8 }}
         switchboard/deletes-versions: "true"
 {{- end }}
+{{- else if eq .name "registration" }}
+room: true
+peers:
+  - podSelector:
+      matchLabels:
+        {{- include "switchboard.selector" (dict "root" .root "component" "registry") | nindent 8 }}
+        switchboard/looks-at-pods: "true"
 {{- else if eq .name "acceptance" }}
 {{- if ne $values.registry.acceptTools "any" }}
 room: true
@@ -60,8 +111,36 @@ ports:
 {{- include "switchboard.peerList" $values.networkPolicy.prometheus }}
 {{- else if eq .name "dns" }}
 {{- include "switchboard.peerList" $values.networkPolicy.dns }}
+{{- else if eq .name "tools" }}
+{{- with $values.tools }}
+{{- $urls := list }}
+{{- range . }}{{ $urls = append $urls .url }}{{ end }}
+more: {{ include "switchboard.urlPorts" $urls }}
+port: {{ include "switchboard.urlPort" (first $urls) }}
+peers:
+  {{- range . }}
+  {{- with .peers }}
+  {{- toYaml . | nindent 2 }}
+  {{- else }}
+  {{- with regexFind "^[a-z][-a-z0-9]*\\.([a-z0-9][-a-z0-9]*)" (regexReplaceAll "^https?://" .url "") }}
+  - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ splitList "." . | last }}}}
+  {{- else }}
+  - podSelector: {}
+  {{- end }}
+  {{- end }}
+  {{- end }}
+{{- end }}
+{{- else if eq .name "proxy" }}
+{{- with $values.proxy.url }}
+port: {{ include "switchboard.urlPort" . }}
+peers:
+  {{- include "switchboard.addresses" (dict "cidrs" $egress.proxy.cidrs "all" (list "0.0.0.0/0" "::/0")) | nindent 2 }}
+  {{- if not $egress.proxy.cidrs }}
+  - namespaceSelector: {}
+  {{- end }}
+{{- end }}
 {{- else if eq .name "model" }}
-{{- if $values.model.name }}
+{{- if and $values.model.name (or (not $values.proxy.url) $egress.model.cidrs $egress.model.pods) }}
 port: {{ include "switchboard.urlPort" $values.model.baseUrl }}
 {{- with $values.model.fallbackUrls }}
 more: {{ include "switchboard.urlPorts" . }}
@@ -75,13 +154,13 @@ peers:
   {{- end }}
 {{- end }}
 {{- else if eq .name "status-page" }}
-{{- if $values.statusPage.url }}
+{{- if and $values.statusPage.url (or (not $values.proxy.url) $egress.statusPage.cidrs) }}
 port: {{ include "switchboard.urlPort" $values.statusPage.url }}
 peers:
   {{- include "switchboard.addresses" $egress.statusPage | nindent 2 }}
 {{- end }}
 {{- else if eq .name "webhooks" }}
-{{- if $values.tickets.webhook.url }}
+{{- if and $values.tickets.webhook.url (or (not $values.proxy.url) $egress.webhooks.cidrs) }}
 port: {{ include "switchboard.urlPort" $values.tickets.webhook.url }}
 peers:
   {{- include "switchboard.addresses" $egress.webhooks | nindent 2 }}
@@ -118,6 +197,13 @@ peers:
   - podSelector:
       matchLabels:
         {{- include "switchboard.selector" (dict "root" .root "component" .name) | nindent 8 }}
+{{- end }}
+
+{{/* Where the identity providers are asked for their keys. */}}
+{{- define "switchboard.issuerUrls" -}}
+{{- $urls := list -}}
+{{- range .Values.gateway.issuers }}{{ $urls = concat $urls (list .issuer .jwks_url | compact) }}{{ end -}}
+{{- toJson $urls -}}
 {{- end }}
 
 {{- define "switchboard.collectors" }}

@@ -15,36 +15,32 @@ The one pod template: of every service, job and test. Arguments:
 {{- $room := get (include "switchboard.rooms" $root | fromYaml) .room -}}
 {{- $values := get $root.Values $room.values -}}
 {{- $component := .component | default .room -}}
+{{- $ends := contains "restartPolicy: Never" (.pod | default "") -}}
+{{- $labels := include "switchboard.labels" (dict "root" $root "component" $component) | fromYaml -}}
+{{- if .serves }}{{ $_ := set $labels "switchboard/serves" "true" }}{{ end -}}
+{{- $annotations := dict "kubectl.kubernetes.io/default-container" (.name | default .room) -}}
+{{- $more := ternary $root.Values.jobs (dict "labels" dict "annotations" dict) $ends -}}
 metadata:
   labels:
-    {{- include "switchboard.labels" (dict "root" $root "component" $component) | nindent 4 }}
-    {{- if .serves }}
-    switchboard/serves: "true"
-    {{- end }}
-    {{- with .labels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- toYaml (merge $labels (.labels | default dict) $more.labels $root.Values.pods.labels) | nindent 4 }}
   annotations:
-    kubectl.kubernetes.io/default-container: {{ .name | default .room }}
-    {{- with .annotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-    {{- with and .serves $values.podAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- $own := ternary $values.podAnnotations dict (.serves | default false) }}
+    {{- toYaml (merge $annotations (.annotations | default dict) ($own | default dict) $more.annotations $root.Values.pods.annotations) | nindent 4 }}
 spec:
   {{- with .pod }}
   {{- . | nindent 2 }}
+  {{- end }}
+  {{- if not (contains "serviceAccountName:" (.pod | default "")) }}
+  {{- with include "switchboard.serviceAccount" $root }}
+  serviceAccountName: {{ . }}
+  {{- end }}
   {{- end }}
   automountServiceAccountToken: {{ .token | default false }}
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ add $root.Values.drainSeconds 10 }}
   securityContext:
-    {{- include "switchboard.podSecurity" 10001 | nindent 4 }}
-  {{- with $root.Values.image.pullSecrets }}
-  imagePullSecrets:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+    {{- include "switchboard.podSecurity" (dict "root" $root "user" 10001) | nindent 4 }}
+  {{- include "switchboard.ofAllPods" (dict "root" $root "own" $values) | nindent 2 }}
   {{- with .init }}
   initContainers:
     {{- trim . | nindent 4 }}
@@ -55,6 +51,9 @@ spec:
       {{- with .env }}
       env:
         {{- . | nindent 8 }}
+      {{- end }}
+      {{- with .container }}
+      {{- . | nindent 6 }}
       {{- end }}
       {{- if .serves }}
       ports:
@@ -78,7 +77,7 @@ spec:
         timeoutSeconds: 3
       {{- end }}
       resources:
-        {{- include "switchboard.resources" (ternary $values.resources nil (.serves | default false)) | nindent 8 }}
+        {{- toYaml (ternary $values.resources $root.Values.jobs.resources (.serves | default false)) | nindent 8 }}
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: 64Mi}
@@ -88,18 +87,6 @@ spec:
     {{- with $values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- with $values.nodeSelector }}
-  nodeSelector:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with $values.tolerations }}
-  tolerations:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with $values.affinity }}
-  affinity:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
   {{- if .serves }}
   topologySpreadConstraints:
     {{- if kindIs "slice" $values.topologySpreadConstraints }}
@@ -142,21 +129,43 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
-{{/* What runs once and ends needs little. */}}
-{{- define "switchboard.resources" -}}
-{{- if . -}}
-{{- toYaml . }}
-{{- else -}}
-requests: {cpu: 20m, memory: 64Mi}
-limits: {memory: 256Mi}
-{{- end -}}
+{{/*
+(dict "root" $ "own" .Values.router): what the values say of every pod, and of this one: pull secrets, priority and where it
+runs. A service account of its own stands in the pod already.
+*/}}
+{{- define "switchboard.ofAllPods" -}}
+{{- $pods := .root.Values.pods -}}
+{{- $own := .own | default dict -}}
+{{- include "switchboard.pullSecrets" .root | trim }}
+{{- with $pods.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $pods.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $own.nodeSelector | default $pods.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $own.tolerations | default $pods.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $own.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
+{{/* (dict "root" $ "user" 10001): nobody's root; with a user and a group of its own, unless the cluster gives them. */}}
 {{- define "switchboard.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: {{ . }}
-runAsGroup: {{ . }}
-fsGroup: {{ . }}
+{{- if not (include "switchboard.userless" .root) }}
+runAsUser: {{ .user }}
+runAsGroup: {{ .user }}
+fsGroup: {{ .user }}
+{{- end }}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 

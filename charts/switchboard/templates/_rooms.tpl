@@ -7,6 +7,7 @@
 {{- $own := list (include "switchboard.env.listen" .) (include (printf "switchboard.env.%s" .room) .root) -}}
 {{- $pod := dict "serves" true "env" (include "switchboard.envOf" (merge (dict "own" (join "\n" $own)) .)) -}}
 {{- if hasKey (include "switchboard.roles" .root | fromYaml) .room }}{{ $_ := set $pod "init" (include "switchboard.init" .) }}{{ end -}}
+{{- if has .room (list "gateway" "console") }}{{ $_ := set $pod "container" (include "switchboard.leaveLater" .root) }}{{ end -}}
 {{- if eq .room "registry" -}}
 {{- $_ := set $pod "volumes" (include "switchboard.registryVolumes" .root) -}}
 {{- $_ := set $pod "mounts" (include "switchboard.registryMounts" .root) -}}
@@ -24,6 +25,12 @@
 {{- include "switchboard.pod" (merge $pod .) -}}
 {{- end }}
 
+{{/* Whoever stands in front learns within these seconds that the pod leaves, and sends nothing new to it. */}}
+{{- define "switchboard.leaveLater" -}}
+lifecycle:
+  preStop: {sleep: {seconds: 5}}
+{{- end }}
+
 {{/*
 (dict "root" $ "room" "users" "own" YAML): an environment with the room's extraEnv, which wins: the API server refuses a
 name that stands there twice.
@@ -38,7 +45,10 @@ name that stands there twice.
 {{- end }}
 
 {{- define "switchboard.env.listen" -}}
-- {name: HOST, value: "0.0.0.0"}
+- {name: HOST, value: {{ .root.Values.listen | quote }}}
+{{- if has .room (list "router" "tickets" "gateway" "console") }}
+{{- include "switchboard.env.proxy" .root }}
+{{- end }}
 - {name: METRICS_PORT, value: "9100"}
 {{- if eq (get (include "switchboard.rooms" .root | fromYaml) .room).portName "restate" }}
 - {name: DRAIN_SECONDS, value: {{ .root.Values.drainSeconds | quote }}}
@@ -53,6 +63,20 @@ name that stands there twice.
 {{- end }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* How a room reaches the outside world; the release itself, and the cluster by its full names, without a proxy. */}}
+{{- define "switchboard.env.proxy" -}}
+{{- with .Values.proxy.url }}
+{{- $direct := list "localhost" "127.0.0.1" "::1" ".svc" ".cluster.local" }}
+{{- range list "registry" "watch" "demo-model" "restate" }}
+{{- $direct = append $direct (printf "%s-%s" (include "switchboard.fullname" $) .) }}
+{{- end }}
+{{- with $.Values.global.otlpEndpoint }}{{ $direct = append $direct (regexReplaceAll ":[0-9]+$" (urlParse .).host "") }}{{ end }}
+- {name: HTTP_PROXY, value: {{ . | quote }}}
+- {name: HTTPS_PROXY, value: {{ . | quote }}}
+- {name: NO_PROXY, value: {{ concat $direct $.Values.proxy.except | uniq | join "," | quote }}}
 {{- end }}
 {{- end }}
 
@@ -98,6 +122,10 @@ name that stands there twice.
 {{- if include "switchboard.prompt" . }}
 - {name: PROMPT_FILE, value: /etc/switchboard/prompt.md}
 {{- end }}
+- {name: QUESTION_EFFECTS, value: {{ .Values.router.approvals.questionEffects | quote }}}
+- {name: APPROVAL_SHADOW, value: {{ .Values.router.approvals.shadow | quote }}}
+- {name: APPROVAL_WAIT, value: {{ .Values.router.approvals.waitSeconds | quote }}}
+- {name: APPROVAL_HOURS, value: {{ .Values.router.approvals.expireHours | quote }}}
 {{- if .Values.router.captureMessageContent }}
 - {name: OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT, value: "true"}
 {{- end }}
@@ -114,6 +142,10 @@ name that stands there twice.
 {{- if .Values.trustUserId }}
 - {name: TRUST_USER_ID, value: "true"}
 {{- end }}
+{{ include "switchboard.env.customers" . }}
+{{- end }}
+
+{{- define "switchboard.env.customers" -}}
 {{ include "switchboard.secretEnv" (dict "name" "CALLER_KEYS" "secret" (include "switchboard.callersSecret" .) "key" .Values.callers.secretKey) }}
 - {name: CALLER_ALGORITHM, value: {{ .Values.callers.algorithm }}}
 - {name: CALLER_AUDIENCE, value: {{ .Values.callers.audience | quote }}}
@@ -139,13 +171,30 @@ name that stands there twice.
 
 {{- define "switchboard.env.tickets" -}}
 {{ include "switchboard.env.callers" . }}
+{{ include "switchboard.env.customers" . }}
 {{ include "switchboard.databaseEnv" (dict "root" . "prefix" "" "role" "tickets-app") }}
+{{ include "switchboard.env.staff" . }}
 {{- with .Values.tickets.webhook }}
 {{- if .url }}
 - {name: WEBHOOK_URL, value: {{ .url | quote }}}
 {{ include "switchboard.secretEnv" (dict "name" "WEBHOOK_SECRET" "secret" (include "switchboard.webhookSecret" $) "key" .secretKey) }}
 {{- end }}
 {{- end }}
+{{- with .Values.tickets.life }}
+- {name: BUSINESS_HOURS, value: {{ .businessHours | quote }}}
+- {name: BUSINESS_ZONE, value: {{ .businessZone | quote }}}
+- {name: HOLIDAYS, value: {{ join ", " .holidays | quote }}}
+- {name: FIRST_REPLY_HOURS, value: {{ include "switchboard.hours" .firstReplyHours | quote }}}
+- {name: SOLUTION_HOURS, value: {{ include "switchboard.hours" .solutionHours | quote }}}
+- {name: REMIND_PERCENT, value: {{ .remindPercent | quote }}}
+- {name: REOPEN_DAYS, value: {{ .reopenDays | quote }}}
+- {name: CLOSE_DAYS, value: {{ .closeDays | quote }}}
+{{- end }}
+{{- end }}
+
+{{- /* Hours by priority, as the tickets' settings write them. */ -}}
+{{- define "switchboard.hours" -}}
+urgent={{ round .urgent 4 }} high={{ round .high 4 }} normal={{ round .normal 4 }} low={{ round .low 4 }}
 {{- end }}
 
 {{- define "switchboard.env.conversations" -}}
@@ -154,22 +203,98 @@ name that stands there twice.
 - {name: JOURNALS_URL, value: "http://{{ include "switchboard.fullname" . }}-registry:9084/journals"}
 {{ include "switchboard.databaseEnv" (dict "root" . "prefix" "" "role" "conversations-app") }}
 - {name: RETENTION_DAYS, value: {{ .Values.conversations.retentionDays | quote }}}
-{{- with .Values.staff }}
+{{ include "switchboard.env.staff" . }}
+{{- end }}
+
+{{- /* By what a room knows members of staff. */}}
+{{- define "switchboard.env.staff" -}}
+{{- with include "switchboard.staffSecret" . }}
+{{ include "switchboard.secretEnv" (dict "name" "STAFF_KEYS" "secret" . "key" $.Values.staff.secretKey) }}
+{{ include "switchboard.env.staffTokens" $ }}
+{{- end }}
+{{- end }}
+
+{{- define "switchboard.env.staffTokens" -}}
+- {name: STAFF_ALGORITHM, value: {{ include "switchboard.staffAlgorithm" . }}}
+- {name: STAFF_AUDIENCE, value: {{ .Values.staff.audience | quote }}}
+{{- with .Values.staff.issuer }}
+- {name: STAFF_ISSUER, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
+
+{{- define "switchboard.env.console" -}}
+- {name: DRAIN_SECONDS, value: {{ .Values.drainSeconds | quote }}}
+- {name: RESTATE_INGRESS_URL, value: {{ include "switchboard.ingressUrl" . | quote }}}
+{{- include "switchboard.restateToken" (dict "root" . "name" "RESTATE_INGRESS_TOKEN" "key" .Values.externalRestate.ingressTokenKey) }}
+{{ include "switchboard.secretEnv" (dict "name" "STAFF_KEY" "secret" (include "switchboard.staffSecret" .) "key" (ternary .Values.staff.signingKey "private.pem" (ne .Values.staff.existingSecret ""))) }}
+{{ include "switchboard.env.staffTokens" . }}
+{{- with .Values.console }}
+{{ include "switchboard.secretEnv" (dict "name" "SESSION_SECRET" "secret" (include "switchboard.sessionsSecret" $) "key" .sessions.secretKey) }}
+- {name: SESSION_MINUTES, value: {{ .sessions.minutes | quote }}}
+- {name: SESSION_HOURS, value: {{ .sessions.hours | quote }}}
+- {name: BASE_URL, value: {{ .baseUrl | quote }}}
+{{- with .oidc }}
+- {name: OIDC_ISSUER, value: {{ .issuer | quote }}}
+- {name: OIDC_CLIENT_ID, value: {{ .clientId | quote }}}
 {{- if .existingSecret }}
-{{ include "switchboard.secretEnv" (dict "name" "STAFF_KEYS" "secret" .existingSecret "key" .secretKey) }}
-- {name: STAFF_ALGORITHM, value: {{ .algorithm }}}
-- {name: STAFF_AUDIENCE, value: {{ .audience | quote }}}
-{{- if .issuer }}
-- {name: STAFF_ISSUER, value: {{ .issuer | quote }}}
+{{ include "switchboard.secretEnv" (dict "name" "OIDC_CLIENT_SECRET" "secret" .existingSecret "key" .secretKey) }}
+{{- end }}
+- {name: OIDC_SCOPES, value: {{ .scopes | quote }}}
+- {name: OIDC_NAME_CLAIM, value: {{ .nameClaim | quote }}}
+- {name: OIDC_SHOWN_CLAIM, value: {{ .shownClaim | quote }}}
+- {name: OIDC_ROLES_CLAIM, value: {{ .rolesClaim | quote }}}
+{{- with .roles }}
+- {name: OIDC_ROLES, value: {{ toJson . | quote }}}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
 
+{{- define "switchboard.env.gateway" -}}
+- {name: DRAIN_SECONDS, value: {{ .Values.drainSeconds | quote }}}
+- {name: RESTATE_INGRESS_URL, value: {{ include "switchboard.ingressUrl" . | quote }}}
+{{- include "switchboard.restateToken" (dict "root" . "name" "RESTATE_INGRESS_TOKEN" "key" .Values.externalRestate.ingressTokenKey) }}
+- {name: CONVERSATIONS_URL, value: "http://{{ include "switchboard.fullname" . }}-watch:9088"}
+{{ include "switchboard.secretEnv" (dict "name" "SIGNING_KEY" "secret" (include "switchboard.callersSecret" .) "key" "private.pem") }}
+- {name: CALLER_AUDIENCE, value: {{ .Values.callers.audience | quote }}}
+{{- with .Values.callers.issuer }}
+- {name: CALLER_ISSUER, value: {{ . | quote }}}
+{{- end }}
+{{ include "switchboard.secretEnv" (dict "name" "NAMES_SECRET" "secret" (include "switchboard.namesSecret" .) "key" .Values.gateway.names.secretKey) }}
+{{- with .Values.gateway.issuers }}
+- {name: ISSUERS, value: {{ toJson . | quote }}}
+{{- end }}
+{{- if include "switchboard.isDemo" . }}
+- {name: DEMO_CUSTOMERS, value: {{ .Files.Get "files/demo_customers.json" | fromJsonArray | toJson | quote }}}
+{{- end }}
+- {name: API_KEYS, value: {{ .Values.gateway.apiKeys | quote }}}
+{{- with .Values.gateway.allowedOrigins }}
+- {name: ALLOWED_ORIGINS, value: {{ join "," . | quote }}}
+{{- end }}
+{{- with .Values.gateway.frameAncestors }}
+- {name: FRAME_ANCESTORS, value: {{ join "," . | quote }}}
+{{- end }}
+{{- with .Values.gateway.limits }}
+- {name: REQUESTS_PER_MINUTE, value: {{ .requestsPerMinute | quote }}}
+- {name: BURST, value: {{ .burst | quote }}}
+- {name: WAITING_PER_CALLER, value: {{ .waitingPerCaller | quote }}}
+- {name: STREAMS_PER_CALLER, value: {{ .streamsPerCaller | quote }}}
+- {name: MAX_IN_FLIGHT, value: {{ .maxInFlight | quote }}}
+- {name: MAX_WAIT_SECONDS, value: {{ .maxWaitSeconds | quote }}}
+{{- end }}
+{{- end }}
+
 {{- define "switchboard.env.registry" -}}
 - {name: RESTATE_ADMIN_URL, value: {{ include "switchboard.adminUrl" . | quote }}}
+{{- include "switchboard.adminToken" . }}
 - {name: AWAIT_SERVICES, value: "UserDatabase,SupportTicketWorkflow"}
-- {name: HEALTH_SECONDS, value: {{ .Values.versions.registerSeconds | quote }}}
+{{- if .Values.tools }}
+{{- $tools := list }}
+{{- range .Values.tools }}{{ $tools = append $tools (printf "%s=%s" .name .url) }}{{ end }}
+- {name: DEPLOYMENTS, value: {{ join "," $tools | quote }}}
+{{- end }}
+# The first catalogue waits so long for tools of others, too: they must not keep it from those of the release.
+- {name: HEALTH_SECONDS, value: {{ ternary 30 .Values.versions.registerSeconds (gt (len .Values.tools) 0) | quote }}}
 - {name: POLICY_FILE, value: /etc/switchboard/policy.toml}
 - {name: ACCEPT_TOOLS, value: {{ .Values.registry.acceptTools }}}
 {{- if ne .Values.registry.acceptTools "any" }}
@@ -220,7 +345,7 @@ as long as there is a pod of it, and no object is left over when it goes.
 
 {{/* (dict "root" $ "prefix" "MIGRATION_" "role" "users-owner"): URL and password of a role. */}}
 {{- define "switchboard.databaseEnv" -}}
-- {name: {{ .prefix }}DATABASE_URL, value: {{ include "switchboard.databaseUrl" (dict "root" .root "role" (replace "-" "_" .role)) | quote }}}
+- {name: {{ .prefix }}DATABASE_URL, value: {{ include "switchboard.databaseUrl" (dict "root" .root "role" (printf "%s%s" .root.Values.postgres.rolePrefix (replace "-" "_" .role))) | quote }}}
 {{ include "switchboard.secretEnv" (dict "name" (printf "%sDATABASE_PASSWORD" .prefix) "secret" (include "switchboard.databaseSecret" .root) "key" .role) }}
 {{- end }}
 
@@ -249,8 +374,15 @@ as long as there is a pod of it, and no object is left over when it goes.
 {{- end }}
 {{- end }}
 
+{{- define "switchboard.rolePrefixEnv" -}}
+{{- with .Values.postgres.rolePrefix }}
+- {name: DATABASE_ROLE_PREFIX, value: {{ . | quote }}}
+{{- end -}}
+{{- end }}
+
 {{- define "switchboard.provisionEnv" -}}
 {{ include "switchboard.adminEnv" . }}
+{{- include "switchboard.rolePrefixEnv" .root }}
 {{- range $kind := prepend (get (include "switchboard.roles" .root | fromYaml) .room) "owner" }}
 {{ include "switchboard.secretEnv" (dict "name" (printf "%s_%s_PASSWORD" $.room $kind | upper) "secret" (include "switchboard.databaseSecret" $.root) "key" (printf "%s-%s" $.room $kind)) }}
 {{- end }}
@@ -258,6 +390,7 @@ as long as there is a pod of it, and no object is left over when it goes.
 
 {{- define "switchboard.ownerEnv" -}}
 {{ include "switchboard.databaseEnv" (dict "root" .root "prefix" "MIGRATION_" "role" (printf "%s-owner" .room)) }}
+{{- include "switchboard.rolePrefixEnv" .root }}
 {{- end }}
 
 {{/* (dict "root" $ "room" "users" "name" "migrate" "own" YAML): one command of the room, with its environment. */}}
@@ -265,7 +398,7 @@ as long as there is a pod of it, and no object is left over when it goes.
 - name: {{ .name }}
   {{- include "switchboard.container" (merge (dict "args" (list .name)) .) | nindent 2 }}
   resources:
-    {{- include "switchboard.resources" nil | nindent 4 }}
+    {{- toYaml .root.Values.jobs.resources | nindent 4 }}
   env:
     {{- include "switchboard.envOf" . | nindent 4 }}
 {{- end }}

@@ -33,24 +33,37 @@ PATIENT = {"MAX_SECONDS": "300", "MAX_TURNS": "60", "MAX_CALLS": "60", "MAX_TOKE
 PATIENT_TICKETS = "[tools.create_support_ticket]\ntimeout = 300\noverride = true\n"
 """A run must be able to outlast an upgrade on a slow machine."""
 
+STAFF_KEY = "a-key-of-the-tests-long-enough-for-HS256"
+
+MANY = {"requestsPerMinute": 100_000, "burst": 10_000, "waitingPerCaller": 1000}
+"""One customer asks everything that the tests ask."""
+
 VALUES: Values = {
+    "trustUserId": True,
+    "gateway": {"limits": MANY},
+    "conversations": {"extraEnv": [{"name": "STAFF_KEYS", "value": STAFF_KEY}]},
     "router": {"extraEnv": [{"name": name, "value": value} for name, value in PATIENT.items()]},
     "registry": {"policy": PATIENT_TICKETS},
     "networkPolicy": {"clients": [{"podSelector": {"matchLabels": CLIENTS}}]},
     "demoModel": {"extraEnv": [{"name": "ADMIN_ENDPOINTS", "value": "true"}]},
     "versions": {"prune": {"schedule": "0 0 1 1 *", "afterSeconds": 0}},
 }
-"""Tests steer the stand-in model, and say when versions are pruned."""
+"""Tests steer the stand-in model, and say when versions are pruned. What they say in conversations goes in behind the
+gateway."""
+
+COME_AGAIN = (202, 409, 503)
+"""What the gateway answers while there is no answer yet."""
 
 _AWAY = (aiohttp.ClientError, TimeoutError, OSError)
 _PSQL = ("psql", "--username=postgres", "--dbname=switchboard", "-XAtq", "--set=ON_ERROR_STOP=1")
 
 
 class Product:
-    """Its Restate and its stand-in model are reached through port-forwards, its database inside its pod."""
+    """Its gateway, Restate and stand-in model are reached through port-forwards, its database inside its pod."""
 
     def __init__(self, namespace: Namespace, values: Values, *, demo: bool = True) -> None:
         self.namespace = namespace
+        self.gateway = Forward(namespace, "switchboard-gateway", 9089)
         self.ingress = Forward(namespace, "switchboard-restate", 8080)
         self.admin = Forward(namespace, "switchboard-restate", 9070)
         self.model = Forward(namespace, "switchboard-demo-model", 9085)
@@ -59,28 +72,32 @@ class Product:
         self.release = Release(namespace, merge(playground, values), demo=demo)
 
     async def open(self) -> None:
-        for forward in (self.ingress, self.admin, self.model, self.watch):
+        for forward in self._forwards:
             forward.start()
         await self.query("select count(1) from sys_invocation")
         await self._model("GET", "/health")
 
     async def close(self) -> None:
-        for forward in (self.ingress, self.admin, self.model, self.watch):
+        for forward in self._forwards:
             await forward.stop()
+
+    @property
+    def _forwards(self) -> tuple[Forward, ...]:
+        return self.gateway, self.ingress, self.admin, self.model, self.watch
 
     # --- questions ---
 
     async def ask(self, message: str, key: str, seconds: float = 300) -> HttpReply:
-        """As a client should: with an idempotency key, again and again until the product itself has answered."""
-        url = f"{self.ingress.url}/restate/call/ToolRouter/route"
-        body = {"message": message, "user_id": CUSTOMER}
+        """As a client of the gateway should: with an idempotency key, again and again until there is an answer."""
+        url, body = f"{self.gateway.url}/api/v1/questions", {"message": message, "wait": 30}
+        headers = {"Authorization": f"Bearer demo-{CUSTOMER}", "Idempotency-Key": key}
 
         async def answer() -> HttpReply | None:
             try:
-                reply = await request("POST", url, body, {"Idempotency-Key": key}, seconds=seconds)
+                reply = await request("POST", url, body, headers, seconds=60)
             except _AWAY:
                 return None
-            return None if reply.headers.get("x-restate-error-source") == "ingress" else reply
+            return None if reply.status_code in COME_AGAIN else reply
 
         return await eventually(answer, seconds)
 
@@ -159,6 +176,13 @@ class Product:
 
         return await eventually(answer, seconds)
 
+    async def latest_run(self) -> dict[str, Any]:
+        """The run that was begun last: only the gateway knows under which key."""
+        (run,) = await self.query(
+            "select id from sys_invocation where target_service_name = 'ToolRouter' order by created_at desc limit 1"
+        )
+        return run
+
     async def open_runs(self) -> dict[str, str]:
         """The status of each run that has not ended, by id."""
         rows = await self.query(
@@ -167,8 +191,9 @@ class Product:
         return {row["id"]: row["status"] for row in rows}
 
     async def wait_idle(self, seconds: float = 90) -> None:
-        """Returns when nothing is left to do, but to look in days whether a conversation is old."""
-        unfinished = "select id from sys_invocation where status <> 'completed' and target_handler_name <> 'expire'"
+        """Returns when nothing is left to do but what waits for its time: to look whether a conversation is old, or
+        whether a person has come."""
+        unfinished = "select id from sys_invocation where status not in ('completed', 'scheduled')"
 
         async def idle() -> bool:
             return not await self.query(unfinished)

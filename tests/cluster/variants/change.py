@@ -9,8 +9,9 @@ CHANGES = {
     "prompt": ("prompt.md", "Answer briefly,", "Answer in one short paragraph,"),
     "steps": (
         "agent.py",
-        "            await who_asks(run, agent)\n",
-        '            await ctx.run_typed("one step more", lambda: 1)\n            await who_asks(run, agent)\n',
+        "            await refuse_unknown_customer(run, agent)\n",
+        '            await ctx.run_typed("one step more", lambda: 1)\n'
+        "            await refuse_unknown_customer(run, agent)\n",
     ),
     "type": ("agent.py", "restate.Service(", "restate.VirtualObject("),
 }

@@ -13,6 +13,29 @@ app.kubernetes.io/component: restate
 {{- define "restate.labels" -}}
 {{ include "restate.selector" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Annotations of an object that has none of its own, as a part of its metadata. */}}
+{{- define "restate.annotations" -}}
+{{- with .Values.commonAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
+{{- end }}
+
+{{/* The Secrets with which images are pulled: the release's and this chart's, as names or as `{name: ...}`. */}}
+{{- define "restate.pullSecrets" -}}
+{{- $names := list -}}
+{{- range concat .Values.global.imagePullSecrets .Values.image.pullSecrets -}}
+{{- $names = append $names (kindIs "string" . | ternary (dict "name" .) .) -}}
+{{- end -}}
+{{- with $names | uniq }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "restate.serviceAccount" -}}
@@ -20,12 +43,21 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{- define "restate.image" -}}
-{{- include "restate.imageOf" (merge (dict "tag" (.Values.image.tag | default .Chart.AppVersion)) .Values.image) -}}
+{{- include "restate.imageOf" (dict "root" . "image" (merge (dict "tag" (.Values.image.tag | default .Chart.AppVersion)) .Values.image)) -}}
 {{- end }}
 
-{{/* (dict "repository" "busybox" "tag" "1.36" "digest" ""): the image of that name. */}}
+{{/*
+(dict "root" $ "image" (dict "repository" "busybox" "tag" "1.36" "digest" "")): the image of that name. The registry of all images
+takes the place of its own, if it names one: of what stands before the first slash and has a dot or a port.
+*/}}
 {{- define "restate.imageOf" -}}
-{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end }}
+{{- $repository := .image.repository -}}
+{{- with .root.Values.global.imageRegistry -}}
+{{- $repository = printf "%s/%s" . (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") -}}
+{{- end -}}
+{{- with .image -}}
+{{ $repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end }}
+{{- end -}}
 {{- end }}
 
 {{- define "restate.partitions" -}}
@@ -112,11 +144,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{- define "restate.podSecurity" -}}
+{{- $adapts := .Values.global.compatibility.openshift.adaptSecurityContext -}}
 runAsNonRoot: true
+{{- if not (or (eq $adapts "force") (and (eq $adapts "auto") (.Capabilities.APIVersions.Has "security.openshift.io/v1"))) }}
 runAsUser: 10002
 runAsGroup: 10002
 fsGroup: 10002
 fsGroupChangePolicy: OnRootMismatch
+{{- end }}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
