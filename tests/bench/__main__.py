@@ -22,6 +22,8 @@ from typing import TypeVar
 
 from tests.bench.code import Code, checked_out, compared
 from tests.bench.cpu import used
+from tests.bench.door import UNLIMITED, both_ways
+from tests.bench.flood import flooded
 from tests.bench.growing import growing
 from tests.bench.load import Client, Load, client_session
 from tests.bench.parts import CUSTOMERS, Variant, World, journal, model_calls, set_latency, world
@@ -40,8 +42,10 @@ from tests.bench.report import (
     Slice,
 )
 from tests.bench.stopping import stopping
+from tests.bench.streaming import streaming
 from tests.bench.talking import talking
 from tests.bench.watching import Watching, watching
+from tests.parts.service import Service
 
 LATENCY = 0.5
 FELT_SECONDS = 4
@@ -61,6 +65,8 @@ class Plan:
 FULL = Plan((1, 16, 64), rounds=4, seconds=3, felt_rounds=3)
 QUICK = Plan((64,), rounds=4, seconds=3.5, felt_rounds=0)
 TELEMETRY = Plan((1, 16, 64), rounds=6, seconds=3, felt_rounds=0)
+DOOR = Plan((1, 16, 64), rounds=6, seconds=3, felt_rounds=0)
+QUICK_DOOR = Plan((1, 16), rounds=1, seconds=2, felt_rounds=0)
 AGAINST = Plan((1, 16, 64), rounds=6, seconds=3, felt_rounds=4)
 
 Measured = TypeVar("Measured")
@@ -71,6 +77,7 @@ Starting = Callable[[World, Client, Report], Awaitable[list[Variant]]]
 
 def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whatever was started is ended
+    Service.forks = False  # what is measured runs in a Python of its own, with the code of the commit it is of
     options = _options()
     if options.poison:
         print(asyncio.run(_poisoned()).as_markdown())
@@ -87,6 +94,9 @@ def main() -> None:
     if options.conversation:
         print(asyncio.run(_in_folder(partial(talking, rounds=options.conversation))).as_markdown())
         return
+    if options.door:
+        _door(options.quick)
+        return
     report = _run(options)
     print(report.as_markdown())
     if options.out:
@@ -97,9 +107,20 @@ def main() -> None:
         sys.exit(f"{report.calls_twice} model calls were made twice")
 
 
+def _door(quick: bool) -> None:
+    """Each part as soon as it is measured. Quickly: whether all of it works, no figures."""
+    print(asyncio.run(bench(QUICK_DOOR if quick else DOOR, _both_ways)).as_markdown(), flush=True)
+    streams = partial(streaming, streams=100, seconds=3) if quick else streaming
+    print(asyncio.run(_in_folder(streams)).as_markdown(), flush=True)
+    flood = partial(flooded, rounds=1, seconds=4) if quick else flooded
+    print(asyncio.run(_in_folder(flood)).as_markdown())
+
+
 def _run(options: argparse.Namespace) -> Report:
     if options.telemetry:
         return asyncio.run(bench(TELEMETRY, _observed))
+    if options.streaming:
+        return asyncio.run(bench(AGAINST, _streamed))
     if not options.against:
         return asyncio.run(bench(QUICK if options.quick else FULL, partial(_compared, options.only)))
     with checked_out(options.against) as former:
@@ -111,6 +132,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="concurrency 64 alone, short rounds, about a minute")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--telemetry", action="store_true", help="ours alone, observed and not")
+    what.add_argument("--streaming", action="store_true", help="ours alone, with replies as streams and as a whole")
     what.add_argument("--poison", action="store_true", help="what poisonous questions cost everybody else")
     what.add_argument("--watching", action="store_true", help="how soon text is seen, and the CPU of 1,000 watchers")
     what.add_argument(
@@ -131,6 +153,11 @@ def _options() -> argparse.Namespace:
         const=6,
         metavar="ROUNDS",
         help="a conversation of 5 questions, watched and not, against as many one-shot runs",
+    )
+    what.add_argument(
+        "--door",
+        action="store_true",
+        help="ours by the gateway and at the ingress, 1,000 streams through one gateway, and a flood",
     )
     what.add_argument("--only", default="", help="comma-separated variants; the baseline is always measured")
     what.add_argument(
@@ -196,6 +223,26 @@ async def _against(former: Code, here: World, client: Client, report: Report) ->
     report.former = former.name
     report.notes += compared(former)
     variants = [await here.ours(OURS, await here.restate("shipped")), await here.former(former)]
+    for variant in variants:
+        await _warm_up(client, variant, report)
+    return variants
+
+
+async def _streamed(here: World, client: Client, report: Report) -> list[Variant]:
+    report.former = "ours, whole replies"
+    report.notes.append("ours: the model is asked for streams")
+    streams = {"router": {"OPENAI_STREAM": "true"}}
+    variants = [
+        await here.ours(OURS, await here.restate("streams"), streams),
+        await here.ours(report.former, await here.restate("shipped")),
+    ]
+    for variant in variants:
+        await _warm_up(client, variant, report)
+    return variants
+
+
+async def _both_ways(here: World, client: Client, report: Report) -> list[Variant]:
+    variants = await both_ways(here, **UNLIMITED)
     for variant in variants:
         await _warm_up(client, variant, report)
     return variants

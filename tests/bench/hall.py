@@ -1,6 +1,6 @@
 """Where conversations are held for the bench: the stand-in model, router, registry, example tools and conversations."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +31,9 @@ class Hall:
 
 
 @asynccontextmanager
-async def hall(folder: Path, **router: str) -> AsyncGenerator[Hall]:
-    """Everything of its own; what was started is ended."""
+async def hall(folder: Path, room: Mapping[str, str] | None = None, /, **router: str) -> AsyncGenerator[Hall]:
+    """Everything of its own; what was started is ended. `room` are settings of the conversations."""
+    Service.forks = False  # what is measured runs in a Python of its own, which has imported its own room alone
     async with AsyncExitStack() as stack:
 
         async def launch(module: str, *, name: str = "", port: int = 0, **env: str) -> Service:
@@ -50,6 +51,6 @@ async def hall(folder: Path, **router: str) -> AsyncGenerator[Hall]:
         database = await conversations_database(postgres, "hall")
         settings = {"CONVERSATIONS_DATABASE_URL": database.router} | router
         board = await start_board(restate, launch, **settings)
-        room = await start_conversations(board, launch, database, COALESCE_MS="0")
+        started = await start_conversations(board, launch, database, COALESCE_MS="0", **(room or {}))
         pool = asyncpg.create_pool(database.admin, server_settings={"search_path": "conversations"}, min_size=1)
-        yield Hall(board, database, room, postgres, await stack.enter_async_context(pool))
+        yield Hall(board, database, started, postgres, await stack.enter_async_context(pool))

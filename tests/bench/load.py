@@ -20,6 +20,9 @@ class Target:
     url: str
     body: Callable[[int], dict[str, Any]]
     expected: str
+    headers: Callable[[int], dict[str, str]] = lambda _: {}
+    keyed: bool = True
+    """Whether each question has an `Idempotency-Key`."""
 
 
 @dataclass
@@ -50,7 +53,7 @@ class Client:
     async def ask(self, target: Target) -> str:
         """One question; returns what was wrong with the answer, or nothing."""
         self._asked += 1
-        headers = {"Idempotency-Key": uuid.uuid4().hex}
+        headers = target.headers(self._asked) | ({"Idempotency-Key": uuid.uuid4().hex} if target.keyed else {})
         async with self._http.post(target.url, json=target.body(self._asked), headers=headers) as reply:
             text = await reply.text()
         return "" if reply.status == 200 and target.expected in text else f"{reply.status} {text[:300]}"

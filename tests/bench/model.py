@@ -3,7 +3,8 @@
 It speaks as much of HTTP/1.1 and chat completions as the OpenAI client needs: the scripted conversation has three
 turns, told apart by how many assistant messages there are. `GET` tells how many calls it has served, how many seconds
 it took for all of them, and which tools it was offered last; `PUT /latency` (seconds in the body) sets how long it
-waits before each reply. A question with `poison: <kind>` in it gets a hostile first reply (`POISON`).
+waits before each reply. A reply that is asked for as a stream comes in frames of a few letters. A question with
+`poison: <kind>` in it gets a hostile first reply (`POISON`).
 """
 
 import asyncio
@@ -31,15 +32,18 @@ POISON = {
 }
 """Arguments of a call of the account tool, by what is wrong with them."""
 
+LETTERS = 4
+"""Of a text in one frame of a stream, about as many as a token has."""
+
 TEXT = "Your API calls fail because of the limit of your plan. I created a ticket, and a person will look into it."
 
 
-def replies() -> list[bytes]:
-    """The three replies, ready to be sent."""
+def completions() -> list[dict[str, Any]]:
+    """The three replies."""
     calls = [_call(f"call_{number}", name, json.dumps(args)) for number, (name, args) in enumerate(TOOL_CALLS)]
     said: list[tuple[str | None, list[Any] | None, str]] = [(None, [call], "tool_calls") for call in calls]
     said.append((TEXT, None, "stop"))
-    return [_response(_completion(*one)) for one in said]
+    return [_completion(*one) for one in said]
 
 
 def _call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
@@ -78,6 +82,36 @@ def _completion(text: str | None, calls: list[Any] | None, finish: str) -> dict[
     }
 
 
+def streamed(completion: dict[str, Any]) -> bytes:
+    """The same reply as server-sent events, in one write: an endpoint's pauses are no work of ours."""
+    whole = completion["choices"][0]
+    message = whole["message"]
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": part} for part in _parts(message["content"] or "")]
+    for index, call in enumerate(message.get("tool_calls", ())):
+        name = {"name": call["function"]["name"], "arguments": ""}
+        deltas.append({"tool_calls": [{"index": index, "id": call["id"], "type": "function", "function": name}]})
+        deltas += [
+            {"tool_calls": [{"index": index, "function": {"arguments": part}}]}
+            for part in _parts(call["function"]["arguments"])
+        ]
+    about = {name: completion[name] for name in ("id", "created", "model", "service_tier", "system_fingerprint")}
+    about["object"] = "chat.completion.chunk"
+    frames: list[dict[str, Any]] = [
+        {**about, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}], "usage": None}
+        for delta in deltas
+    ]
+    end = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": whole["finish_reason"]}
+    frames += [{**about, "choices": [end], "usage": None}, {**about, "choices": [], "usage": completion["usage"]}]
+    body = b"".join(b"data: %s\n\n" % json.dumps(frame).encode() for frame in frames) + b"data: [DONE]\n\n"
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n" % len(body)
+    return head + body
+
+
+def _parts(text: str) -> list[str]:
+    return [text[start : start + LETTERS] for start in range(0, len(text), LETTERS)]
+
+
 def _response(value: Any) -> bytes:
     body = json.dumps(value).encode()
     return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
@@ -89,7 +123,8 @@ class Model:
         self.seconds = 0.0
         self.latency = 0.0
         self.tools: list[Any] = []
-        self.replies = replies()
+        self.replies = [_response(one) for one in completions()]
+        self.streams = [streamed(one) for one in completions()]
         self.poison = {kind.encode(): poison(arguments) for kind, arguments in POISON.items()}
 
     def reply(self, head: bytes, body: bytes) -> bytes:
@@ -100,7 +135,7 @@ class Model:
             turn = [message["role"] for message in request["messages"]].count("assistant")
             if kind := POISONED.search(body):
                 return self.replies[-1] if turn else self.poison[kind[1]]
-            return self.replies[turn]
+            return (self.streams if request.get("stream") else self.replies)[turn]
         if head.startswith(b"PUT /latency"):
             self.latency = float(body)
         return _response({"calls": self.calls, "seconds": self.seconds, "tools": self.tools})

@@ -62,7 +62,7 @@ class World:
     """PostgreSQL and the model, shared by all variants; each variant's own processes."""
 
     def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
-        self._folder = folder
+        self.folder = folder
         self._stack = stack
         self.postgres = PostgresServer(folder, free_port(), PASSWORD)
         self.model = Service("tests.bench.model", folder, {}, name="model")
@@ -77,7 +77,7 @@ class World:
             "description text NOT NULL, status text NOT NULL DEFAULT 'open', "
             "created_at timestamptz NOT NULL DEFAULT now())",
         )
-        await self._run(self.model)
+        await self.run(self.model)
 
     async def _prepare(self, code: Code) -> None:
         """Roles, schemas and customers in its database, by its own commands."""
@@ -94,23 +94,24 @@ class World:
     def _url(self, code: Code, role: str) -> str:
         return self.postgres.url(code.database).replace(f"postgres:{PASSWORD}", f"{role}:{PASSWORD}")
 
-    async def _run(self, service: Service) -> Service:
+    async def run(self, service: Service) -> Service:
+        """Starts it, and ends it with the rest."""
         await service.start()
         self._stack.push_async_callback(service.stop, 5)
         return service
 
     async def restate(self, name: str, *, as_made: bool = False, env: Mapping[str, str] | None = None) -> RestateServer:
-        server = BenchRestate(self._folder / name, as_made=as_made, env=env or {})
+        server = BenchRestate(self.folder / name, as_made=as_made, env=env or {})
         await server.start()
         self._stack.push_async_callback(server.kill)
         return server
 
     async def baseline(self, name: str, restate: RestateServer) -> Variant:
         """Offers the model the same tools as ours, so one of ours has to have run before."""
-        service = await self._run(
+        service = await self.run(
             Service(
                 "tests.bench.baseline",
-                self._folder,
+                self.folder,
                 {"DATABASE_URL": self.postgres.admin_url, "TOOLS": json.dumps(await self.offered())} | self._openai(),
                 name=name,
             )
@@ -125,7 +126,7 @@ class World:
 
     async def floor(self, restate: RestateServer, entries: int) -> Variant:
         """`entries` is how many a run of ours journals; a step makes two, input and output two more."""
-        service = await self._run(Service("tests.bench.floor", self._folder, {}, name="floor"))
+        service = await self.run(Service("tests.bench.floor", self.folder, {}, name="floor"))
         await restate.register(service.url)
         body = {"steps": round((entries - 2) / 2)}
         target = Target(f"{restate.ingress_url}/Floor/run", lambda _: body, "done")
@@ -162,16 +163,16 @@ class World:
             | self._openai(),
         }
         services = {
-            module: await self._run(
-                Service(module, self._folder, settings | env | own.get(module, {}), name=f"{module}-{name}")
+            module: await self.run(
+                Service(module, self.folder, settings | env | own.get(module, {}), name=f"{module}-{name}")
             )
             for module, settings in wanted.items()
         }
         deployments = ",".join(f"{module}={service.url}" for module, service in services.items())
-        services["registry"] = await self._run(
+        services["registry"] = await self.run(
             Service(
                 "registry",
-                self._folder,
+                self.folder,
                 {"RESTATE_ADMIN_URL": restate.admin_url, "DEPLOYMENTS": deployments}
                 | code.env
                 | own.get("registry", {}),
@@ -189,7 +190,7 @@ class World:
 
     async def observed(self, name: str) -> Variant:
         """Ours, with a collector that takes every span, and all processes scraped as the chart has it done."""
-        collector = await self._run(Service("tests.bench.collector", self._folder, {}, name="collector"))
+        collector = await self.run(Service("tests.bench.collector", self.folder, {}, name="collector"))
         restate = await self.restate("observed", env=tracing(collector.address))
         ports = {room: str(free_port()) for room in ("users", "tickets", "router", "registry")}
         scraped = {room: {"METRICS_PORT": port} for room, port in ports.items()}

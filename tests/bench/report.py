@@ -11,6 +11,7 @@ from tests.bench.load import Load
 OURS, OURS_ON_GRANIAN, BASELINE, FLOOR = "ours", "ours on granian", "baseline", "floor"
 OURS_AS_MADE, BASELINE_AS_MADE = "ours as made", "baseline as made"
 """As made: Restate with its own defaults instead of the settings of our one-machine shape."""
+OURS_BY_THE_GATEWAY, OURS_WITHOUT_A_KEY = "ours by the gateway", "ours by the gateway, without a key"
 OURS_OBSERVED = "ours observed"
 """With metrics that are scraped, and with spans of ours and of Restate's that are collected."""
 
@@ -23,6 +24,9 @@ BARS = [
     ("the same, on granian", OURS_ON_GRANIAN, BASELINE_AS_MADE, 4.5, 0.3),
 ]
 """Name, who, against whom; at least so many times the runs per second, at most this share of the CPU."""
+
+DOOR_MS, DOOR_CPU_MS = 5, 3
+"""Milliseconds that a question by the gateway may take longer, and use more CPU, than one at the ingress."""
 
 AT = 64
 FELT_BARS = {1: 40, 16: 80}
@@ -96,6 +100,27 @@ class Ratio:
         return f"{self.median:.2f} x | {self.least:.2f}..{self.most:.2f}"
 
 
+@dataclass(frozen=True)
+class Difference:
+    """One variant less another, each round by itself: the median, the least and the most of all rounds."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, one: Figures, other: Figures, figure: Callable[[Slice], float]) -> "Difference":
+        more = [figure(mine) - figure(its) for mine, its in zip(one.rounds, other.rounds, strict=True)]
+        return cls(median(more), min(more), max(more))
+
+    def __str__(self) -> str:
+        return f"{self.median:+.1f} | {self.least:+.1f}..{self.most:+.1f}"
+
+
+def latency(one: Slice) -> float:
+    return one.p50
+
+
 def speed(one: Slice) -> float:
     return one.runs_per_second
 
@@ -125,7 +150,10 @@ class Report:
 
     def as_markdown(self) -> str:
         head = "\n\n".join(["# Bench", self.machine, *self.notes])
-        return "\n".join([f"{head}\n", *self._speed(), *self._against(), *self._bars(), *self._cpu(), *self._felt()])
+        return "\n".join([f"{head}\n", *self._tables()])
+
+    def _tables(self) -> list[str]:
+        return [*self._speed(), *self._against(), *self._door(), *self._bars(), *self._cpu(), *self._felt()]
 
     def _speed(self) -> list[str]:
         lines = [
@@ -152,6 +180,18 @@ class Report:
             for concurrency in former
         ]
         return _table([f"{OURS} / {self.former}", "c", "median of the rounds", "range"], rows)
+
+    def _door(self) -> list[str]:
+        without = self.figures.get(OURS, {})
+        rows: list[str] = []
+        for variant in (OURS_BY_THE_GATEWAY, OURS_WITHOUT_A_KEY):
+            by_it, who = self.figures.get(variant, {}), variant.removeprefix(f"{OURS} ")
+            for name, bar, figure in (("p50", DOOR_MS, latency), ("CPU", DOOR_CPU_MS, cost)):
+                for concurrency in by_it:
+                    more = Difference.of(by_it[concurrency], without[concurrency], figure)
+                    met = _met(more.median <= bar)
+                    rows.append(f"| {who}: {name} | {concurrency} | {more} | at most {bar} | {met} |")
+        return _table(["ms more than at the ingress", "c", "median of the rounds", "range", "goal", "met"], rows)
 
     def _bars(self) -> list[str]:
         rows: list[str] = []

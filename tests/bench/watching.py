@@ -86,13 +86,15 @@ class Room:
             yield reply.content
 
 
-async def watching(folder: Path) -> Watching:
+@asynccontextmanager
+async def room(folder: Path, **env: str) -> AsyncGenerator[tuple[Room, Told]]:
+    """A room of its own, and the router's teller. `env` are settings of the room."""
     postgres = PostgresServer(folder, free_port(), "bench")
     async with AsyncExitStack() as stack:
         await postgres.start()
         stack.push_async_callback(postgres.stop, "immediate")
         database = await conversations_database(postgres, "watched")
-        settings = {"DATABASE_URL": database.app, "TRUST_USER_ID": "true", "WATCH_PORT": str(free_port())}
+        settings = {"DATABASE_URL": database.app, "TRUST_USER_ID": "true", "WATCH_PORT": str(free_port()), **env}
         service = Service("conversations", folder, settings)
         await service.start()
         stack.push_async_callback(service.stop, 5)
@@ -102,11 +104,16 @@ async def watching(folder: Path) -> Watching:
         )
         told = Told(await stack.enter_async_context(open_pool(database.router, "conversations", size=4)))
         stack.push_async_callback(told.close)
-        room, found = Room(database, service, postgres, http), Watching()
+        yield Room(database, service, postgres, http), told
+
+
+async def watching(folder: Path) -> Watching:
+    found = Watching()
+    async with room(folder) as (here, told):
         for at_a_time in (1, 16):
-            found.first[at_a_time] = await _first_texts(room, told, at_a_time)
-        await _crowd(room, told, found)
-        return found
+            found.first[at_a_time] = await _first_texts(here, told, at_a_time)
+        await _crowd(here, told, found)
+    return found
 
 
 async def _first_texts(room: Room, told: Told, at_a_time: int) -> list[float]:

@@ -8,7 +8,11 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.parts.board import Board, calls, start_board, text, until
+from contracts import Caller
+from conversations.control import Control
+from conversations.people_store import StaffStore
+from runtime.postgres import open_pool
+from tests.parts.board import USER, Board, calls, start_board, text, until
 from tests.parts.conversations import (
     ConversationsDatabase,
     Talk,
@@ -17,13 +21,13 @@ from tests.parts.conversations import (
     start_conversations,
     through_back_door,
 )
+from tests.parts.desk import STAFF_KEY, ask, done, staff_token
 from tests.parts.postgres import PostgresServer
-from tests.parts.restate import HttpReply, RestateServer
+from tests.parts.restate import RestateServer
 from tests.parts.service import Service
 from tests.parts.tickets import TicketsDatabase, tickets_database
 
 CALLER_KEY = "a-secret-of-32-bytes-for-the-tests"
-STAFF_KEY = "another-secret-of-32-bytes-for-staff"
 SLOW = {"latency_seconds": 3}
 LONG = "I want to know everything about my invoices of the last year."
 REASON = "They want to talk to a human."
@@ -58,24 +62,6 @@ async def hall(
 @pytest.fixture
 def talk(hall: Board, database: ConversationsDatabase) -> Talk:
     return Talk(hall, database)
-
-
-def staff_token(name: str = "anna", key: str = STAFF_KEY, **changed: Any) -> str:
-    now = int(time.time())
-    claims = {"sub": name, "aud": "switchboard-staff", "iat": now, "exp": now + 300} | changed
-    return jwt.encode({name: value for name, value in claims.items() if value is not None}, key, "HS256")
-
-
-async def ask(talk: Talk, handler: str, name: str = "anna", **body: Any) -> HttpReply:
-    return await talk.board.restate.call(
-        "Conversation", handler, {"staff_token": staff_token(name)} | body, key=talk.key
-    )
-
-
-async def done(talk: Talk, handler: str, name: str = "anna", **body: Any) -> dict[str, Any]:
-    reply = await ask(talk, handler, name, **body)
-    assert reply.status_code == 200, reply.text
-    return reply.json()
 
 
 async def say(talk: Talk, words: str, name: str = "anna") -> dict[str, Any]:
@@ -152,6 +138,23 @@ async def test_given_back_with_nothing_left_to_answer_the_agent_waits_for_the_cu
     assert "active" not in {name for name, value in (await talk.control()).items() if value}
     assert (await talk.say("Thank you. Is there anything else that I have to do now?"))["disposition"] == "started"
     assert await talk.answers(2) == ["one", "two"]
+
+
+async def test_given_back_again_after_a_crash_the_agent_is_asked_the_same(
+    hall: Board, talk: Talk, database: ConversationsDatabase
+) -> None:
+    """The step that writes it down was done, and Restate does not know: it is done once more."""
+    await talk.say(await hall.script(text("one")))
+    await talk.answers()
+    await talk.settled()
+    await done(talk, "take")
+    await talk.say(LONG)
+    control, caller, change = Control.model_validate(await talk.control()), Caller(user_id=USER), uuid.uuid4().hex
+    async with open_pool(database.app, "conversations") as pool:
+        first, again = [await StaffStore(pool).give_back(talk.key, caller, control, change, "anna") for _ in range(2)]
+    assert first.given is not None
+    assert first.given.inputs == [LONG]
+    assert again == first
 
 
 async def test_one_has_it_and_another_gets_it_only_by_assignment(hall: Board, talk: Talk) -> None:

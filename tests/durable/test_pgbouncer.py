@@ -52,9 +52,10 @@ async def test_each_transaction_has_its_caller_its_schema_and_its_limits(bouncer
 
     size = 8 if bouncer.program.name == "pgbouncer-transaction" else 2  # a session is lent until its client leaves
     async with open_pool(through(bouncer, "app"), "users", size) as pool:
+        some = asyncio.Semaphore(2 * size)  # more would wait for a connection longer than they may
 
         async def seen(user_id: str) -> list[str]:
-            async with caller_transaction(pool, user_id) as db:
+            async with some, caller_transaction(pool, user_id) as db:
                 plans = await db.fetchval("SELECT count(*) FROM plans WHERE plan <> $1", "")
                 return [user_id, str(plans), *[await db.fetchval("SELECT current_setting($1)", each) for each in names]]
 

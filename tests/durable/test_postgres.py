@@ -21,6 +21,12 @@ from users.store import MIGRATIONS
 PASSWORDS = {"owner": "owner-password", "app": "app-password"}
 
 
+@pytest.fixture(scope="module")
+async def postgres(own_postgres: PostgresServer) -> PostgresServer:
+    """No password changes that another database relies on."""
+    return own_postgres
+
+
 @pytest.fixture
 async def admin_url(postgres: PostgresServer) -> str:
     """A fresh database with the schema `users`, still empty."""

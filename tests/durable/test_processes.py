@@ -18,7 +18,7 @@ from tests.parts.signed import KEYS
 
 pytestmark = ONCE
 
-ROOMS = ("router", "users", "tickets", "conversations", "registry", "demo_model")
+ROOMS = ("router", "users", "tickets", "conversations", "registry", "demo_model", "gateway", "console")
 ENDED_BY_SIGTERM = 128 + signal.SIGTERM
 NO_DATABASE = "postgresql://nobody@127.0.0.1:1/nothing"
 ROLES = (

@@ -1,6 +1,5 @@
 """The README's own code and commands, run as they stand there."""
 
-import json
 import re
 import sys
 from collections.abc import Awaitable, Callable
@@ -53,9 +52,3 @@ async def offered(board: Board, name: str) -> bool:
 async def routed(board: Board, message: str) -> bool:
     answer = await board.answer(message)
     return [(call["tool"], call["status"]) for call in answer["calls"]] == [("track_parcel", "ok")]
-
-
-async def test_the_curl_line_of_the_readme_sends_a_valid_question(board: Board) -> None:
-    (sent,) = re.findall(r"-d '(\{\"message.*?\})'", README)
-    reply = await board.restate.call("ToolRouter", "route", json.loads(sent))
-    assert reply.status_code == 200

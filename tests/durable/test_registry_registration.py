@@ -105,6 +105,37 @@ async def test_what_restate_has_forgotten_is_registered_again(tmp_path: Path, se
     await server.kill()
 
 
+async def test_what_others_registered_is_registered_again_when_restate_has_lost_it(
+    tmp_path: Path, service: Launch
+) -> None:
+    """As on Kubernetes, where a Job registers and the registry reads what is wanted."""
+    server, wanted = RestateServer(tmp_path), tmp_path / "wanted"
+    await server.start()
+    deployed = await probe(service, "Lost")
+    wanted.write_text(f"lost={deployed.url}")
+    await server.register(deployed.url)
+    registry = await Registry.start(service, server, WANTED_DEPLOYMENTS_FILE=str(wanted))
+    await registry.tool("look")
+    await server.kill()
+    shutil.rmtree(server.folder)
+    await server.start()
+
+    async def routed() -> bool:
+        return (await request("GET", f"{server.admin_url}/services/Lost")).status_code == 200
+
+    async def told() -> bool:
+        return "registration_restored" in registry.process.tail()
+
+    await eventually(routed, 30)
+    await eventually(told)
+
+    (deployment,) = (await request("GET", f"{server.admin_url}/deployments")).json()["deployments"]
+    await request("DELETE", f"{server.admin_url}/deployments/{deployment['id']}?force=true")
+    await eventually(routed, 30)
+    await registry.process.stop()
+    await server.kill()
+
+
 async def test_unfinished_runs_of_former_code_are_ended_and_counted(restate: RestateServer, service: Launch) -> None:
     former = await probe(service, "Changing", REVISION="former")
     await restate.register(former.url)

@@ -124,3 +124,58 @@ async def test_running_it_again_changes_a_password_and_keeps_the_data(server: Po
     connection = await connect(as_role("users_app", url), "another")
     assert await connection.fetchval("SELECT count(*) FROM users.plans") == 5
     await connection.close()
+
+
+ROOMS = (users, tickets, conversations)
+
+
+async def install(url: str, passwords: str, prefix: str = "") -> None:
+    """What an installation does with its database before it starts."""
+    for store in ROOMS:
+        kinds = {kind: f"{passwords} {store.SCHEMA} {kind}" for kind in KINDS[store.SCHEMA]}
+        await provision(url, store.SCHEMA, kinds, prefix=prefix)
+        owner = as_role(f"{prefix}{store.SCHEMA}_owner", url)
+        await migrate(owner, store.SCHEMA, store.MIGRATIONS, kinds["owner"], prefix=prefix)
+
+
+async def test_two_installations_share_a_server_by_a_prefix(server: PostgresServer) -> None:
+    first, second = server.database("first"), server.database("second")
+    await install(first, "of the first")
+    await install(second, "of the second", "second_")
+    for url, prefix, passwords in ((first, "", "of the first"), (second, "second_", "of the second")):
+        async with open_pool(as_role(f"{prefix}users_app", url), "users", password=f"{passwords} users app") as pool:
+            assert await pool.fetchval("SELECT count(*) FROM plans") == 5
+    used = server.psql(
+        "SELECT count(*) FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass "
+        "AND refobjid IN (SELECT oid FROM pg_roles WHERE rolname ~ '^(users|tickets|conversations)_') "
+        "AND dbid = (SELECT oid FROM pg_database WHERE datname = 'second')"
+    )
+    assert used.strip() == "0", "the second installation has to do with roles of the first"
+
+
+async def test_a_password_that_another_database_relies_on_is_left_alone(server: PostgresServer) -> None:
+    first, second = server.database("first"), server.database("second")
+    await install(first, "of the first")
+    with pytest.raises(ValueError, match=r"role users_owner is used by the database first .*DATABASE_ROLE_PREFIX"):
+        await install(second, "of the second")
+    await install(first, "another")  # its own are its to change
+    await (await connect(as_role("users_app", first), "another users app")).close()
+    await install(second, "another")  # the same passwords: nothing has to change
+
+
+@pytest.mark.parametrize(
+    ("granted", "lacking"),
+    [
+        ([], "its role dba lacks CREATEROLE and CREATE on the database switchboard: grant that, or"),
+        (["GRANT CREATE ON DATABASE switchboard TO dba"], "its role dba lacks CREATEROLE: grant that"),
+        (["ALTER ROLE dba CREATEROLE"], "its role dba lacks CREATE on the database switchboard: grant that"),
+    ],
+)
+async def test_an_administrator_reads_which_right_is_missing_and_the_way_without_it(
+    server: PostgresServer, granted: list[str], lacking: str
+) -> None:
+    url = server.database("switchboard")
+    server.psql("CREATE ROLE dba LOGIN PASSWORD 'dba'", *granted)
+    with pytest.raises(ValueError, match=r"k8s/postgres/roles\.sql") as refused:
+        await provision(url.replace("postgres:test-password", "dba:dba"), "users", {"owner": "a", "app": "b"})
+    assert str(refused.value).startswith(lacking)

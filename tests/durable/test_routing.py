@@ -21,7 +21,7 @@ QUESTIONS = {
 
 @pytest.fixture(scope="module")
 async def machine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Standalone]:
-    machine = Standalone(tmp_path_factory.mktemp("routing") / "data")
+    machine = Standalone(tmp_path_factory.mktemp("routing") / "data", TRUST_USER_ID="true")
     await machine.start()
     yield machine
     await machine.clean_up()

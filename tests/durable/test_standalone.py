@@ -18,11 +18,23 @@ from standalone.ports import free_port
 from standalone.prometheus import is_installed
 from standalone.revision import source_of
 from tests.conftest import ALWAYS_REPLAY, ONCE
+from tests.parts.board import until
 from tests.parts.restate import request
 from tests.parts.standalone import READY, Standalone
 
 REPLAY = {"RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT": "0s"} if ALWAYS_REPLAY else {}
-PARTS = {"restate", "postgres", "demo_model", "users", "tickets", "conversations", "router", "registry"}
+PARTS = {
+    "restate",
+    "postgres",
+    "demo_model",
+    "users",
+    "tickets",
+    "conversations",
+    "router",
+    "registry",
+    "gateway",
+    "console",
+}
 if is_installed():
     PARTS.add("prometheus")
 
@@ -47,6 +59,12 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sta
 async def test_one_command_answers_the_default_question_and_ctrl_c_leaves_nothing(machine: Standalone) -> None:
     await machine.start()
 
+    gateway = f"http://127.0.0.1:{machine.ports['GATEWAY_PORT']}"
+    assert f"  Switchboard  {gateway}, its API at {gateway}/docs" in machine.screen
+    desk = f"http://127.0.0.1:{machine.ports['CONSOLE_PORT']}"
+    assert f"  desk         {desk}: for staff" in machine.screen
+    believed = {"message": "What is my plan?", "user_id": "user_12345"}
+    assert (await machine.ingress("/restate/call/ToolRouter/route", believed)).status_code == 401
     for shown in ("model turn 1", "tool query_user_database", "tool check_service_status", "answered in"):
         assert shown in machine.screen
     assert machine.children().keys() == PARTS
@@ -100,6 +118,43 @@ async def test_who_wants_a_human_waits_for_one_who_takes_speaks_and_gives_back(r
     assert shown.rstrip().endswith("now speaks: agent")
 
 
+async def test_a_refund_waits_for_a_persons_yes_and_its_customer_reads_what_became_of_it(running: Standalone) -> None:
+    said = running.run_command("chat", typed="Can you refund invoice INV-12345-006?\n")
+    assert "· refund invoice: waiting for a person's approval" in said.stdout, said.stdout
+    assert "A person of our staff has to approve “refund invoice” first." in said.stdout
+    conversation = re.search(r"conv_[0-9a-f]{32}", said.stdout)
+    waiting = running.run_command("approvals")
+    key = re.search(r"appr_[0-9a-f]{32}", waiting.stdout)
+    assert key, waiting.stdout + waiting.stderr
+    assert conversation, said.stdout
+
+    shown = running.run_command("approvals", "show", key[0])
+    assert 'invoice_id: "INV-12345-006"' in shown.stdout, shown.stderr
+    done = running.run_command("approvals", "approve", key[0], "--reason", "it was a mistake of ours", "--as", "anna")
+    shown_again, decided = done.stdout.splitlines()
+    assert shown_again.startswith("refund_invoice for user_12345: "), done.stderr
+    assert decided.startswith("approved by anna"), done.stderr
+
+    async def told() -> bool:
+        text = running.run_command("transcript", conversation[0]).stdout
+        return "A person has approved “refund invoice”, and it was done." in text
+
+    await until(told)
+    assert "no call waits for a person" in running.run_command("approvals").stdout
+
+
+async def test_a_machine_comes_in_by_a_key_until_it_is_revoked(running: Standalone) -> None:
+    made = running.run_command("api-key", "make", "--user-header", "X-User", "backend")
+    assert made.returncode == 0, made.stderr
+    me = f"http://127.0.0.1:{running.ports['GATEWAY_PORT']}/api/v1/me"
+    headers = {"Authorization": f"Bearer {made.stdout.strip()}", "X-User": "user_67890"}
+    assert (await request("GET", me, headers=headers)).json()["user_id"] == "user_67890"
+    key_id = made.stdout.split("_")[1]
+    assert f"{key_id}  good" in running.run_command("api-key").stdout
+    assert running.run_command("api-key", "revoke", key_id).returncode == 0
+    assert f"{key_id}  revoked" in running.run_command("api-key").stdout
+
+
 async def test_ctrl_c_stops_what_a_chat_has_begun_and_the_next_one_ends_it(running: Standalone) -> None:
     latency = f"http://127.0.0.1:{running.ports['DEMO_MODEL_PORT']}/admin/latency"
     await request("POST", latency, {"seconds": 20})
@@ -126,7 +181,7 @@ async def test_ctrl_c_stops_what_a_chat_has_begun_and_the_next_one_ends_it(runni
 async def test_after_a_change_of_code_runs_of_the_former_code_are_ended_and_counted(tmp_path: Path) -> None:
     copy = tmp_path / "src" / "router"
     shutil.copytree(source_of("router"), copy)
-    machine = Standalone(tmp_path / "data", LATENCY_SECONDS="2", PYTHONPATH=str(copy.parent))
+    machine = Standalone(tmp_path / "data", LATENCY_SECONDS="2", PYTHONPATH=str(copy.parent), TRUST_USER_ID="true")
     try:
         await machine.start()
         question = {"message": "Is there an outage affecting the payment service?", "user_id": "user_12345"}
@@ -156,7 +211,7 @@ async def test_every_killed_part_is_started_again(running: Standalone) -> None:
         process.kill()
         await running.shows(f"{name} ended (SIGKILL); starting it again")
 
-    question = {"message": "What's my current subscription plan and usage limits?", "user_id": "user_12345"}
+    question = {"message": "What's my current subscription plan and usage limits?"}
     reply = await _ask_until_answered(running, question)
 
     assert reply["outcome"] == "answered"
@@ -164,7 +219,7 @@ async def test_every_killed_part_is_started_again(running: Standalone) -> None:
 
 
 async def test_work_in_flight_is_finished_after_the_supervisor_was_killed(tmp_path: Path) -> None:
-    machine = Standalone(tmp_path / "data", LATENCY_SECONDS="1", **REPLAY)
+    machine = Standalone(tmp_path / "data", LATENCY_SECONDS="1", TRUST_USER_ID="true", **REPLAY)
     try:
         await machine.start()
         question = {"message": "Is there an outage affecting the payment service?", "user_id": "user_12345"}
@@ -276,8 +331,11 @@ async def _ask_until_answered(machine: Standalone, question: dict[str, str]) -> 
     deadline = time.monotonic() + 60
     while True:
         try:
-            reply = await machine.ingress("/restate/call/ToolRouter/route", question, **{"Idempotency-Key": "retried"})
-            return reply.json()
+            reply = await machine.gateway("POST", "/api/v1/questions", question, **{"Idempotency-Key": "retried"})
+            if reply.status_code == 200:
+                return reply.json()
+            assert reply.json()["retryable"], reply.text
         except (OSError, aiohttp.ClientError):
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.2)
+            pass
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.2)

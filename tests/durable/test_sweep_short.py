@@ -1,6 +1,6 @@
 """The crash sweep in short: each second position of a question, a few of a conversation, one victim each.
 
-`make sweep`, with and without `ARGS=--talk`, kills every victim at all of them.
+`make sweep`, with and without `ARGS=--talk` or `ARGS=--people`, kills every victim at all of them.
 """
 
 from collections.abc import AsyncIterator
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.conftest import ALWAYS_REPLAY
+from tests.sweep.deciding import Deciding
 from tests.sweep.points import Position
 from tests.sweep.sweep import VICTIMS, Sweep, Victim
 from tests.sweep.talks import Talks
@@ -34,6 +35,13 @@ TALKED: tuple[tuple[str, Victim], ...] = (
     ("Conversation/finished, run settle, before COMMIT, after input 3", "postgres"),
 )
 """Between input and start, during a steer, between settle and report."""
+DECIDED: tuple[tuple[str, Victim], ...] = (
+    ("Approvals/decide, run decide, after COMMIT, after input 2", "service"),
+    ("InvoiceRefund/run, run refund, after COMMIT, after input 2", "postgres"),
+    ("Conversation/undo, run ask to undo, after COMMIT, after input 7", "service"),
+    ("RouterUndo/run, send InvoiceRefund/cancel_refund, after input 7", "conversations"),
+)
+"""Between decided and executed, executed and returned, asked to undo and undone."""
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +85,13 @@ async def test_a_kill_in_a_conversation_loses_no_input_and_answers_none_twice(pa
     for place, victim in TALKED:
         await talks.strike(moments[place], victim)
     assert not {str(case): case.violations for case in talks.audit()}
+
+
+@pytest.mark.timeout(300)
+async def test_a_kill_while_people_decide_and_undo_refunds_once_and_takes_that_back_once(parts: SweepWorld) -> None:
+    deciding = Deciding(parts)
+    moments = {str(moment): moment for moment in await deciding.positions()}
+    assert not [place for place, _ in DECIDED if place not in moments]
+    for place, victim in DECIDED:
+        await deciding.strike(moments[place], victim)
+    assert not {str(case): case.violations for case in deciding.audit()}

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from runtime.errors import Refused
 from runtime.postgres import Pool, caller_transaction, migrate, open_pool, provision
 from tests.conftest import ONCE
 from tests.parts.otlp import ReceivedSpan, Receiver
@@ -17,14 +20,19 @@ from tests.parts.postgres import PostgresServer
 from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
 from tests.parts.signed import told_for
-from users import store
+from users import refund_store, store
 from users.demo import demo_customers
+from users.refunds import RefundInvoice
 from users.store import MIGRATIONS
 
 NOW = datetime.now(UTC)
 IN_TROUBLE, FINE, BY_CONTRACT = "user_12345", "user_10001", "user_10017"
 NOBODYS_TABLES = {"plans", "plan_limits", "schema_migrations"}
 """The only tables without anybody's data."""
+
+
+def invoice(user_id: str, number: int) -> str:
+    return f"INV-{user_id.removeprefix('user_')}-{number:03}"
 
 
 class UsersDatabase:
@@ -40,6 +48,10 @@ class UsersDatabase:
         await provision(self.admin_url, "users", {"owner": "owner-password", "app": "app-password"})
         await migrate(self.owner_url, "users", MIGRATIONS)
         await store.replace_customers(self.owner_url, demo_customers(NOW))
+        async with open_pool(self.app_url, "users") as pool:
+            for user_id in (BY_CONTRACT, FINE):
+                wanted = RefundInvoice(user_id=user_id, invoice_id=invoice(user_id, 1))
+                await refund_store.refund(pool, user_id, f"refund of {user_id}", wanted)
 
     async def fetch(self, sql: str, *arguments: Any) -> list[Any]:
         """As the superuser, whom row-level security does not bind."""
@@ -157,10 +169,15 @@ async def test_the_login_role_is_neither_owner_nor_superuser(database: UsersData
     assert await database.fetch("SELECT FROM pg_auth_members WHERE member = 'users_app'::regrole") == []
 
 
-async def test_the_login_role_may_only_read(database: UsersDatabase, pool: Pool) -> None:
+async def test_the_login_role_may_only_read_and_note_refunds(database: UsersDatabase, pool: Pool) -> None:
     for table, privilege in product(await database.tables(), ("INSERT", "UPDATE", "DELETE", "TRUNCATE")):
         [row] = await database.fetch("SELECT has_table_privilege('users_app', $1, $2)", table, privilege)
-        assert not row[0], (table, privilege)
+        assert row[0] == ((table, privilege) == ("refunds", "INSERT")), (table, privilege)
+    changeable = (
+        "SELECT column_name FROM information_schema.column_privileges "
+        "WHERE table_schema = 'users' AND grantee = 'users_app' AND privilege_type = 'UPDATE'"
+    )
+    assert {row[0] for row in await database.fetch(changeable)} == {"status", "cancelled_at"}
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await pool.execute("CREATE TABLE own (n int)")
 
@@ -328,6 +345,7 @@ async def test_an_export_outlives_a_crash_of_the_service(users: Service, restate
 
     export = (await answer).json()
     stored = demo_customers(NOW)[IN_TROUBLE]
+    assert export["records"].pop("refunds") >= 0
     assert export["records"] == {table: len(rows) for table, rows in stored.items()}
     assert export["size_bytes"] > 1000
 
@@ -345,18 +363,146 @@ async def test_an_export_for_an_unknown_customer_is_refused(users: Service, rest
     assert (reply.status_code, reply.json()["metadata"]["code"]) == (404, "unknown_customer")
 
 
-async def test_the_model_is_offered_two_tools_that_are_bound_to_the_caller(
+async def test_the_model_is_offered_three_tools_that_are_bound_to_the_caller(
     users: Service, restate: RestateServer
 ) -> None:
     offered = {}
-    for name in ("UserDatabase", "AccountExport"):
+    for name in ("UserDatabase", "AccountExport", "InvoiceRefund"):
         for handler in (await request("GET", f"{restate.admin_url}/services/{name}")).json()["handlers"]:
             if handler.get("metadata", {}).get("mcp.type") == "tool":
-                offered[handler["name"]] = handler["metadata"]
-    assert set(offered) == {"query_user_database", "export_account"}
+                offered[handler["metadata"].get("tool.name", handler["name"])] = handler["metadata"]
+    assert set(offered) == {"query_user_database", "export_account", "refund_invoice"}
     assert {metadata["tool.bind"] for metadata in offered.values()} == {"user_id=caller.user_id"}
     assert offered["query_user_database"]["tool.readonly"] == "true"
     assert offered["export_account"]["tool.mode"] == "send"
+    assert offered["refund_invoice"]["tool.approval"] == "required"
+    assert offered["refund_invoice"]["tool.compensate"] == "cancel_refund"
+
+
+# Refunds
+
+
+PRICE = "199.00"
+LAST_PAID = invoice(IN_TROUBLE, 6)
+
+
+@dataclass
+class Refunding:
+    """One call of the tool, by its key."""
+
+    restate: RestateServer
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    async def make(self, invoice_id: str = LAST_PAID, user_id: str = IN_TROUBLE, **more: Any) -> HttpReply:
+        return await self._call("run", {"user_id": user_id, "invoice_id": invoice_id, **more}, user_id)
+
+    async def cancel(self, user_id: str = IN_TROUBLE) -> HttpReply:
+        return await self._call("cancel_refund", {"user_id": user_id, "invoice_id": LAST_PAID}, user_id)
+
+    async def _call(self, handler: str, body: dict[str, Any], user_id: str) -> HttpReply:
+        told = told_for("InvoiceRefund", user_id)
+        return await self.restate.call("InvoiceRefund", handler, body, key=self.key, headers=told)
+
+
+def code(reply: HttpReply) -> str:
+    return reply.json()["metadata"]["code"]
+
+
+async def refunded(restate: RestateServer, invoice_id: str = LAST_PAID) -> float | None:
+    """What the account tells of it."""
+    account = (await ask(restate, IN_TROUBLE, sections=["invoices"])).json()
+    return next(each.get("refunded") for each in account["invoices"] if each["invoice_id"] == invoice_id)
+
+
+async def test_a_paid_invoice_is_refunded_once_and_told_with_the_account(
+    users: Service, restate: RestateServer, database: UsersDatabase, pool: Pool
+) -> None:
+    assert await refunded(restate) is None
+    first = Refunding(restate)
+    made = await first.make(reason="It was a mistake.")
+    assert made.status_code == 200, made.text
+    told = made.json()
+    assert told.pop("refund_id").startswith("RFD-")
+    assert told == {"invoice_id": LAST_PAID, "amount": PRICE, "currency": "USD", "status": "made"}
+
+    again = await refund_store.refund(pool, IN_TROUBLE, first.key, RefundInvoice(user_id=IN_TROUBLE, invoice_id="X"))
+    assert again.model_dump() == made.json()
+    assert code(await Refunding(restate).make()) == "already_refunded"
+    assert await refunded(restate) == float(PRICE)
+    await store.replace_customers(database.owner_url, demo_customers(NOW))
+    assert await refunded(restate) == float(PRICE)
+
+    assert (await first.cancel()).json()["status"] == "cancelled"
+    assert (await first.cancel()).json() == told | {"refund_id": made.json()["refund_id"], "status": "cancelled"}
+    assert await refunded(restate) is None
+    second = Refunding(restate)
+    part = await second.make(amount="0.5")
+    assert (part.status_code, part.json()["amount"]) == (200, "0.50")
+    assert (await second.cancel()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("invoice_id", "amount", "status", "refusal"),
+    [
+        (invoice(IN_TROUBLE, 7), None, 422, "invoice_not_paid"),
+        (invoice(BY_CONTRACT, 3), None, 404, "unknown_invoice"),
+        ("INV-0-0", None, 404, "unknown_invoice"),
+        (LAST_PAID, "199.01", 422, "amount_not_refundable"),
+        (LAST_PAID, "0", 422, "amount_not_refundable"),
+        (LAST_PAID, "0.00", 422, "amount_not_refundable"),
+        (LAST_PAID, "-1", 422, "invalid_request"),
+        (LAST_PAID, "1e2", 422, "invalid_request"),
+        (LAST_PAID, "1.999", 422, "invalid_request"),
+        (LAST_PAID, 199, 422, "invalid_request"),
+        ("' OR 1=1 --", None, 422, "invalid_request"),
+    ],
+)
+async def test_what_cannot_be_refunded_is_refused(
+    users: Service, restate: RestateServer, invoice_id: str, amount: Any, status: int, refusal: str
+) -> None:
+    reply = await Refunding(restate).make(invoice_id, **({} if amount is None else {"amount": amount}))
+    assert (reply.status_code, code(reply)) == (status, refusal), reply.text
+
+
+async def test_a_refund_that_was_cancelled_before_it_was_made_never_is(users: Service, restate: RestateServer) -> None:
+    never = Refunding(restate)
+    assert (await never.cancel()).json() == {"status": "cancelled"} | dict.fromkeys(
+        ("refund_id", "invoice_id", "amount", "currency")
+    )
+    assert code(await never.make()) == "refund_cancelled"
+    assert await refunded(restate) is None
+
+
+async def test_nobody_undoes_the_refund_of_another(users: Service, restate: RestateServer) -> None:
+    mine = Refunding(restate)
+    assert (await mine.make()).status_code == 200
+    assert code(await mine.cancel(user_id=FINE)) == "key_taken"
+    assert await refunded(restate) == float(PRICE)
+    assert (await mine.cancel()).status_code == 200
+
+
+async def test_of_many_refunds_and_cancellations_at_once_no_invoice_is_refunded_twice(
+    database: UsersDatabase, pool: Pool
+) -> None:
+    wanted = RefundInvoice(user_id=IN_TROUBLE, invoice_id=LAST_PAID)
+    keys = [uuid.uuid4().hex for _ in range(8)]
+
+    async def tried(work: Awaitable[Any]) -> bool:
+        try:
+            await work
+        except Refused:
+            return False
+        return True
+
+    made = [tried(refund_store.refund(pool, IN_TROUBLE, key, wanted)) for key in keys for _ in range(3)]
+    undone = [tried(refund_store.cancel(pool, IN_TROUBLE, key)) for key in keys[:4]]
+    await asyncio.gather(*made, *undone)
+    standing = "SELECT refund_key FROM refunds WHERE invoice_id = $1 AND status = 'refunded'"
+    rows = [row[0] for row in await database.fetch(standing, LAST_PAID)]
+    assert len(rows) <= 1
+    assert not set(rows) & set(keys[:4])
+    for key in keys:
+        await refund_store.cancel(pool, IN_TROUBLE, key)
 
 
 # What it tells of its work

@@ -19,6 +19,18 @@ class KnownRun:
     over: bool = False
     listened: bool = True
     asked: list[str] = field(default_factory=list[str])
+    effects: list[str] = field(default_factory=list[str])
+    undo_wanted: bool = False
+
+
+@dataclass
+class KnownApproval:
+    """A call that a person decides. `wanted`: nobody has called it off before it was decided."""
+
+    run: str
+    wanted: bool
+    decided: str = ""
+    made: bool = False
 
 
 class Broken(AssertionError):
@@ -38,6 +50,9 @@ class Reference:
         self.person: str | None = None
         """Whose turn it is to speak, instead of the agent; empty while nobody has come."""
         self.told = False
+        self.approvals: dict[str, KnownApproval] = {}
+        self.called_off: set[str] = set()
+        """Runs of which no call is wanted any more that a person has not decided."""
 
     @property
     def listened(self) -> KnownRun | None:
@@ -68,15 +83,67 @@ class Reference:
         self.silent = False
 
     def stopped(self) -> None:
-        """From now on nothing is said that was asked before."""
+        """From now on nothing is said that was asked before, and no call made that nobody has decided."""
+        self._call_off(set(self.runs))
         if self.person is not None:
             return
         self.silent = True
         if self.listened:
             self.listened.listened = False
 
+    def stopped_by_staff(self) -> None:
+        """As if the customer had stopped it, unless a person speaks, for whom it has been stopped."""
+        if self.listened:
+            self._call_off(set(self.runs))
+            self.silent = True
+            self.listened.listened = False
+
+    def taken_back(self) -> None:
+        """The customer takes back what was asked before: what the run does that has not settled is undone."""
+        if self.person is None:
+            for run in self.unsettled:
+                run.undo_wanted = True
+
+    def undo_wanted(self, run: str) -> None:
+        self.runs[run].undo_wanted = True
+
+    def affected(self, run: str, effect: str) -> None:
+        self.runs[run].effects.append(effect)
+
+    def undone(self, run: str, effect: str) -> None:
+        """Nothing is undone that nobody wants undone, and the latest effect comes first."""
+        known = self.runs[run]
+        if not known.undo_wanted or not known.over:
+            raise Broken(f"{effect} of {run} was undone: wanted={known.undo_wanted}, over={known.over}")
+        if known.effects.pop() != effect:
+            raise Broken(f"{effect} of {run} was undone out of order")
+
     def superseded(self, run: str) -> None:
         self.runs[run].listened = False
+        if self.runs[run].begun:
+            self._call_off({run})
+
+    def _call_off(self, runs: set[str]) -> None:
+        self.called_off |= runs
+        for approval in self.approvals.values():
+            approval.wanted = approval.wanted and (approval.run not in runs or bool(approval.decided))
+
+    def asks(self, approval: str, run: str) -> None:
+        """A run asks a person; one that was called off asks in vain."""
+        self.approvals[approval] = KnownApproval(run, wanted=run not in self.called_off)
+
+    def decided(self, approval: str, how: str, *, counts: bool) -> None:
+        """A person has decided: that counts once, and only while the call is wanted."""
+        known = self.approvals[approval]
+        if counts != (known.wanted and not known.decided):
+            raise Broken(f"{how} of {approval} counts={counts}: {known}")
+        known.decided = known.decided or (how if counts else "")
+
+    def made(self, approval: str) -> None:
+        known = self.approvals[approval]
+        if known.decided != "approved" or not known.wanted:
+            raise Broken(f"{approval} was made: {known}")
+        known.made = True
 
     def handed_over(self, name: str) -> None:
         """From now on the agent says nothing, and begins nothing."""
@@ -159,6 +226,12 @@ class Reference:
             raise Broken("a person still speaks")
         if self.unsettled:
             raise Broken(f"never ended: {[run.name for run in self.unsettled]}")
+        forgotten = [name for name, each in self.approvals.items() if each.decided == "approved" and not each.made]
+        if forgotten:
+            raise Broken(f"approved and never made: {forgotten}")
+        standing = [run.name for run in self.runs.values() if run.undo_wanted and run.effects]
+        if standing:
+            raise Broken(f"not undone: {standing}")
         lost = [message for message, standing in self.messages.items() if standing != "asked"]
         if lost:
             raise Broken(f"lost: {lost}")

@@ -16,6 +16,7 @@ from conversations.control import (
     Settles,
     Stop,
     Stops,
+    Withdraws,
     assign,
     end_run,
     give_back,
@@ -25,6 +26,7 @@ from conversations.control import (
     take,
     take_message,
     take_stop,
+    take_undo,
 )
 from tests.interleave.reference import Broken, Policy, Reference
 
@@ -41,6 +43,15 @@ class LiveRun:
     read: set[str] = field(default_factory=set[str])
 
 
+@dataclass
+class Row:
+    """An approval as the database has it."""
+
+    run: str
+    epoch: int
+    status: str = "pending"
+
+
 class World:
     """One conversation, moved by one random step after the other."""
 
@@ -55,18 +66,32 @@ class World:
         self.reports: list[tuple[str, bool, bool]] = []
         self.before_person: list[str] = []
         self.waits: list[str] = []
+        self.epochs: dict[str, int] = {}
+        self.asking: list[tuple[str, str]] = []
+        self.rows: dict[str, Row] = {}
+        self.withdrawn_upto = 0
+        self.made: dict[str, list[str]] = {}
+        """The effects of each run, in order; those that were undone are gone."""
+        self.undoing: list[str] = []
+        """Runs of which the router undoes the latest effect next."""
         self.names = 0
 
     def step(self) -> None:
         moves = [self.message, self.message, self.stop, self.launch, self.take_inputs, self.end, self.kill, self.report]
-        staff = [self.take, self.assign, self.say, self.give_back, self.give_back, self.wait_in_vain]
-        self.chance.choice([*moves, *moves, *staff])()
+        staff = [self.take, self.assign, self.say, self.give_back, self.give_back, self.wait_in_vain, self.undo]
+        approvals = [self.want, self.propose, self.decide, self.decide, self.make]
+        effects = [self.affect, self.affect, self.compensate]
+        self.chance.choice([*moves, *moves, *staff, *approvals, *effects])()
         self.crash()
 
     def rest(self) -> None:
         """Let everything arrive, with a customer who says one more word whenever the queue waits for it."""
         for _ in range(1000):
-            if self.launches:
+            if self.asking:
+                self.propose()
+            elif any(row.status == "approved" for row in self.rows.values()):
+                self.make()
+            elif self.launches:
                 self.launch()
             elif self.live:
                 self.end()
@@ -74,6 +99,8 @@ class World:
                 self.report()
             elif self.waits:
                 self.wait_in_vain()
+            elif self.undoing:
+                self.compensate()
             elif self.control.person:
                 self.give_back()
             elif self.control.queue:
@@ -95,6 +122,8 @@ class World:
         if decision.why == "queue_full":
             return
         self.reference.came(name, policy, decision.disposition)
+        if policy == "rollback":
+            self.reference.taken_back()
         if decision.disposition == "superseded":
             self.reference.superseded(decision.run)
         self._follow(decision)
@@ -104,6 +133,38 @@ class World:
         decision = take_stop(self.control, Stop())
         self.reference.stopped()
         self._follow(decision)
+
+    def undo(self) -> None:
+        """A member of staff wants undone what a run did, whether it is at work or over."""
+        runs = sorted(self.reference.runs)
+        if not runs:
+            return
+        run = self.chance.choice(runs)
+        decision = take_undo(self.control, run)
+        active = self.control.active
+        if active and active.run == run:
+            self.reference.stopped_by_staff()
+        self.reference.undo_wanted(run)
+        self._follow(decision)
+        if not (decision.control.active and decision.control.active.run == run):
+            self.undoing += [run]
+
+    def affect(self) -> None:
+        """A run makes an effect; it was noted before. One that was stopped may still do so."""
+        if self.live:
+            run = self.chance.choice(sorted(self.live))
+            self.made.setdefault(run, []).append(self._name("e"))
+            self.reference.affected(run, self.made[run][-1])
+
+    def compensate(self) -> None:
+        """The router undoes one effect, the latest of its run."""
+        if not self.undoing:
+            return
+        run = self.chance.choice(self.undoing)
+        if self.made.get(run):
+            self.reference.undone(run, self.made[run].pop())
+        else:
+            self.undoing.remove(run)
 
     def launch(self) -> None:
         if self.launches:
@@ -138,6 +199,35 @@ class World:
         run, failed, hands_over = self.reports.pop(self.chance.randrange(len(self.reports)))
         read = frozenset(self.read[run])
         self._follow(end_run(self.control, Ended(run, failed, read, self._name("run"), hands_over)))
+
+    def want(self) -> None:
+        """The model of a run wants a call that a person decides; it is on its way."""
+        if self.live:
+            self.asking.append((self._name("appr"), self.chance.choice(sorted(self.live))))
+
+    def propose(self) -> None:
+        """The row is written, perhaps long after its run has ended or was stopped."""
+        if self.asking:
+            name, run = self.asking.pop(self.chance.randrange(len(self.asking)))
+            self.rows[name] = row = Row(run, self.epochs[run])
+            if row.epoch <= self.withdrawn_upto:
+                row.status = "withdrawn"
+            self.reference.asks(name, run)
+
+    def decide(self) -> None:
+        if self.rows:
+            name, how = self.chance.choice(sorted(self.rows)), self.chance.choice(("approved", "denied", "expired"))
+            row = self.rows[name]
+            self.reference.decided(name, how, counts=row.status == "pending")
+            row.status = how if row.status == "pending" else row.status
+
+    def make(self) -> None:
+        """The workflow has looked at its row, perhaps twice."""
+        approved = sorted(name for name, row in self.rows.items() if row.status == "approved")
+        if approved:
+            name = self.chance.choice(approved)
+            self.reference.made(name)
+            self.rows[name].status = self.chance.choice(("approved", "done"))
 
     def take(self) -> None:
         name = self.chance.choice(STAFF)
@@ -180,7 +270,13 @@ class World:
         self.control = decision.control
         for effect in decision.effects:
             match effect:
+                case Withdraws(run=run):
+                    for row in self.rows.values():
+                        if row.status == "pending" and run in ("", row.run):
+                            row.status = "withdrawn"
+                    self.withdrawn_upto = max(self.withdrawn_upto, decision.control.epoch)
                 case Begins():
+                    self.epochs[effect.run] = effect.epoch
                     self.reference.begins(effect.run, list(effect.inputs), gathering=effect.gathering)
                     if effect.gathering:
                         self.launches.append(effect.epoch)
@@ -202,6 +298,7 @@ class World:
                     self.before_person.clear()
                 case Settles(run=run, posts=posts):
                     self.reference.over(run, posts=posts)
+                    self.undoing += [run] if effect.undoes else []
 
     def _check_place(self, name: str) -> None:
         control = self.control

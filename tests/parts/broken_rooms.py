@@ -164,6 +164,13 @@ class BrokenStore:
         DEFECTS["TypeError"]()
 
 
+class NothingDue:
+    """Of no ticket anything falls due."""
+
+    async def look(self, ticket_id: str, act: str) -> Any:
+        return import_module("tickets.changing").Looked()
+
+
 class Anybody:
     """Believes every call."""
 
@@ -182,7 +189,7 @@ def break_router() -> None:
     """In a model's turn, between turns, or in the answer, as the question says."""
     agent: Any = import_module("router.agent")
     decision: Any = import_module("router.decision")
-    messages, settle, answer = decision.messages, agent.settle, agent.answer
+    messages, settle, answer = decision.messages, agent.settle, agent.final_answer
 
     def broken_messages(prompt: str, question: str, *args: Any, **more: Any) -> Any:
         if "in a turn" in question:
@@ -199,7 +206,7 @@ def break_router() -> None:
         told = answer(run, *args)
         return told.model_copy(update={"text": "\ud800"}) if "in the answer" in run.message else told
 
-    decision.messages, agent.settle, agent.answer = broken_messages, broken_settle, broken_answer
+    decision.messages, agent.settle, agent.final_answer = broken_messages, broken_settle, broken_answer
 
 
 async def main() -> None:
@@ -215,7 +222,10 @@ async def main() -> None:
     if os.environ.get("ROOM") != "users":  # which tells no metrics of tickets
         reading: Any = import_module("tickets.reading")
         workflow: Any = import_module("tickets.workflow")
-        rooms += [reading.ticket_tools(store, anybody), workflow.ticket_workflow(store, anybody, notify=False)]
+        life: Any = import_module("tickets.ticket_life")
+        changing: Any = NothingDue()
+        rooms += [reading.ticket_tools(store, changing, anybody), *life.ticket_life(changing)]
+        rooms += [workflow.ticket_workflow(store, changing, anybody, notify=False)]
     await serve(settings, [broken("Broken", RETRY), broken("Kept", RETRY_UNTIL_DONE), *rooms])
 
 

@@ -1,4 +1,4 @@
-"""The calls of the Kubernetes API that the pruner may make, over real HTTP; the real API is for tests on a cluster."""
+"""The calls of the Kubernetes API that the registry and its commands make, over HTTP; the real API is for a cluster."""
 
 import itertools
 from collections.abc import Callable
@@ -24,6 +24,7 @@ class Kubernetes:
     """What the ConfigMap says, one answer after the other; the last one stays. None at all: there is no ConfigMap."""
     configs: dict[str, dict[str, str]] = field(default_factory=dict)
     """Other ConfigMaps, by their names."""
+    pods: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
     before_delete: Callable[[], None] | None = None
     _revisions: Any = field(default_factory=lambda: itertools.count(1))
@@ -35,6 +36,8 @@ class Kubernetes:
             path = f"/{group}/namespaces/{{namespace}}/{{kind:{kind}}}"
             app.router.add_get(path, self._list)
             app.router.add_delete(path + "/{name}", self._delete)
+        app.router.add_get("/apis/apps/v1/namespaces/{namespace}/deployments/{name}", self._deployment)
+        app.router.add_get("/api/v1/namespaces/{namespace}/pods", self._pods)
         config = "/api/v1/namespaces/{namespace}/configmaps/{name}"
         app.router.add_get(config, self._config)
         app.router.add_patch(config, self._set_config)
@@ -70,6 +73,15 @@ class Kubernetes:
             if kind == request.match_info["kind"] and all(_matches(item["metadata"]["labels"], *term) for term in terms)
         ]
         return web.json_response({"items": found})
+
+    async def _deployment(self, request: web.Request) -> web.Response:
+        self._check(request)
+        found = self.objects.get(("deployments", request.match_info["name"]))
+        return web.json_response(found) if found else _refusal(404, "deployments not found")
+
+    async def _pods(self, request: web.Request) -> web.Response:
+        self._check(request)
+        return web.json_response({"items": self.pods})
 
     async def _delete(self, request: web.Request) -> web.Response:
         self._check(request)

@@ -31,6 +31,8 @@ PRELOADED = (
     "registry.service",
     "tickets.service",
     "users.service",
+    "gateway.service",
+    "console.service",
     "demo_model.server",
 )
 POLL_SECONDS = 0.02

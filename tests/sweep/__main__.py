@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.sweep.deciding import Deciding
+from tests.sweep.door import KNOCKING, STREAMING, Door
 from tests.sweep.outage import AWAY_SECONDS, LASTING, REGISTRY, ROUTER, Outages
 from tests.sweep.points import Position
 from tests.sweep.sweep import VICTIMS, Case, Summary, Sweep, Victim
@@ -31,10 +33,14 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.sweep", description=__doc__)
     parser.add_argument("--only", default="", help="sweep the positions whose names contain this")
-    parser.add_argument("--victim", choices=TALKING, action="append", help="kill only this; may be given again")
+    parser.add_argument("--victim", choices=KNOCKING, action="append", help="kill only this; may be given again")
     parser.add_argument("--every", type=int, default=1, help="sweep each so many-th position only")
     path = parser.add_mutually_exclusive_group()
     path.add_argument("--talk", action="store_true", help="sweep the path of a conversation, not that of a question")
+    path.add_argument(
+        "--people", action="store_true", help="sweep the path of a call that people decide, and of what they undo"
+    )
+    path.add_argument("--door", action="store_true", help="sweep what a client asks of the gateway, and watches")
     path.add_argument(
         "--outage",
         action="store_true",
@@ -49,26 +55,40 @@ def _arguments() -> argparse.Namespace:
 
 async def _run(folder: Path, arguments: argparse.Namespace) -> list[Case]:
     replay, server = arguments.always_replay, arguments.server
-    router, registry = (ROUTER, REGISTRY) if arguments.outage else ({}, {})
-    async with world(folder, always_replay=replay, server=server, router=router, registry=registry) as started:
+    router, registry = (ROUTER, REGISTRY) if arguments.outage else (STREAMING if arguments.door else {}, {})
+    async with world(
+        folder, always_replay=replay, server=server, router=router, registry=registry, door=arguments.door
+    ) as started:
         sweep = _sweep(started, arguments)
         positions = [each for each in await sweep.positions() if arguments.only in str(each)][:: arguments.every]
         if arguments.list:
             print(*positions, f"{len(positions)} positions", sep="\n")
             return []
-        usual = LASTING if arguments.outage else TALKING if arguments.talk else VICTIMS
-        victims: Sequence[Victim] = arguments.victim or usual
+        victims: Sequence[Victim] = arguments.victim or _usual(arguments)
         print(f"{len(positions)} positions, killing in turn: {', '.join(victims)}")
         plan: list[tuple[Position, Victim]] = [(position, victim) for victim in victims for position in positions]
+        plan = [(position, victim) for position, victim in plan if sweep.is_struck(position, victim)]
         cases = [await _strike(sweep, position, victim) for position, victim in plan]
         for case in sweep.audit():
             print(f"FAILED in the end: {case}: {case.violations}")
         return cases
 
 
+def _usual(arguments: argparse.Namespace) -> Sequence[Victim]:
+    if arguments.door:
+        return KNOCKING
+    if arguments.outage:
+        return LASTING
+    return TALKING if arguments.talk or arguments.people else VICTIMS
+
+
 def _sweep(started: SweepWorld, arguments: argparse.Namespace) -> Sweep:
     if arguments.outage:
         return Outages(started)
+    if arguments.door:
+        return Door(started)
+    if arguments.people:
+        return Deciding(started)
     return Talks(started) if arguments.talk else Sweep(started)
 
 

@@ -3,8 +3,10 @@ said that is not so, and every run ends."""
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
+from tests.parts.polling import eventually
 from tests.parts.restate import HttpReply
 from tests.sweep.points import Position
 from tests.sweep.sweep import Case, Sweep, Victim
@@ -12,7 +14,7 @@ from tests.sweep.world import SweepWorld
 
 MAX_SECONDS = 5
 RUN_DEADLINE_SECONDS = 6
-AWAY_SECONDS = 20.0
+AWAY_SECONDS = 12.0
 """Longer than a run may last, than the registry lets one fail, and than the look-up of a caller is waited for."""
 
 ROUTER = {"MAX_SECONDS": str(MAX_SECONDS)}
@@ -29,6 +31,7 @@ ENDS = ("answered", "time_exhausted", "model_unavailable")
 
 TICKET = "create_support_ticket"
 SETTLING_SECONDS = 0.3
+TABLES_SECONDS = 10.0
 
 
 class Outages(Sweep):
@@ -66,7 +69,7 @@ class Outages(Sweep):
             case.lost += 1
             case.violations.append(str(error))
             return
-        case.accepted = len(await self._world.ticket_workflows() - before)
+        case.accepted = await self._accepted(before, at_least=int(TICKET in _calls(reply)))
         case.require(case.accepted <= 1, f"{case.accepted} ticket workflows")
         self._check_truth(case, reply)
         await self._check_ledgers(case, reply)
@@ -78,6 +81,19 @@ class Outages(Sweep):
         await self._world.idle()
         await asyncio.sleep(SETTLING_SECONDS)  # what one part of Restate sends to another is in no table for a moment
         await self._world.idle()
+        if case.position and (fired_at := self._world.orders.fired_at()):
+            await self._world.away_for(self._process_of(case.position, case.victim), fired_at)
+            await self._world.healthy()
+
+    async def _accepted(self, before: set[str], at_least: int) -> int:
+        """Restate's tables fill for a moment after its start."""
+
+        async def filled() -> bool:
+            return len(await self._world.ticket_workflows() - before) >= at_least
+
+        with suppress(AssertionError):
+            await eventually(filled, TABLES_SECONDS)
+        return len(await self._world.ticket_workflows() - before)
 
     def _check_truth(self, case: Case, reply: HttpReply) -> None:
         """What the customer was told is what was done."""

@@ -1,4 +1,4 @@
-"""Kill points around what every service stands on: Restate's journal, HTTP requests, SQL commits.
+"""Kill points around what every service stands on: Restate's journal, HTTP requests and answers, SQL commits.
 
 Nothing here knows the product: a new journal entry or effect becomes a new position by itself. A position is where a
 handler stands, by name and by how often it passed there in this attempt; a fault fires once in all, ever.
@@ -9,6 +9,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -22,11 +23,18 @@ import psutil
 from asyncpg.transaction import Transaction
 from restate.server_context import ServerInvocationContext
 from restate.vm import NotReady, Suspended, VMWrapper
+from starlette.applications import Starlette
 
 IN_FLIGHT_SECONDS = 0.03
 """A request that was sent this long ago has arrived; the servers of the sweep answer later than that."""
 
 DEATH_SECONDS = 5.0
+
+_PROBES = frozenset({"/health", "/livez", "/readyz"})
+_ID = re.compile(r"(?<=/)(conv|q)_\w+")
+_BETWEEN = b"\n\n"
+"""What stands between two frames of a stream."""
+_KIND = re.compile(rb"^(?:event: (\w+)|(data): )", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,7 @@ def _wait_until_dead(pid: int) -> None:
 
 
 class _Attempt:
-    """One attempt of one invocation, as it passes its positions."""
+    """One attempt of one invocation, or one request of a client, as it passes its positions."""
 
     def __init__(self, handler: str) -> None:
         self.handler = handler
@@ -144,7 +152,7 @@ _report: Callable[[str, int], None] = lambda _label, _nth: None  # noqa: E731
 
 
 def _passing(place: str) -> None:
-    """Outside of an invocation (a pool that opens, a poll of the catalogue) there is no position."""
+    """Outside of both (a pool that opens, a poll of the catalogue) there is no position."""
     if attempt := _attempt.get():
         attempt.passes(place)
 
@@ -165,6 +173,7 @@ def install(service: str, orders: Orders) -> None:
             _replace(VMWrapper, name, _ran)
     _replace(aiohttp.ClientSession, "_request", _request)
     _replace(Transaction, "__aexit__", _commit)
+    _replace(Starlette, "__call__", _answer)
 
 
 def _replace(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
@@ -252,7 +261,7 @@ async def _request(original: Callable[..., Any], session: Any, method: str, url:
     request = asyncio.ensure_future(original(session, method, url, **kwargs))
     if _attempt.get():
         await asyncio.wait([request], timeout=IN_FLIGHT_SECONDS)
-        _passing(f"{method} {str(url).rpartition('/')[2]} in flight")
+        _passing(f"{method} {_ID.sub('id', str(url)).rpartition('/')[2]} in flight")
     return await request
 
 
@@ -262,3 +271,38 @@ async def _commit(original: Callable[..., Any], transaction: Transaction, kind: 
     await original(transaction, kind, *rest)
     if kind is None:
         _passing("after COMMIT")
+
+
+# --- requests of clients ---
+
+
+async def _answer(original: Callable[..., Any], app: Starlette, scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] != "http" or scope["path"] in _PROBES:
+        await original(app, scope, receive, send)
+        return
+    _attempt.set(_Attempt(f"{scope['method']} {_ID.sub('id', scope['path'])}"))
+    _passing("entered")
+    await original(app, scope, receive, functools.partial(_send, send))
+
+
+async def _send(send: Callable[[Any], Any], message: dict[str, Any]) -> None:
+    """Of an answer the client has nothing yet, or all. A stream stands in the middle and behind each of its frames."""
+    if message["type"] == "http.response.start":
+        _passing("answer ready")
+    body = message.get("body", b"")
+    if message.get("more_body") and body.endswith(_BETWEEN):
+        for frame in body.split(_BETWEEN)[:-1]:
+            await _send_frame(send, message, frame)
+        return
+    await send(message)
+    if message["type"] == "http.response.body" and not message.get("more_body"):
+        _passing("answered")
+
+
+async def _send_frame(send: Callable[[Any], Any], message: dict[str, Any], frame: bytes) -> None:
+    half, kind = len(frame) // 2, _KIND.search(frame)
+    name = (kind[1] or kind[2]).decode() if kind else "comment"
+    await send({**message, "body": frame[:half]})
+    _passing(f"half of {name}")
+    await send({**message, "body": frame[half:] + _BETWEEN})
+    _passing(f"{name} sent")

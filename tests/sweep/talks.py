@@ -7,7 +7,7 @@ question that waits for the run after it. Its effect is made in the first turn o
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,11 +38,20 @@ class Moment(Position):
         return f"{super().__str__()}, after input {self.sent}"
 
 
+@dataclass(frozen=True)
+class Act:
+    """One thing that somebody does, once what went before has come to its end. `do` gets a name to do it once by."""
+
+    do: Callable[[Case, str], Awaitable[HttpReply]]
+    after: Callable[[Case], Awaitable[None]] | None = None
+
+
 class Talks(Sweep):
     """Holds one conversation after the other, each with its fault."""
 
     first_number = 1001
     """Other customers than those of a sweep of questions in the same world."""
+    rooms = ROOMS
 
     def __init__(self, world: SweepWorld) -> None:
         super().__init__(world)
@@ -54,9 +63,9 @@ class Talks(Sweep):
         await self.ask_without_fault()
         self._moments = []
         await self.ask_without_fault()
-        passed = [moment for moment in self._moments if moment.service in ROOMS and not _by_chance(moment)]
+        passed = [moment for moment in self._moments if moment.service in self.rooms and not by_chance(moment)]
         self._moments = None
-        passed.sort(key=lambda moment: (moment.service, moment.sent, str(moment)))
+        passed.sort(key=lambda moment: (moment.sent, moment.service, str(moment)))
         return list(passed)
 
     def _arm(self, position: Position, victim: Victim) -> None:
@@ -68,7 +77,7 @@ class Talks(Sweep):
         await self._world.script(case.subject, script or _script(case))
         try:
             told = await self._hold(case)
-            await self._world.settled(_key(case), len(told))
+            await self._world.settled(key_of(case), len(told))
             await self._world.notified(case.subject)
             await self._world.idle()
         except TimeoutError as error:
@@ -86,18 +95,31 @@ class Talks(Sweep):
         await self._check_failures(case)
 
     async def _hold(self, case: Case) -> list[HttpReply]:
-        """What each input was answered."""
+        """What each act was answered."""
         told = list[HttpReply]()
-        for sent, body in enumerate(_inputs(case), start=1):
-            if sent == 2:
-                await self._world.asked_the_model(case.subject, 1)
-                await asyncio.sleep(ARRIVED_SECONDS)
+        for sent, act in enumerate(self._acts(), start=1):
+            if act.after:
+                await act.after(case)
+                await asyncio.sleep(ARRIVED_SECONDS)  # what led there has passed its positions
             self._passed(sent - 1)
-            if self._waiting and self._waiting[0] == sent:
-                self._world.orders.arm(self._waiting[1])
-                self._waiting = None
-            told.append(await self._world.tell(_key(case), body))
+            self._arm_if_due(sent)
+            told.append(await act.do(case, f"{case.number}-{sent}"))
         return told
+
+    def _acts(self) -> list[Act]:
+        return [
+            Act(lambda case, _: self._tell(case, 0)),
+            Act(lambda case, _: self._tell(case, 1), lambda case: self._world.asked_the_model(case.subject, 1)),
+            Act(lambda case, _: self._tell(case, 2)),
+        ]
+
+    async def _tell(self, case: Case, number: int) -> HttpReply:
+        return await self._world.tell(key_of(case), _inputs(case)[number])
+
+    def _arm_if_due(self, sent: int) -> None:
+        if self._waiting and self._waiting[0] == sent:
+            self._world.orders.arm(self._waiting[1])
+            self._waiting = None
 
     def _passed(self, sent: int) -> None:
         """While positions are recorded: those since the last time were passed after so many inputs."""
@@ -109,11 +131,11 @@ class Talks(Sweep):
         self._world.orders.record()
 
     async def _check_repeats(self, case: Case, told: Sequence[HttpReply]) -> None:
-        """An input that is delivered again gets the same answer, and all that is checked later is as it was."""
-        for first, body in zip(told, _inputs(case), strict=True):
-            again = await self._world.tell(_key(case), body)
-            case.require(first.status_code == 200, f"status {first.status_code}: {first.text}")
-            case.require(again.text == first.text, f"first {first.text}, then {again.text}")
+        """What is done again gets the same answer, and all that is checked later is as it was."""
+        for number, (act, first) in enumerate(zip(self._acts(), told, strict=True), start=1):
+            again = await act.do(case, f"{case.number}-{number}")
+            case.require(first.status_code < 300, f"act {number}: status {first.status_code}: {first.text}")
+            case.require(again.text == first.text, f"act {number}: first {first.text}, then {again.text}")
 
     def _check_transcript(self, case: Case) -> None:
         """Each input stands there once and is one run's; each run has answered once; the effect is told of once."""
@@ -121,8 +143,8 @@ class Talks(Sweep):
         runs = {row["run"] for row in self._rows("SELECT run FROM conversations.inputs", case, "position")}
         said = Counter(entry["body"]["text"] for entry in entries if entry["kind"] == "message")
         answers = Counter(entry["run"] for entry in entries if entry["kind"] == "answer")
-        self._count(case, "input", said, Counter(body["text"] for body in _inputs(case)))
-        self._count(case, "answer of", answers, Counter(runs))
+        self._compare(case, "input", said, Counter(body["text"] for body in _inputs(case)))
+        self._compare(case, "answer of", answers, Counter(runs))
         texts = {entry["body"]["text"] for entry in entries if entry["kind"] == "answer"}
         case.require(texts == {case.words}, f"another answer: {texts}")
         effects = [entry["body"].get("ticket_id") for entry in entries if entry["kind"] == "effect"]
@@ -130,7 +152,7 @@ class Talks(Sweep):
         case.require(effects == made, f"told of {effects}, made {made}")
         case.require(all(entry["kind"] != "late" for entry in entries), "something came too late")
 
-    def _count(self, case: Case, what: str, found: Counter[str], wanted: Counter[str]) -> None:
+    def _compare(self, case: Case, what: str, found: Counter[str], wanted: Counter[str]) -> None:
         lost, doubled = wanted - found, found - wanted
         case.lost += lost.total()
         case.duplicates += doubled.total()
@@ -158,12 +180,15 @@ class Talks(Sweep):
         case.require(turns <= texts <= turns + min(extra, 1), f"{turns} turns were told {texts} different things")
         read = await self._world.told_the_model(case.subject)
         words = "\n".join(message["content"] for message in read if message["role"] == "user")
-        self._count(
+        self._compare(
             case,
             "the model's input",
             Counter({body["text"]: words.count(body["text"]) for body in _inputs(case)}),
             Counter(body["text"] for body in _inputs(case)),
         )
+
+    def key(self, case: Case) -> str:
+        return key_of(case)
 
     def _seen(self, case: Case) -> Counter[str]:
         return Counter(event["kind"] for event in self._rows("SELECT kind FROM conversations.events", case, "position"))
@@ -172,16 +197,21 @@ class Talks(Sweep):
         return len(self._rows("SELECT run FROM conversations.runs", case, "epoch"))
 
     def _rows(self, select: str, case: Case, order: str) -> list[dict[str, Any]]:
-        where = f"WHERE conversation_id = '{_key(case)}' ORDER BY {order}"
+        where = f"WHERE conversation_id = '{self.key(case)}' ORDER BY {order}"
         return json.loads(self._world.postgres.psql(f"SELECT coalesce(json_agg(e), '[]') FROM ({select} {where}) e"))
 
 
-def _by_chance(moment: Moment) -> bool:
-    """What the router tells whoever watches is written beside the run, as often as there happens to be something."""
-    return moment.service == "router" and moment.label.endswith("COMMIT") and moment.nth > 1
+def by_chance(moment: Moment) -> bool:
+    """What the router tells whoever watches is written beside the run, as often as there happens to be something; and
+    the text of a stream comes in as many frames as there happen to be."""
+    beside = moment.service == "router" and moment.label.endswith("COMMIT")
+    text = moment.service == "gateway" and moment.label.endswith(
+        (" half of text", " text sent", "comment", "comment sent")
+    )
+    return moment.nth > 1 and (beside or text)
 
 
-def _key(case: Case) -> str:
+def key_of(case: Case) -> str:
     return f"conv_{case.number:032}"
 
 

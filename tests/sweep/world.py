@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import jwt
 from aiohttp import web
 
 from demo_model.status_page import summary
@@ -23,6 +25,7 @@ from tests.parts.otlp import Receiver
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
+from tests.parts.signed import PRIVATE, PUBLIC
 from tests.sweep.points import Orders
 
 LATENCY_SECONDS = 0.08
@@ -33,10 +36,22 @@ DRAIN_SECONDS = 3.0
 CUSTOMERS = 2000
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
+STAFF_KEY = "the-key-of-the-sweep-long-enough-for-staff"
+BELIEVING = {"TRUST_USER_ID": "true", "CALLER_KEYS": PUBLIC, "CALLER_ALGORITHM": "EdDSA"}
+VISITORS = [f"customer_{number}" for number in range(1501, CUSTOMERS)]
+"""Who may come in by the gateway."""
+
 _COPY_A_CUSTOMER = """
 INSERT INTO users.customers
 SELECT 'customer_' || n, name, email, company, country, plan, status, customer_since, trial_ends_on
 FROM users.customers, generate_series(1, {count}) AS n WHERE user_id = 'user_12345'
+"""
+
+
+_COPY_AN_INVOICE = """
+INSERT INTO users.invoices
+SELECT 'INV-SWEEP-' || n, 'customer_' || n, amount_cents, currency, status, issued_on, due_on, paid_on
+FROM users.invoices, generate_series(1, {count}) AS n WHERE invoice_id = 'INV-12345-006'
 """
 
 
@@ -76,7 +91,7 @@ async def outside() -> AsyncGenerator[Outside]:
 class SweepWorld:
     """The parts. `start` makes them and keeps each running until the stack unwinds.
 
-    `router` and `registry` are settings of these.
+    `router` and `registry` are settings of these; with `door` there is a gateway, too.
     """
 
     def __init__(
@@ -89,6 +104,7 @@ class SweepWorld:
         server: str = "",
         router: Mapping[str, str] | None = None,
         registry: Mapping[str, str] | None = None,
+        door: bool = False,
     ) -> None:
         self.outside = out
         self.receiver = Receiver()
@@ -116,6 +132,7 @@ class SweepWorld:
             },
         )
         self._wanted = folder / "wanted"
+        watch_port = str(free_port())
         self.services = {
             "users": self._faulted("users", DATABASE_URL=self._database.url("users", "app")),
             "tickets": self._faulted(
@@ -131,7 +148,7 @@ class SweepWorld:
                 CATALOGUE_URL=f"{self.registry.url}/tools",
                 CATALOGUE_SECONDS="0.3",
                 STATUS_URL=f"{out.url}/summary.json",
-                TRUST_USER_ID="true",
+                **BELIEVING,
                 CUSTOMER_CHECK="UserDatabase/is_customer",
                 CONVERSATIONS_DATABASE_URL=self._database.url("conversations", "router"),
                 **(router or {}),
@@ -141,11 +158,21 @@ class SweepWorld:
                 DATABASE_URL=self._database.url("conversations", "app"),
                 ACCEPTED_URL=f"{self.registry.url}/accepted",
                 JOURNALS_URL=f"{self.registry.url}/journals",
-                TRUST_USER_ID="true",
-                WATCH_PORT=str(free_port()),
+                **BELIEVING,
+                WATCH_PORT=watch_port,
                 COALESCE_MS="100",
+                STAFF_KEYS=STAFF_KEY,
             ),
         }
+        if door:
+            self.services["gateway"] = self._faulted(
+                "gateway",
+                RESTATE_INGRESS_URL=self.restate.ingress_url,
+                CONVERSATIONS_URL=f"http://127.0.0.1:{watch_port}",
+                SIGNING_KEY=PRIVATE,
+                NAMES_SECRET=STAFF_KEY,
+                DEMO_CUSTOMERS=json.dumps([{"user_id": each, "name": each} for each in VISITORS]),
+            )
 
     def _faulted(self, name: str, **env: str) -> Service:
         env |= {
@@ -161,7 +188,7 @@ class SweepWorld:
         self._stack.push_async_callback(self.receiver.stop)
         await self._keep(self.postgres.process, self.postgres.start)
         await self._database.prepare()
-        self.postgres.psql(_COPY_A_CUSTOMER.format(count=CUSTOMERS))
+        self.postgres.psql(_COPY_A_CUSTOMER.format(count=CUSTOMERS), _COPY_AN_INVOICE.format(count=CUSTOMERS))
         await self._keep(self.restate.process, self.restate.start)
         await self._keep(self.model, self.model.start)
         self._wanted.write_text(",".join(f"{name}={service.url}" for name, service in self.services.items()))
@@ -171,6 +198,8 @@ class SweepWorld:
         await self._until(self._offers, "the tools are on offer")
         await self._serve("router")
         await self._serve("conversations")
+        if gateway := self.services.get("gateway"):
+            await self._keep(gateway, gateway.start)
 
     async def _serve(self, name: str) -> None:
         service = self.services[name]
@@ -221,7 +250,7 @@ class SweepWorld:
     async def _offers(self) -> bool:
         reply = await request("GET", f"{self.registry.url}/tools")
         names = {tool["name"] for tool in reply.json().get("tools", [])}
-        return names >= {"query_user_database", "create_support_ticket"}
+        return names >= {"query_user_database", "create_support_ticket", "refund_invoice"}
 
     async def healthy(self) -> None:
         """Returns once everything answers."""
@@ -245,13 +274,40 @@ class SweepWorld:
         Each number is another customer, so that none is known to the router already.
         """
         body = {"message": message, "user_id": f"customer_{number}"}
-        return await _answered(
+        return await answered(
             lambda: self.restate.call("ToolRouter", "route", body, idempotency_key=message, seconds=30)
         )
 
     async def tell(self, conversation: str, body: dict[str, Any]) -> HttpReply:
         """An input, as a client should send it: the same again and again until there is an answer."""
-        return await _answered(lambda: self.restate.call("Conversation", "input", body, key=conversation, seconds=30))
+        return await answered(lambda: self.restate.call("Conversation", "input", body, key=conversation, seconds=30))
+
+    async def ask_as_staff(self, target: str, body: dict[str, Any], *, key: str | None = None, once: str) -> HttpReply:
+        """As a member of staff should: with an idempotency key, again and again until there is an answer."""
+        service, handler = target.split("/")
+        told = {"staff_token": _staff_token(), **body}
+        return await answered(
+            lambda: self.restate.call(service, handler, told, key=key, idempotency_key=once, seconds=30)
+        )
+
+    async def until_counted(self, count: int, sql: str, what: str) -> None:
+        """Returns once so many rows are there."""
+
+        async def counted() -> bool:
+            return self.postgres.psql(sql).strip() == str(count)
+
+        await self._until(counted, what)
+
+    async def read(self, sql: str) -> str:
+        """What psql says, as soon as the database answers: it may be what was killed."""
+        found: list[str] = []
+
+        async def answered() -> bool:
+            found.append(self.postgres.psql(sql).strip())
+            return True
+
+        await self._until(answered, "the database answers")
+        return found[-1]
 
     async def settled(self, conversation: str, inputs: int) -> None:
         """Returns once so many inputs are in a run, and all runs are over."""
@@ -317,13 +373,25 @@ class SweepWorld:
         return reply.json()["messages"]
 
 
-async def _answered(send: Callable[[], Awaitable[HttpReply]]) -> HttpReply:
+def _staff_token() -> str:
+    now = int(time.time())
+    claims = {"sub": "anna", "aud": "switchboard-staff", "iat": now, "exp": now + 300, "roles": ["approver"]}
+    return jwt.encode(claims, STAFF_KEY, "HS256")
+
+
+def _is_restates_own(reply: HttpReply) -> bool:
+    return reply.headers.get("x-restate-error-source") == "ingress"
+
+
+async def answered(
+    send: Callable[[], Awaitable[HttpReply]], is_none: Callable[[HttpReply], bool] = _is_restates_own
+) -> HttpReply:
     """What the product answers, not what stands in front of it while it is away."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while True:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
             reply = await send()
-            if reply.headers.get("x-restate-error-source") != "ingress":
+            if not is_none(reply):
                 return reply
         if time.monotonic() > deadline:
             raise TimeoutError(f"no answer within {DEADLINE_SECONDS:.0f} s")
@@ -345,11 +413,12 @@ async def world(
     server: str = "",
     router: Mapping[str, str] | None = None,
     registry: Mapping[str, str] | None = None,
+    door: bool = False,
 ) -> AsyncGenerator[SweepWorld]:
-    """`router` and `registry` are settings of these."""
+    """`router` and `registry` are settings of these; with `door` there is a gateway, too."""
     async with outside() as out, AsyncExitStack() as stack:
         made = SweepWorld(
-            folder, out, stack, always_replay=always_replay, server=server, router=router, registry=registry
+            folder, out, stack, always_replay=always_replay, server=server, router=router, registry=registry, door=door
         )
         await made.start()
         yield made

@@ -18,6 +18,8 @@ from standalone.restate import tracing
 from standalone.signals import ROOMS
 from tests.conftest import start
 from tests.parts.board import calls
+from tests.parts.fake_rooms import OF_A_CONSOLE
+from tests.parts.gateway import OF_A_GATEWAY
 from tests.parts.otlp import Receiver
 from tests.parts.polling import eventually
 from tests.parts.postgres import PostgresServer
@@ -31,6 +33,7 @@ Launch = Callable[..., Awaitable[Service]]
 
 USER = "user_12345"
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+STAFF_KEY = "a-secret-of-32-bytes-for-the-staff"
 SETTLE_SECONDS = 45
 
 
@@ -91,12 +94,14 @@ class Stage:
             *(start(each) for each in (self.postgres, self.restate, self.prometheus)),
         )
         await self._database.prepare()
-        tools, *services = await asyncio.gather(
+        tools, marks, *services = await asyncio.gather(
             self._launch("tests.parts.example_tools"),
+            self._launch("tests.parts.undo_tools"),
             *(self._serve(name, env) for name, env in self._settings().items()),
         )
         self.services = {service.program.name: service for service in services}
-        await self.restate.register(tools.url)
+        for each in (tools, marks):
+            await self.restate.register(each.url)
         await eventually(self._offers_everything, SETTLE_SECONDS)
         await self.prometheus.wait_for(f"count(up == 1) == {len(self.ports) + 1}", SETTLE_SECONDS)
         await self.after_scrapes(3)
@@ -123,9 +128,17 @@ class Stage:
                 "TRUST_USER_ID": "true",
                 "WATCH_PORT": str(self.watch_port),
                 "PERSON_MINUTES": "0.02",
+                "COUNT_SECONDS": "1",
+                "STAFF_KEYS": STAFF_KEY,
             }
             | accepted
             | traced,
+            "gateway": {
+                "RESTATE_INGRESS_URL": self.restate.ingress_url,
+                "CONVERSATIONS_URL": f"http://127.0.0.1:{self.watch_port}",
+                **OF_A_GATEWAY,
+            },
+            "console": {"RESTATE_INGRESS_URL": self.restate.ingress_url, **OF_A_CONSOLE},
             "router": {
                 "CONVERSATIONS_DATABASE_URL": self._database.url("conversations", "router"),
                 "OPENAI_BASE_URL": f"{model}/v1",
@@ -137,6 +150,9 @@ class Stage:
                 "TRUST_USER_ID": "true",
                 "CUSTOMER_CHECK": "UserDatabase/is_customer",
                 "MAX_TURNS": "4",
+                "APPROVAL_WAIT": "0.5",
+                "QUESTION_EFFECTS": "1",
+                "APPROVAL_SHADOW": "true",
             }
             | traced,
             "registry": {

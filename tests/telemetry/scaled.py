@@ -27,6 +27,8 @@ WINDOWS = {
 """In every file. Scrapes come each second."""
 
 THRESHOLDS: Mapping[str, Mapping[str, str]] = {
+    "ApprovalsWaiting": {"> 3600\n": "> 2\n", "> 72000\n": "> 4\n"},
+    "NobodyTakesOver": {"> 1800\n": "> 2\n", "> 14400\n": "> 4\n"},
     "AnswersSlow": {"> 30\n": "> 0.5\n", 'le="30.0"': 'le="0.5"', "> 60\n": "> 1\n", 'le="60.0"': 'le="1.0"'},
     "NotificationsStuck": {"> 3600": "> 6", "> 72000": "> 10"},
     "OldestWorkTooOld": {"> 300\n": "> 10\n"},

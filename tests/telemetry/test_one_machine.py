@@ -14,7 +14,7 @@ from tests.parts.otlp import ReceivedSpan, Receiver
 from tests.parts.prometheus import Queries, need_prometheus
 from tests.parts.standalone import Standalone
 
-JOBS = {"router", "users", "tickets", "conversations", "registry", "demo_model", "restate"}
+JOBS = {"router", "users", "tickets", "conversations", "registry", "demo_model", "gateway", "console", "restate"}
 
 
 @pytest.fixture(scope="module")

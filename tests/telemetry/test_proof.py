@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import asyncpg
+import jwt
 import pytest
 
 from runtime.telemetry.signals import Signal
@@ -24,7 +25,7 @@ from tests.parts.dashboards import Query, queries
 from tests.parts.otlp import ReceivedSpan
 from tests.parts.restate import request
 from tests.telemetry import scaled
-from tests.telemetry.conftest import USER, Stage
+from tests.telemetry.conftest import STAFF_KEY, USER, Stage
 from tests.telemetry.scaled import ALERTS, Rule
 
 pytestmark = pytest.mark.timeout(120)
@@ -149,6 +150,14 @@ async def test_tickets_that_nobody_has_answered_in_time(stage: Stage) -> None:
     stage.postgres.psql(change.format("+ interval '1 day'"))
 
 
+async def test_tickets_that_nobody_looks_after(stage: Stage) -> None:
+    change = "UPDATE tickets.tickets SET next_look_at = now() {} WHERE state <> 'closed'"
+    stage.postgres.psql(change.format("- interval '1 hour'"))
+    await stage.until_fires(Rule("TicketsLeftAlone", "warning"))
+    await stage.after_scrapes(3)
+    stage.postgres.psql(change.format("+ interval '1 day'"))
+
+
 async def test_work_that_gave_up(stage: Stage) -> None:
     probe = await stage.launch("tests.parts.probe", SERVICE_NAME="Probe")
     await stage.restate.register(probe.url)
@@ -253,7 +262,23 @@ async def test_a_conversation_that_is_watched(stage: Stage) -> None:
 async def test_a_conversation_to_which_no_person_comes(stage: Stage) -> None:
     await say(stage, f"conv_{uuid.uuid4().hex}", "I want to talk to a human, please, about my invoice.")
     await stage.prometheus.wait_for("sum(switchboard_nobody_came_total) == 1")
-    await stage.after_scrapes(2)
+    await stage.until_fires(Rule("NobodyTakesOver", "warning"), Rule("NobodyTakesOver", "critical"))
+
+
+async def test_a_call_that_a_person_has_to_approve(stage: Stage) -> None:
+    refund = ("refund_invoice", {"invoice_id": "INV-12345-006"})
+    assert await stage.outcome(await stage.scripted_calls(refund)) == "answered"
+    await stage.until_fires(Rule("ApprovalsWaiting", "warning"), Rule("ApprovalsWaiting", "critical"))
+    now = int(time.time())
+    claims = {"sub": "anna", "aud": "switchboard-staff", "iat": now, "exp": now + 300, "roles": ["approver"]}
+    by_staff = {"staff_token": jwt.encode(claims, STAFF_KEY, "HS256")}
+    (waiting,) = (await stage.restate.call("Approvals", "list", by_staff)).json()["approvals"]
+    shown = by_staff | {"approval_id": waiting["approval_id"]}
+    digest = (await stage.restate.call("Approvals", "show", shown)).json()["digest"]
+    denied = {"digest": digest, "choice": "deny", "reason": "It was refunded by hand."}
+    assert (await stage.restate.call("Approvals", "decide", shown | denied)).status_code == 200
+    await stage.prometheus.wait_for('switchboard_approval_decisions_total{status="denied"} == 1')
+    await stage.prometheus.wait_for('switchboard_approvals{status="denied"} == 1')
 
 
 async def test_events_that_watchers_see_late(stage: Stage) -> None:
@@ -291,8 +316,18 @@ async def test_events_that_are_refused_and_a_conversation_that_has_to_wait(stage
     await waiting
 
 
-async def say(stage: Stage, talk: str, text: str) -> None:
-    said = {"input_id": uuid.uuid4().hex, "text": text, "user_id": USER}
+async def test_an_effect_that_refuses_to_be_undone(stage: Stage) -> None:
+    talk = f"conv_{uuid.uuid4().hex}"
+    marked = calls(("mark", {"name": "it", "undo": "refuse"}))
+    await say(stage, talk, await stage.script(marked, {"text": "Never said.", "latency_seconds": 60}))
+    async with watching(stage, talk) as events:
+        await until(events, "tool_finished")
+        await say(stage, talk, "Forget it, and say what else there is to know.", when_busy="rollback")
+        await stage.until_fires(Rule("NotUndone", "warning"))
+
+
+async def say(stage: Stage, talk: str, text: str, **more: str) -> None:
+    said = {"input_id": uuid.uuid4().hex, "text": text, "user_id": USER} | more
     reply = await stage.restate.call("Conversation", "input", said, key=talk)
     assert reply.status_code == 200, reply.text
 

@@ -216,7 +216,7 @@ async def test_a_refused_insert_is_an_error_that_the_caller_reads_too(tickets: T
     trace_id, key = new_trace(), uuid.uuid4().hex
     tickets.sql(
         "INSERT INTO tickets.tickets (workflow_key, user_id, subject, description, category, priority, sla_due_at) "
-        f"VALUES ('{key}', 'user_2', 's', 'd', 'bug', 'low', now())"
+        f"VALUES ('{key}', 'user_2', 's', 'd', 'bug', 'low', now() + interval '1 d')"
     )
     reply = await tickets.create(trace_id, key)
     assert (reply.status_code, reply.json()["metadata"]) == (422, {"code": "key_taken"})
@@ -301,17 +301,20 @@ async def test_what_the_customer_wrote_stands_in_no_span_no_metric_and_no_log(ti
 
 async def test_tickets_are_counted_by_state_and_priority(tickets: TracedTickets) -> None:
     rows = ", ".join(
-        f"('{state}{number}', 'user_{number}', 's', 'd', 'bug', '{priority}', '{state}', now() + interval '{hours} h')"
-        for state, priority, number, hours in (
-            ("open", "low", 1, 1),
-            ("open", "low", 2, -1),
-            ("assigned", "low", 3, -1),
-            ("closed", "urgent", 4, -1),
-            ("open", "high", 5, -1),
+        f"('{state}{number}', 'user_{number}', 's', 'd', 'bug', '{priority}', '{state}', nullif('{assignee}', ''),"
+        f" now() + interval '{hours} h', now() + interval '1 d')"
+        for state, assignee, priority, number, hours in (
+            ("new", "", "low", 1, 1),
+            ("new", "", "low", 2, -1),
+            ("open", "anna", "low", 3, -1),
+            ("closed", "", "urgent", 4, -1),
+            ("new", "", "high", 5, -1),
         )
     )
-    columns = "workflow_key, user_id, subject, description, category, priority, status, sla_due_at"
-    tickets.sql("TRUNCATE tickets.tickets, tickets.audit, tickets.additions")
+    columns = (
+        "workflow_key, user_id, subject, description, category, priority, state, assignee, sla_due_at, next_look_at"
+    )
+    tickets.sql("TRUNCATE tickets.tickets, tickets.audit, tickets.additions, tickets.messages, tickets.words")
     tickets.sql(f"INSERT INTO tickets.tickets ({columns}) VALUES {rows}")
     expected: dict[Any, float] = dict.fromkeys(product(PRIORITIES, STATES), 0)
     expected |= {("low", "open"): 2, ("low", "assigned"): 1, ("urgent", "closed"): 1, ("high", "open"): 1}
@@ -322,6 +325,23 @@ async def test_tickets_are_counted_by_state_and_priority(tickets: TracedTickets)
     await eventually(counted)
     late = await tickets.scraped("switchboard_tickets_past_sla")
     assert late == {("low",): 2, ("normal",): 0, ("high",): 1, ("urgent",): 0}
+
+
+async def test_tickets_that_nobody_looks_after_are_counted(tickets: TracedTickets) -> None:
+    tickets.sql("TRUNCATE tickets.tickets, tickets.audit, tickets.additions, tickets.messages, tickets.words")
+    for number, (state, next_look) in enumerate(
+        (("new", "NULL"), ("open", "'-3 min'"), ("new", "'-1 min'"), ("closed", "NULL"), ("waiting", "'1 d'"))
+    ):
+        tickets.sql(
+            "INSERT INTO tickets.tickets (workflow_key, user_id, subject, description, category, priority, sla_due_at, "
+            f"state, next_look_at) VALUES ('left{number}', 'user_1', 's', 'd', 'bug', 'low', now() + interval '1 d', "
+            f"'{state}', now() + {next_look}::interval)"
+        )
+
+    async def counted() -> bool:
+        return await tickets.scraped("switchboard_tickets_left_alone") == {(): 2}
+
+    await eventually(counted)
 
 
 async def test_undelivered_notifications_are_counted_by_state(tickets: TracedTickets) -> None:

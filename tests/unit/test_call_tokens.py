@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from contracts import Caller
 from router.settings import RouterSettings
 from router.signing import sign_customer_check, sign_plan
-from router.turn import Begun, Limits, Plan
+from router.turn import Limits, Plan, RunFacts
 from runtime.call_tokens import TOKEN_HEADER, CallSigner, ProvenCallers
 from runtime.errors import Refused
 from tests.parts.signed import PRIVATE, PUBLIC, pem_of, token_for
@@ -103,18 +103,21 @@ async def test_a_call_that_was_accepted_in_time_is_made_however_late(accepted_ag
 def test_a_plan_of_a_remote_call_is_signed_and_a_local_one_is_not() -> None:
     now = int(time.time())
     limits = Limits(turns=1, calls=1, tokens=1, seconds=120, errors=1)
-    begun = Begun(caller=Caller(user_id="user_1"), limits=limits, started_at=now, check_customer="UserDatabase/is")
+    facts = RunFacts(caller=Caller(user_id="user_1"), limits=limits, started_at=now, check_customer="UserDatabase/is")
     remote, local = (
         Plan(call_id="call_1_1", tool="t", arguments="{}", service="Tickets"),
         Plan.model_construct(service=""),
     )
     for plan in (remote, local):
-        sign_plan(CallSigner(SecretStr(PRIVATE)), plan, "inv_1", begun, 100)
-    sign_customer_check(CallSigner(SecretStr(PRIVATE)), "inv_1", begun)
+        sign_plan(CallSigner(SecretStr(PRIVATE)), plan, "inv_1", facts, 100)
+    sign_customer_check(CallSigner(SecretStr(PRIVATE)), "inv_1", facts)
     told = jwt.decode(remote.token, PUBLIC, ["EdDSA"], audience="Tickets", options={"verify_iat": False})
     assert told == claims(iat=now + 20, exp=now + 180)
     assert local.token == ""
-    checked = jwt.decode(begun.check_token, PUBLIC, ["EdDSA"], audience="UserDatabase")
+    sign_plan(CallSigner(SecretStr(PRIVATE)), remote, "inv_1", facts, 100, people=600)
+    told = jwt.decode(remote.token, PUBLIC, ["EdDSA"], audience="Tickets", options={"verify_iat": False})
+    assert told == claims(iat=now + 20, exp=now + 780)
+    checked = jwt.decode(facts.check_token, PUBLIC, ["EdDSA"], audience="UserDatabase")
     assert (checked["sub"], checked["call"]) == ("user_1", "check_customer")
 
 
@@ -139,9 +142,9 @@ def test_keys_that_cannot_check_are_refused_at_start(monkeypatch: pytest.MonkeyP
 async def test_a_call_of_a_conversation_says_which() -> None:
     limits = Limits(turns=1, calls=1, tokens=1, seconds=120, errors=1)
     talk, now = "conv_0123456789abcdef", time.time()
-    begun = Begun(caller=Caller(user_id="user_1"), limits=limits, started_at=now, conversation=talk)
+    facts = RunFacts(caller=Caller(user_id="user_1"), limits=limits, started_at=now, conversation=talk)
     plan = Plan(call_id="call_1_1", tool="get", arguments="{}", service="Tickets")
 
-    sign_plan(CallSigner(SecretStr(PRIVATE)), plan, "inv_2", begun, 60)
+    sign_plan(CallSigner(SecretStr(PRIVATE)), plan, "inv_2", facts, 60)
 
     assert (await callers().claims(call({TOKEN_HEADER: plan.token}))).conversation == talk

@@ -1,10 +1,12 @@
 """Which keys the router takes for caller tokens, and which tokens it believes, at which time."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -30,6 +32,15 @@ WEAK_RSA = rsa.generate_private_key(65537, 1024)
 P256 = ec.generate_private_key(ec.SECP256R1())
 P384 = ec.generate_private_key(ec.SECP384R1())
 ED25519 = ed25519.Ed25519PrivateKey.generate()
+
+
+def certificate(key: Any) -> str:
+    """As the chart makes one, since Helm derives no public key; it ended long ago, which says nothing of the key."""
+    name, begin = x509.Name([]), datetime(2020, 1, 1, tzinfo=UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, begin, begin + timedelta(days=1))
+    return made.sign(key, None).public_bytes(Encoding.PEM).decode()
+
+
 GARBAGE = "-----BEGIN PUBLIC KEY-----\nbm90IGEga2V5\n-----END PUBLIC KEY-----"
 
 
@@ -51,6 +62,8 @@ def configured(monkeypatch: pytest.MonkeyPatch, keys: str, algorithm: str) -> Ro
         (SECRET, "RS256", "public key in PEM"),
         (GARBAGE, "RS256", "public key in PEM"),
         (GARBAGE, "EdDSA", "public key in PEM"),
+        (GARBAGE.replace("PUBLIC KEY", "CERTIFICATE"), "EdDSA", "public key in PEM"),
+        (certificate(ED25519), "RS256", "an RSA key"),
         (private(RSA), "RS256", "public key in PEM"),
         (public(ED25519), "RS256", "an RSA key"),
         (public(WEAK_RSA), "RS256", "2048 bits"),
@@ -78,6 +91,7 @@ def test_a_key_that_cannot_check_a_token_is_refused_at_start(
         (RSA, public(RSA), "RS256"),
         (P256, public(P256), "ES256"),
         (ED25519, f"{public(ED25519)},{public(ed25519.Ed25519PrivateKey.generate())}", "EdDSA"),
+        (ED25519, f"{public(ed25519.Ed25519PrivateKey.generate())},{certificate(ED25519)}", "EdDSA"),
     ],
 )
 async def test_a_key_that_fits_checks_tokens(

@@ -44,6 +44,8 @@ PLAIN = [
     (event("tool_finished", tool="echo", status="ok", ticket_id="TCK-1"), ["  · echo: done, ticket TCK-1"]),
     (event("tool_finished", tool="echo", status="unknown"), ["  · echo: not done yet; it goes on"]),
     (event("tool_finished", tool="echo", status="new word"), ["  · echo: ended"]),
+    (event("approval_asked", tool="refund_invoice"), ["  · refund invoice: waiting for a person's approval"]),
+    (event("approval_decided", tool="refund_invoice", status="denied"), ["  · refund invoice: denied"]),
     (event("answer", text="It works."), ["It works."]),
     (event("run_stopped"), ["stopped"]),
     (event("run_ended", outcome="answered"), []),
@@ -128,7 +130,7 @@ async def broken_stream() -> AsyncIterator[str]:
 async def test_a_stream_that_breaks_off_goes_on_after_the_last_whole_frame(broken_stream: str) -> None:
     seen: list[Frame] = []
     async with aiohttp.ClientSession() as http:
-        async for frame in frames(http, broken_stream, "user_1"):
+        async for frame in frames(http, broken_stream, {"X-User-Id": "user_1"}):
             seen.append(frame)
             if len(seen) == 2:
                 break

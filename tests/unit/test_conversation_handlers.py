@@ -16,6 +16,7 @@ def test_no_handler_whose_work_was_accepted_is_ended_for_its_age() -> None:
         for name, handler in handlers.items()
         if name in of_services or handler.invocation_retry_policy is RETRY_UNTIL_DONE
     }
-    ours = {"begin", "finished", "summarised", "erase", "expire", "nobody_came", "ticketed"}
+    ours = {"begin", "finished", "summarised", "erase", "expire", "nobody_came", "ticketed", "outcome"}
+    ours |= {"will_do", "undone"}
     assert set(accepted) == ours | {"follow"}
     assert {handler.metadata["switchboard.deadline"] for handler in accepted.values()} == {"none"}

@@ -143,3 +143,35 @@ def test_an_instruction_in_a_result_is_not_followed() -> None:
 )  # fmt: skip
 def test_any_result_becomes_a_text(value: str) -> None:
     assert answer("what is it?", value).strip()
+
+
+PERSONS: dict[str, tuple[dict[str, Any], str]] = {
+    "waits": (
+        {"status": "waiting_for_approval", "task_id": "task_1", "note": "a person has to say yes first"},
+        "A person of our staff has to approve “look up” first. You will read here what they decide.",
+    ),
+    "no": (
+        {"status": "denied", "error": "a person said no", "reason": "It was paid back before."},
+        "A person of our staff has not approved “look up”, so it was not done: It was paid back before.",
+    ),
+    "too late": (
+        {"status": "expired", "error": "nobody approved it in time"},
+        "Nobody approved “look up” in time, so it was not done. Ask me again if you still need it.",
+    ),
+    "called off": (
+        {"status": "withdrawn", "error": "it was called off"},
+        "“look up” was called off, so it was not done.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "said"), PERSONS.values(), ids=PERSONS.keys())
+def test_what_a_person_makes_of_a_call_is_told_as_what_it_is(told: dict[str, Any], said: str) -> None:
+    assert answer("Can you look it up?", told) == said
+
+
+def test_an_edited_call_is_told_with_its_result() -> None:
+    told = {"status": "ok", "edited": "a person changed it", "arguments": {"query": "x"}, "untrusted_data": TICKET}
+    said = answer("Can you look it up?", told)
+    assert said.startswith("A person of our staff has approved “look up” with changes.")
+    assert "TCK-000007" in said

@@ -61,6 +61,21 @@ SUPPORT = [
     tool("get_ticket", "Look up one ticket by its id.", {"ticket_id": text("As TCK-000123")}, "ticket_id"),
     tool("check_task", "How a task stands that was started earlier.", {"task_id": text()}, "task_id"),
     tool("export_account", "Start an export of everything that is stored about the customer."),
+    tool(
+        "refund_invoice",
+        "Refund a paid invoice of the customer. Use it when the customer asks for a refund and names the invoice.",
+        {
+            "invoice_id": text("The id of the invoice", pattern="^[A-Za-z0-9-]{1,40}$", examples=["INV-10001-003"]),
+            "amount": {
+                "anyOf": [
+                    text("How much", pattern=r"^[0-9]{1,7}(\.[0-9]{1,2})?$", examples=["49.00"]),
+                    {"type": "null"},
+                ]
+            },
+            "reason": text("Why the customer wants it", maxLength=500),
+        },
+        "invoice_id",
+    ),
 ]
 
 ELSEWHERE = [
@@ -126,6 +141,10 @@ def arguments(question: str, tools: list[ToolSpec]) -> dict[str, Any]:
         ("What's the status of ticket TCK-000123?", {"get_ticket"}),
         ("How is task task_0123abcd doing?", {"check_task"}),
         ("Please export my account", {"export_account"}),
+        ("Can you refund invoice INV-12345-006?", {"refund_invoice"}),
+        ("I want a refund for invoice INV-12345-006, it was a mistake.", {"refund_invoice"}),
+        ("Was my invoice refunded?", {"query_user_database"}),
+        ("How do I get a refund?", {"search_help_articles"}),
         ("Could you open a ticket about slow webhooks?", {"create_support_ticket"}),
         (
             "My API calls are failing, what's wrong with my account? Please open a ticket.",
@@ -193,6 +212,13 @@ def test_a_ticket_has_a_short_subject_and_the_whole_message() -> None:
         "description": question,
         "category": "bug",
     }
+
+
+def test_a_refund_is_of_the_invoice_and_the_amount_that_were_named() -> None:
+    whole = arguments("Can you refund invoice INV-12345-006?", SUPPORT)
+    part = arguments("Please refund 49.50 of invoice INV-12345-006", SUPPORT)
+    assert (whole["invoice_id"], whole.get("amount")) == ("INV-12345-006", None)
+    assert (part["invoice_id"], part["amount"]) == ("INV-12345-006", "49.50")
 
 
 def test_optional_arguments_are_left_out_unless_the_words_name_them() -> None:

@@ -17,6 +17,8 @@ MAY_IMPORT = {
     "tickets": {"tickets", "contracts", "runtime"},
     "conversations": {"conversations", "contracts", "runtime"},
     "registry": {"registry", "contracts", "runtime"},
+    "gateway": {"gateway", "contracts", "runtime"},
+    "console": {"console", "contracts", "runtime"},
     "demo_model": {
         "demo_model",
         "runtime.settings",
@@ -26,7 +28,7 @@ MAY_IMPORT = {
     },
     "standalone": {
         *("standalone", "contracts", "runtime"),
-        *("router", "users", "tickets", "conversations", "registry", "demo_model"),
+        *("router", "users", "tickets", "conversations", "registry", "demo_model", "gateway", "console"),
     },
 }
 """A room, and what it may import of ours."""
@@ -34,6 +36,7 @@ MAY_IMPORT = {
 IMPORTED_ONLY_BY = {
     "hypercorn": "runtime",
     "granian": "runtime",
+    "celpy": "runtime",
     "opentelemetry": "runtime",
     "prometheus_client": "runtime",
     "openai": "router.model",

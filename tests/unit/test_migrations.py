@@ -13,13 +13,21 @@ MERGED = {
     "conversations/0002_watching.sql": "42c56dbb80229bdbef38bb911526523dcdcc3a59e512769e1dc190b1060bea48",
     "conversations/0003_summaries.sql": "42fac8eb4ce0946c5c36ca6d3243afd454031df9acc2dea118e12ad704eae501",
     "conversations/0004_people.sql": "97aec4a3530532e4e2763329b2dfc7c54f37a80d87c164bce271d3c23eefd115",
+    "conversations/0005_approvals.sql": "360dc4341aacd8218ce5101b89b9a5e8b8ba3651959e9e33d3eb5ba6ebd046d5",
+    "conversations/0006_undo.sql": "be09a76ff8d127ed78f54874a3ae3f3c65bde2488e2e1c7fa913eb7788877975",
+    "conversations/0007_counts.sql": "bcac6126ca5dd9b7dff085fddafd74095ec6b1a608bac2cb25217e1ca040a3d9",
+    "conversations/0008_api_keys.sql": "a3ee59c4acf88ea0238b1a10afec599cf54a636cf3adfdfb3c2ebcd1149a7f31",
     "tickets/0001_tickets.sql": "5c07f59c3a5d42af22af56a31e54cfabd404087a5a9f563c034148fefb2caef6",
     "tickets/0002_ticket_counts.sql": "892fe9dcc0f378bce0d791621068fcf330e6e422ed6f3661f679f6bcd226ca46",
     "tickets/0003_ticket_prompt.sql": "c673e4cda1f7d37f43f663596eba097938fd6e0d604ee6c95c2d3d458d1c8aad",
     "tickets/0004_notifications.sql": "091f0ba86ab21ede8d6a15e918f82e1d86d2292257a0eed51d57f5e74cb42c00",
     "tickets/0005_audit_who.sql": "34d3f5530d45835cb950f109878013e9d0af6c53bcfcfac04973254d7a053315",
     "tickets/0006_conversations.sql": "25256e67d6370902888151db07d17fb285851d9a78d52a635e213854891e848e",
+    "tickets/0007_life.sql": "2221180de2b16582038713ba74a9f1a6cdbe29354fcce9edbe4299ac965c36a7",
+    "tickets/0008_promises.sql": "8bed5349756afdba57f26442f7e86320aa16b9b8e10043b4282a1c9512d69cfe",
+    "tickets/0009_looks.sql": "742bdbcdc6d30dab5863f45e09e15476056a115ab1fb40da2e3ce7549463f7c7",
     "users/0001_accounts.sql": "48938873753f87f5fb0318f076f2d376813e3818dcd62c334364ca2ac7b3bb07",
+    "users/0002_refunds.sql": "4b476d10d6d077a1e2ea26a684696a931b67ffc3b2f0de5fe2369de4672e28a6",
 }
 """A new file gets a line here; no line ever changes, since databases out there have applied it."""
 

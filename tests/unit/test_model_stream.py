@@ -224,7 +224,7 @@ async def test_a_stream_that_has_said_its_last_word_is_not_waited_for() -> None:
     started = time.monotonic()
     reply, _, _ = await answered(lambda _: Told(events=whole, stays=True))
     assert reply.text == "done"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8  # of the 10 s that it may take
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,13 @@ def test_a_call_never_waits_longer_than_the_run_may_last() -> None:
     assert plan('{"text": "a"}', seconds_left=7, timeout=60).timeout == 7
 
 
+def test_a_call_that_a_person_decides_has_all_its_time_once_it_is_made() -> None:
+    offers = offer(timeout=60, approval="required")
+    asked = WantedCall(name="say", arguments='{"text": "a"}')
+    (made,) = make_plans([], [asked], offers, CALLER, Names(SIGNER, "inv_1", "hello", CALLER), seconds_left=7)
+    assert (made.approval is not None, made.timeout) == (True, 60)
+
+
 @pytest.mark.parametrize(("rule", "key"), [(None, None), ("caller.user_id", "user_1"), ("argument:text", "a")])
 def test_the_key_of_a_call(rule: str | None, key: str | None) -> None:
     assert plan('{"text": "a"}', key=rule).key == key

@@ -1,4 +1,4 @@
-"""The tables of settings in the READMEs of users, tickets and conversations."""
+"""The tables of settings in the READMEs of users, tickets, conversations, the gateway and the console."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,9 @@ from types import ModuleType
 import pytest
 from pydantic import SecretStr
 
+import console.settings
 import conversations.settings
+import gateway.settings
 import tickets.settings
 import users.settings
 from runtime.postgres.commands import OwnerSettings
@@ -18,8 +20,8 @@ SERVICES = Path(__file__).parents[2] / "services"
 
 @pytest.mark.parametrize(
     "module",
-    [users.settings, tickets.settings, conversations.settings],
-    ids=["users", "tickets", "conversations"],
+    [users.settings, tickets.settings, conversations.settings, gateway.settings, console.settings],
+    ids=["users", "tickets", "conversations", "gateway", "console"],
 )
 def test_the_readme_lists_every_setting_with_its_default(module: ModuleType) -> None:
     readme = (SERVICES / module.__name__.partition(".")[0] / "README.md").read_text()
@@ -27,8 +29,9 @@ def test_the_readme_lists_every_setting_with_its_default(module: ModuleType) -> 
     table = dict(re.findall(r"^\| `([A-Z_]+)` \| ?`?(.*?)`? ?\|", section, re.MULTILINE))
     read = [each for each in vars(module).values() if isinstance(each, type) and issubclass(each, Settings)]
     own = [settings for settings in read if settings.__module__ == module.__name__]
+    migrated = [OwnerSettings] if hasattr(module, "SchemaSettings") else []
     assert table == {
-        name.upper(): told(one.default) for each in (*own, OwnerSettings) for name, one in each.model_fields.items()
+        name.upper(): told(one.default) for each in (*own, *migrated) for name, one in each.model_fields.items()
     }
 
 

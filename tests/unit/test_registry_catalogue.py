@@ -79,11 +79,14 @@ def test_every_key_of_the_contract_is_taken_over() -> None:
         roles="staff, admin",
         max_result_bytes="100",
         max_per_run="2",
+        destinations="email, count",
+        trusted="true",
     )
     assert offered.name == "find_user"
     assert offered.bind == {"user_id": "caller.user_id"}
     assert (offered.mode, offered.readonly, offered.timeout) == ("send", True, 2.5)
     assert (offered.roles, offered.max_result_bytes, offered.max_per_run) == (["admin", "staff"], 100, 2)
+    assert (offered.approval, offered.destinations, offered.trusted) == ("never", ["email", "count"], True)
 
 
 @pytest.mark.parametrize(
@@ -108,8 +111,31 @@ def test_every_key_of_the_contract_is_taken_over() -> None:
         ("timeout", "inf"),
         ("timeout", "nan"),
         ("timeout", "1e3"),
-        ("approval", "required"),
         ("approval", "sometimes"),
+        ("approval", "Required"),
+        ("approval", ""),
+        ("approval", "when:"),
+        ("approval", "when: "),
+        ("approval", "when:arguments.count >"),
+        ("approval", "when:argument.count > 1"),
+        ("approval", "when:arguments.cuont > 1"),
+        ("approval", "when:run.trun > 1"),
+        ("approval", "when:caller.role == 'staff'"),
+        ("approval", "when:length(arguments.email) > 1"),
+        ("approval", "when:arguments.email.beginsWith('a')"),
+        ("approval", "when:" + " || ".join(["true"] * 500)),
+        ("approval", "when:" + "(" * 900 + "true" + ")" * 900),
+        ("approval", "required,when:true"),
+        ("approval", "provenance"),
+        ("destinations", ""),
+        ("destinations", "email,"),
+        ("destinations", "email;count"),
+        ("destinations", "nobody"),
+        ("destinations", "email.domain"),
+        ("trusted", "yes"),
+        ("compensate", ""),
+        ("compensate", "look"),
+        ("compensate", "unlook"),
         ("roles", ""),
         ("roles", "staff,,admin"),
         ("roles", "a role"),

@@ -25,9 +25,11 @@ class OneRunAdmin(Admin):
         self.says: dict[str, str] = {}
         self.failure: dict[str, Any] | None = {"restate_doc_error_code": "RT0007", "error_message": "KeyError('x')"}
 
-    def set(self, status: str, modified_at: datetime = YESTERDAY, last_failure: str | None = "x") -> None:
-        about = {"id": "inv_1", "service": "S", "handler": "h", "status": status, "modified_at": modified_at}
-        self.runs = [Unfinished.model_validate({**about, "last_failure": last_failure})]
+    def set(
+        self, status: str, modified_at: datetime = YESTERDAY, last_failure: str | None = "x", entries: int = 3
+    ) -> None:
+        about = {"id": "inv_1", "service": "S", "handler": "h", "status": status, "entries": entries}
+        self.runs = [Unfinished.model_validate({**about, "modified_at": modified_at, "last_failure": last_failure})]
 
     async def paused_or_failing(self) -> list[Unfinished]:
         if self.runs is None:
@@ -88,9 +90,18 @@ async def test_a_run_that_is_just_being_tried_again_has_made_no_progress(watch: 
 async def test_progress_starts_the_time_anew(watch: Watch) -> None:
     watch.admin.set("backing-off")
     await watch.look()
-    watch.admin.set("backing-off", YESTERDAY + timedelta(seconds=1))
+    watch.admin.set("backing-off", entries=4)
     assert not await watch.look(599)
     assert not await watch.look(599)
+
+
+async def test_a_try_that_fails_in_a_new_way_is_no_progress(watch: Watch) -> None:
+    """Restate notes the failure, by which the run counts as modified."""
+    watch.admin.set("backing-off", last_failure="connection refused")
+    await watch.look()
+    watch.admin.set("backing-off", YESTERDAY + timedelta(seconds=599), last_failure="the database starts")
+    assert not await watch.look(599)
+    assert await watch.look(1)
 
 
 async def test_a_long_step_before_the_first_failure_does_not_count(watch: Watch) -> None:

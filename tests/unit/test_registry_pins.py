@@ -12,6 +12,7 @@ from registry.admin import Deployment, Handler, Service
 from registry.catalogue import build_catalogue
 from registry.pins import Homes, difference, digest
 from registry.policy import Policy
+from registry.registration.restorer import is_known
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}, "user_id": {"type": "string"}}}
 OWN = "http://sw-users-0123abcd.agents:9082"
@@ -167,3 +168,19 @@ def test_times_and_sizes_may_change() -> None:
 
 def test_a_difference_is_short() -> None:
     assert len(difference(tool(handler()), tool(handler(documentation="x" * 4000)))) < 300
+
+
+@pytest.mark.parametrize(
+    ("wanted", "known"),
+    [
+        (OWN, True),
+        ("http://sw-users-ffffffff.agents:9082", True),  # an upgrade, which its Job registers or does not
+        (LAPTOP, True),
+        ("http://127.0.0.1:9082/rev/2", True),
+        ("http://sw-tickets-0123abcd.agents:9083", False),
+        ("http://sw-users-0123abcd.others:9082", False),
+    ],
+)
+def test_a_deployment_is_lost_when_restate_knows_no_version_of_it(wanted: str, known: bool) -> None:
+    deployments = [deployment(1, OWN, "Users"), deployment(2, LAPTOP, "Other"), deployment(3, "", "Lambda")]
+    assert is_known(wanted, deployments) == known

@@ -1,12 +1,11 @@
 """SECURITY.md names, for each protection, tests that there are."""
 
-import ast
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.parts.named import ROOT, is_there
+
 TEXT = (ROOT / "SECURITY.md").read_text()
 NAMED = sorted(set(re.findall(r"`((?:tests|charts)/[^`]+)`", TEXT)))
 ROWS = [line for line in TEXT.split("| protection | test |")[1].split("\n\n")[0].splitlines()[2:] if line]
@@ -19,8 +18,4 @@ def test_every_protection_names_a_test() -> None:
 
 @pytest.mark.parametrize("named", NAMED)
 def test_every_test_that_is_named_is_there(named: str) -> None:
-    path, _, name = named.partition("::")
-    text = (ROOT / path).read_text()
-    if name:
-        tree = ast.walk(ast.parse(text))
-        assert name in {node.name for node in tree if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    assert is_there(named)

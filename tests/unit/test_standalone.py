@@ -1,7 +1,10 @@
 """The small parts of the one-machine shape."""
 
+import errno
 import json
+import os
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,13 @@ from yarl import URL
 from standalone import services
 from standalone.database import Database, administrator, read_passwords
 from standalone.model import advice, check_port, follow_check
-from standalone.process import StartError, inherited
+from standalone.ports import free_port, who_listens
+from standalone.postgres import Postgres
+from standalone.process import StartError, cause, inherited
 from standalone.prometheus import configuration
 from standalone.restate import Ports, binary, environment
 from standalone.revision import revision_of
+from standalone.run import run as start
 from standalone.settings import StandaloneSettings
 from standalone.steps import Step, read_steps
 
@@ -107,6 +113,8 @@ def test_every_part_that_tells_metrics_is_scraped_under_the_name_of_its_room() -
         "router": 9181,
         "tickets": 9183,
         "conversations": 9187,
+        "gateway": 9189,
+        "console": 9191,
         "registry": 9184,
         "restate": 5122,
     }
@@ -257,3 +265,55 @@ def test_the_port_of_a_models_server_is_left_to_it(told: dict[str, Any], ours: s
         return
     with pytest.raises(StartError, match=f"is the model's .* set {ours} to another port"):
         check_port(settings)
+
+
+FULL_INITDB = """
+creating configuration files ... ok
+running bootstrap script ... 2026-01-01 00:00:00 UTC [7] FATAL:  could not write to file "x": No space left on device
+child process exited with exit code 1
+initdb: removing contents of data directory "/data"
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (FULL_INITDB, "the disk is full: running bootstrap script"),
+        ("thread panicked: IO error: No space left on device: While appending\nbye", "the disk is full: thread"),
+        ("OSError: [Errno 122] Disk quota exceeded: 'x'\n", "the disk is full: OSError"),
+        ("initdb: error: program 'postgres' is needed\ninitdb: removing contents", "initdb: error: program"),
+        ("one\n\nlast\n", "last"),
+        ("", "it wrote no log"),
+    ],
+)
+def test_what_ended_a_program_is_said_and_a_full_disk_by_its_name(written: str, said: str) -> None:
+    assert cause(written, re.compile("initdb: error|FATAL")).startswith(said)
+
+
+async def test_a_full_disk_is_named_when_the_database_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    initdb = tmp_path / "initdb"
+    initdb.write_text(f"#!/bin/sh\ncat <<'END'\n{FULL_INITDB}\nEND\nexit 1\n")
+    initdb.chmod(0o755)
+    monkeypatch.setattr("standalone.postgres.binaries", lambda: tmp_path)
+    with pytest.raises(StartError, match=r"^initdb failed: the disk is full: .*No space left on device"):
+        await Postgres(tmp_path / "data", free_port(), "secret").prepare()
+
+
+def test_the_program_at_a_port_is_named() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        assert str(os.getpid()) in who_listens(server.getsockname()[1])
+    assert who_listens(free_port()) == ""
+
+
+async def test_a_full_disk_is_one_line_wherever_it_is_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: Path) -> dict[str, str]:
+        raise OSError(errno.ENOSPC, "No space left on device", "passwords.json")
+
+    said: list[str] = []
+    monkeypatch.setattr("standalone.run.read_passwords", full)
+    monkeypatch.setattr("standalone.run.complain", said.append)
+    ports = {name: free_port() for name in StandaloneSettings.model_fields if name.endswith("_port")}
+    assert await start(StandaloneSettings.model_validate({"data_dir": tmp_path, **ports})) == 1
+    assert said == ["the disk is full: passwords.json: No space left on device"]

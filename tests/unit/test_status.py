@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -98,6 +99,33 @@ def answering(published: Any) -> Handler:
         return web.Response(body=body, content_type="application/json")
 
     return answer
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (lambda text: b"\xef\xbb\xbf" + text.encode(), None),
+        (lambda text: text.encode("latin-1"), None),
+        (lambda text: text.encode("latin-1"), "iso-8859-1"),
+        (lambda text: text.encode("utf-16"), "utf-16"),
+        (lambda text: text.encode(), "latin-1"),  # JSON is UTF-8, whatever is said of it
+        (lambda text: text.encode("latin-1"), "no-such-charset"),
+    ],
+)
+async def test_a_page_is_read_in_the_encoding_that_it_is_in(publish: Any, body: Any, said: str | None) -> None:
+    text = json.dumps(summary(status={"description": "Gestört: Zahlungen"}), ensure_ascii=False)
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=body(text), content_type="application/json", charset=said)
+
+    assert (await check(await publish(answer))).overall == "Gestört: Zahlungen"
+
+
+async def test_how_large_a_page_may_be_is_a_setting(publish: Any) -> None:
+    page = await publish(summary(padding="x" * 300_000))
+    assert (await check(page)).overall == "Partially Degraded Service"
+    with pytest.raises(StatusUnavailable, match="more than 9 KB"):
+        await check(replace(page, most_bytes=10_000))
 
 
 def summary(**changed: Any) -> dict[str, Any]:
@@ -273,7 +301,7 @@ async def test_a_page_without_end_is_not_read_to_its_end(publish: Any, encoding:
             await response.write(b" " * 65536)
         return response
 
-    with pytest.raises(StatusUnavailable, match="more than 256 KB"):
+    with pytest.raises(StatusUnavailable, match="more than 1024 KB"):
         await check(await publish(endless))
 
 

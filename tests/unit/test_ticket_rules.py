@@ -1,14 +1,14 @@
 """The rules of a new ticket, and the settings and texts around it."""
 
-from datetime import timedelta
 from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from tests.parts.signed import PUBLIC
+from tickets.life import usual
 from tickets.model import CreateSupportTicket
-from tickets.rules import SLA, USUAL_PRIORITY, Category, Priority, Urgency, categorize, prioritize
+from tickets.rules import USUAL_PRIORITY, Category, Priority, Urgency, categorize, prioritize
 from tickets.settings import TicketSettings
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -65,13 +65,13 @@ def test_no_hint_makes_a_ticket_urgent_by_itself() -> None:
 
 
 def test_a_higher_priority_is_due_earlier() -> None:
-    assert {priority: due // timedelta(hours=1) for priority, due in SLA.items()} == {
+    assert {priority: due / 3600 for priority, due in usual().solve.items()} == {
         "urgent": 4,
         "high": 8,
         "normal": 24,
         "low": 72,
     }
-    assert set(SLA) == set(get_args(Priority))
+    assert set(usual().solve) == set(get_args(Priority))
 
 
 @pytest.mark.parametrize(

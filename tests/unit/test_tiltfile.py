@@ -11,7 +11,7 @@ import pytest
 import starlark
 
 ROOT = Path(__file__).parents[2]
-SERVICES = {"router", "users", "tickets", "conversations", "registry", "demo_model"}
+SERVICES = {"router", "users", "tickets", "conversations", "gateway", "registry", "demo_model"}
 
 PRELUDE = """
 os = struct(getenv=getenv)

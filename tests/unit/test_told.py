@@ -32,9 +32,10 @@ class Database:
 
     async def execute(self, statement: str, *arguments: str) -> None:
         self.statements += 1
+        problem = self.fails(arguments[0])
         await asyncio.sleep(0)
         told: list[dict[str, Any]] = json.loads(arguments[-1])
-        if problem := self.fails(arguments[0]):
+        if problem:
             raise problem
         if "append_events" in statement:
             self.events += [(arguments[0], each["key"]) for each in told]
@@ -87,12 +88,22 @@ async def test_the_events_of_each_run_are_told_in_order(told: Told, database: Da
 async def test_while_the_database_is_away_events_wait_and_texts_give_way_to_later_ones(
     told: Told, database: Database
 ) -> None:
-    database.fails = lambda _: ConnectionRefusedError()
+    tried: list[str] = []
+
+    def refuse(_: Any) -> Exception:
+        tried.append("once more")
+        return ConnectionRefusedError()
+
+    async def tried_again() -> bool:
+        return len(tried) > before + 1
+
+    database.fails = refuse
     told.tell(given("run_a"), events("1", "2"))
     with told.writing(given("run_a"), [], Moment(5.0)) as show:
         assert show is not None
         show("a")
-        await asyncio.sleep(0.05)
+        before = len(tried)
+        await eventually(tried_again)
         told.tell(given("run_a"), events("3"))
         show("ab")
         assert (database.events, database.shown) == ([], [])
@@ -144,7 +155,7 @@ async def test_texts_of_all_runs_go_in_one_statement_every_100_ms(told: Told, da
     ):
         assert first is not None
         assert second is not None
-        for number in range(40):
+        for number in range(1, 41):
             first("a" * number)
             second("b" * number)
             await asyncio.sleep(0.01)
@@ -152,6 +163,29 @@ async def test_texts_of_all_runs_go_in_one_statement_every_100_ms(told: Told, da
     assert 3 <= len(times) <= 6
     assert all(later - earlier > 0.09 for earlier, later in pairwise(times))
     assert {frozenset(texts) for _, texts in database.shown} == {frozenset({("run_a", 1), ("run_b", 2)})}
+
+
+async def test_the_first_text_of_an_attempt_waits_for_no_tick_and_a_later_one_does(
+    told: Told, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIVE_SECONDS", 60)
+
+    async def is_shown() -> bool:
+        return database.shown[-1:] != [] and "word" in [text for _, text in database.shown[-1][1].values()]
+
+    with (
+        told.writing(given("run_a"), [], Moment(5.0)) as first,
+        told.writing(given("run_b"), [], Moment(5.0)) as second,
+    ):
+        for show in (first, second):
+            assert show is not None
+            database.shown.clear()
+            show("word")
+            await eventually(is_shown)
+            shown = database.statements
+            show("word for word")
+            await asyncio.sleep(module.FIRST_SECONDS * 3)
+            assert database.statements == shown
 
 
 async def test_a_new_attempt_takes_the_text_of_the_former_back(told: Told, database: Database) -> None:

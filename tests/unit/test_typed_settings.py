@@ -14,6 +14,8 @@ TARGETS = {
     "ask": ("USER_ID", "Q"),
     "tickets": ("ARGS",),
     "accept": ("ARGS",),
+    "test-operation": ("JOBS",),
+    "test-whole": ("JOBS",),
     "test-replay": ("JOBS",),
     "sweep": ("ARGS",),
     "telemetry": ("ARGS",),

@@ -1,0 +1,80 @@
+"""The pictures of docs/desk.md: PICTURES=docs/images draws them anew, into that folder."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from tests.browser.desk import SignIn, console, rooms, sign_in
+from tests.parts.fake_rooms import FakeRooms
+
+__all__ = ["console", "rooms", "sign_in"]
+
+PICTURES = Path(os.environ.get("PICTURES") or Path(__file__).parents[2] / ".tools" / "pictures")
+LOOK: dict[str, Any] = {
+    "viewport": {"width": 1120, "height": 640},
+    "device_scale_factor": 1.5,
+    "timezone_id": "UTC",
+    "reduced_motion": "reduce",
+}
+
+
+async def test_a_picture_of_a_conversation(rooms: FakeRooms, sign_in: SignIn) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    tried = [{"tool": "query_user_database", "status": "ok", "result": "{}"}]
+    reason = "They want to talk to a person about invoice INV-12345-006."
+    packet = {"reason": reason, "promised": "a call today", "asked": ["I paid invoice INV-12345-006 twice."]}
+    packet |= {"tried": tried, "tickets": ["TCK-100000"], "approvals": []}
+    key = rooms.talk(
+        ("answer", {"text": "I can see both payments. Somebody will be with you in a moment."}),
+        ("effect", {"tool": "create_support_ticket", "status": "ok", "ticket_id": "TCK-100000"}),
+        ("packet", packet),
+    )
+    rooms.line(key, "owner", speaker="person", person="anna", by="anna")
+    rooms.line(key, "person", text="Hello, this is Anna. I am looking at it.", person="anna")
+    desk = await sign_in("Anna Berg", f"/conversations/{key}", **LOOK)
+    await desk.page.screenshot(path=PICTURES / "desk-conversation.png", full_page=True)
+
+
+async def test_a_picture_of_a_ticket(rooms: FakeRooms, sign_in: SignIn) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    at = [f"2026-11-30T09:{minute}:00+00:00" for minute in (12, 20, 31, 40)]
+    said = [
+        {"kind": "note", "who": "ben", "text": "They pay for Pro; the export job failed twice last night."},
+        {"kind": "reply", "who": "anna", "text": "We have found it. Is the chart whole again?"},
+        {"kind": "answer", "who": "user_12345", "text": "Half of it. May is still missing."},
+    ]
+    did = [("user_12345", "customer", "create"), ("ben", "staff", "note"), ("anna", "staff", "reply")]
+    ticket = rooms.ticket(
+        subject="The chart of May is empty",
+        description="Since this morning the chart of May shows nothing.",
+        state="open",
+        assignee="anna",
+        messages=[{"number": number, **each, "at": at[number]} for number, each in enumerate(said, start=1)],
+        history=[
+            {"who": who, "acting": acting, "action": action, "note": "", "at": moment}
+            for (who, acting, action), moment in zip(did, at, strict=False)
+        ],
+        created_at=at[0],
+        updated_at=at[3],
+        solve_due_at="2026-11-30T17:12:00+00:00",
+    )
+    desk = await sign_in("Anna Berg", f"/tickets/{ticket.ticket_id}", **LOOK)
+    await desk.page.screenshot(path=PICTURES / "desk-ticket.png", full_page=True)
+
+
+async def test_pictures_of_approvals(rooms: FakeRooms, sign_in: SignIn) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    rooms.approvals.clear()
+    times = {"asked_at": "2026-11-30T09:12:00+00:00", "expires_at": "2026-12-01T09:12:00+00:00"}
+    approval = rooms.asked(
+        arguments={"invoice_id": "INV-12345-006", "amount": 199, "note": "Paid twice in May.", "user_id": "user_12345"},
+        why="the tool asks for it",
+        message="I paid invoice INV-12345-006 twice. Please send me the money back.",
+        **times,
+    )
+    mail = {"to": "billing\u200b@nimbus.example", "subject": "Your refund"}
+    rooms.asked("send_mail", mail, why="to: nobody has named this address", user_id="user_67890", **times)
+    desk = await sign_in(path="/approvals", **LOOK)
+    await desk.page.screenshot(path=PICTURES / "desk-approvals.png")
+    await desk.go(f"/approvals/{approval.approval_id}")
+    await desk.page.screenshot(path=PICTURES / "desk-approval.png", full_page=True)

@@ -1,0 +1,238 @@
+"""The desk against the real rooms: what staff do on its pages is done, by their name, and once."""
+
+import asyncio
+import re
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.parts.board import USER, Board, calls, start_board, text, until
+from tests.parts.conversations import ConversationsDatabase, Talk, conversations_database, start_conversations
+from tests.parts.fake_rooms import OF_A_CONSOLE, STAFF_KEY
+from tests.parts.postgres import PostgresServer
+from tests.parts.restate import RestateServer
+from tests.parts.service import Service
+from tests.parts.staff import Seen, StaffBrowser
+from tests.parts.tickets import tickets_database
+
+CALLERS = {"CALLER_KEYS": "a-secret-of-32-bytes-for-the-tests"}
+
+
+@pytest.fixture(scope="module")
+async def database(postgres: PostgresServer) -> ConversationsDatabase:
+    return await conversations_database(postgres, "console_test")
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("payments") / "ledger"
+    path.touch()
+    return path
+
+
+@pytest.fixture(scope="module")
+async def hall(
+    own_restate: RestateServer,
+    service: Callable[..., Awaitable[Service]],
+    postgres: PostgresServer,
+    database: ConversationsDatabase,
+    ledger: Path,
+) -> Board:
+    kept = await tickets_database(postgres, "console_tickets_test")
+    for module, env in {
+        "tests.parts.approved_tools": {"LEDGER": str(ledger)},
+        "tickets": {"DATABASE_URL": kept.app, "STAFF_KEYS": STAFF_KEY, "TRUST_USER_ID": "true"},
+    }.items():
+        await own_restate.register((await service(module, **env)).url)
+    stored = {"CONVERSATIONS_DATABASE_URL": database.router}
+    board = await start_board(own_restate, service, **(CALLERS | stored | {"APPROVAL_WAIT": "0.5"}))
+    await start_conversations(board, service, database, **(CALLERS | {"STAFF_KEYS": STAFF_KEY, "COALESCE_MS": "0"}))
+    return board
+
+
+@pytest.fixture
+async def console(hall: Board, service: Callable[..., Awaitable[Service]]) -> Service:
+    return await service("console", RESTATE_INGRESS_URL=hall.restate.ingress_url, **OF_A_CONSOLE)
+
+
+@pytest.fixture
+async def staff(console: Service) -> AsyncIterator[StaffBrowser]:
+    async with StaffBrowser(console.address) as staff:
+        yield staff
+
+
+async def test_a_conversation_that_waits_is_found_taken_answered_and_given_back(
+    hall: Board, database: ConversationsDatabase, staff: StaffBrowser
+) -> None:
+    talk = Talk(hall, database)
+    handed = calls(("hand_over_to_person", {"reason": "They want to talk to a human."}))
+    await talk.say(await hall.script(handed, text("I am back.")))
+    await talk.answers()
+    await talk.settled()
+    await staff.sign_in("anna")
+    path = f"/conversations/{talk.key}"
+    assert path in (await staff.get("/queue?who=nobody")).text
+    seen = await staff.get(path)
+    assert "They want to talk to a human." in seen.text
+    assert "It waits for a person" in seen.text
+
+    assert "You speak; the agent is silent." in (await staff.send(path, act="take")).text
+    say = (await staff.get(path)).fields | {"act": "say", "text": "Hello, this is Anna."}
+    for _ in range(2):  # sent twice, as by a double click
+        assert "Hello, this is Anna." in (await staff.post(path, **say)).text
+    assert await talk.texts("person") == ["Hello, this is Anna."]
+    assert "The agent speaks." in (await staff.send(path, act="return")).text
+    entries = await talk.entries("owner")
+    assert [each["body"]["by"] for each in entries[1:]] == ["anna", "anna"]
+    assert path not in (await staff.get("/queue")).text
+
+
+async def test_an_approval_from_request_to_effect(
+    hall: Board, database: ConversationsDatabase, ledger: Path, staff: StaffBrowser
+) -> None:
+    talk, order = Talk(hall, database), uuid.uuid4().hex
+    await talk.say(await hall.script(calls(("pay", {"order": order, "euros": 5})), text("It waits.")))
+    query = "SELECT approval_id FROM approvals WHERE arguments LIKE '%' || $1 || '%'"
+    approval = (await until(lambda: database.rows(query, order)))[0]["approval_id"]
+    await staff.sign_in("ben")
+    path = f"/approvals/{approval}"
+    assert path in (await staff.get("/approvals")).text
+    assert order in (await staff.get(path)).text
+    wrong = await staff.send(path, **{"choice": "edit", "arg:order": order, "arg:euros": "5000"})
+    assert (wrong.status, ledger.read_text()) == (422, "")
+    done = await staff.send(path, **{"choice": "edit", "arg:order": order, "arg:euros": "4"})
+    assert "edited</strong> by <strong>ben" in done.text
+
+    async def paid() -> str:
+        return ledger.read_text()
+
+    assert (await until(paid)).split()[:3] == [order, "4", USER]
+    late = await staff.send(
+        path, choice="deny", reason="no", digest=(await staff.get(path)).fields.get("digest", "0" * 64)
+    )
+    assert "edited</strong> by <strong>ben" in late.text
+
+
+async def test_tickets_are_listed_and_shown(hall: Board, staff: StaffBrowser) -> None:
+    await staff.sign_in("anna")
+    listed = await staff.get("/tickets?who=unassigned&search=nothing+of+this+kind")
+    assert (listed.status, "No ticket is like that" in listed.text) == (200, True)
+    assert (await staff.get("/tickets/TCK-999999")).status == 404
+
+
+@dataclass
+class Customer:
+    """A customer of their own, who talks to the agent alone."""
+
+    hall: Board
+    database: ConversationsDatabase
+    user_id: str = field(default_factory=lambda: f"user_{uuid.uuid4().hex[:12]}")
+
+    async def has(self, tool: str, **arguments: str) -> Talk:
+        """They say something, and the agent calls a tool for it."""
+        talk = Talk(self.hall, self.database, self.user_id)
+        await talk.say(await self.hall.script(calls((tool, arguments)), text("Passed on.")))
+        await talk.answers()
+        return talk
+
+    async def opens(self, staff: StaffBrowser, subject: str = "Empty chart") -> str:
+        """The address of a new ticket's page, as staff find it."""
+        await self.has("create_support_ticket", subject=subject, description="The chart shows nothing.")
+        listed = await staff.get(f"/tickets?customer={self.user_id}")
+        [address] = re.findall(r'href="(/tickets/TCK-[0-9]+)"', listed.text)
+        return address
+
+    async def answers(self, address: str, words: str) -> None:
+        await self.has("reply_to_ticket", ticket_id=address.rpartition("/")[2], text=words)
+
+
+def state(seen: Seen) -> str:
+    found = re.search(r'<span class="state (\w+)">', seen.text)
+    return found[1] if found else f"none: {seen.status}"
+
+
+async def test_a_ticket_through_its_whole_life(
+    hall: Board, database: ConversationsDatabase, staff: StaffBrowser
+) -> None:
+    await staff.sign_in("anna")
+    customer = Customer(hall, database)
+    path = await customer.opens(staff, "<b>Empty</b> chart")
+    page = await staff.get(path)
+    assert (state(page), "&lt;b&gt;Empty&lt;/b&gt; chart" in page.text) == ("new", True)
+    assert state(await staff.send(path, act="take")) == "open"
+    noted = await staff.send(path, act="note", text="<i>A note</i>")
+    assert (state(noted), "&lt;i&gt;A note&lt;/i&gt;" in noted.text) == ("open", True)
+
+    form = (await staff.get(path)).fields | {"act": "reply", "state": "waiting", "text": "Which browser?"}
+    for _ in range(2):  # sent twice, as by a double click
+        assert state(await staff.post(path, **form)) == "waiting"
+    await customer.answers(path, "Firefox.")
+    assert state(await staff.get(path)) == "open"
+    changed = await staff.send(path, act="change", priority="high", category="api", why="They pay for it.")
+    assert ("<dd>high</dd>" in changed.text, "They pay for it." in changed.text) == (True, True)
+    assert state(await staff.send(path, act="reply", state="solved", text="Mended.")) == "solved"
+    await customer.answers(path, "It is still empty.")
+    reopened = await staff.get(path)
+    assert (state(reopened), reopened.text.count("Which browser?")) == ("open", 1)
+    assert state(await staff.send(path, act="change", state="solved")) == "solved"
+    assert state(await staff.send(path, act="change", state="closed")) == "closed"
+    late = await staff.post(path, **(form | {"act_id": "0" * 32, "text": "One more thing."}))
+    assert (late.status, "This ticket is closed" in late.text, "One more thing." in late.text) == (409, True, True)
+
+
+async def test_of_two_staff_one_has_the_ticket_and_no_word_of_the_other_is_lost(
+    hall: Board, database: ConversationsDatabase, console: Service, staff: StaffBrowser
+) -> None:
+    await staff.sign_in("anna")
+    customer = Customer(hall, database)
+    path = await customer.opens(staff)
+    async with StaffBrowser(console.address) as carla:
+        await carla.sign_in("carla")
+        both = (staff, carla)
+        opened = [await each.get(path) for each in both]
+        raced = await asyncio.gather(
+            *(each.post(path, **(page.fields | {"act": "take"})) for each, page in zip(both, opened, strict=True))
+        )
+        assert sorted(each.status for each in raced) == [200, 409]
+        winner = ("anna", "carla")[[each.status for each in raced].index(200)]
+        assert all(f"<dd>{winner}</dd>" in each.text for each in raced)
+        assert f"{winner} has it." in next(each.text for each in raced if each.status == 409)
+
+        opened = [await each.get(path) for each in both]
+        raced = await asyncio.gather(
+            *(
+                each.post(
+                    path, **(page.fields | {"act": "reply", "state": "open", "text": f"Hello from number {number}."})
+                )
+                for number, (each, page) in enumerate(zip(both, opened, strict=True))
+            )
+        )
+        assert sorted(each.status for each in raced) == [200, 409]
+        lost = [each.status for each in raced].index(409)
+        assert f"Hello from number {lost}.</textarea>" in raced[lost].text
+        await customer.answers(path, "Hello?")  # seen by nobody yet
+        again = await both[lost].post(
+            path, **(raced[lost].fields | {"act": "reply", "state": "open", "text": "Too late."})
+        )
+        assert (again.status, "Hello?" in again.text) == (409, True)
+    said = (await staff.get(path)).text
+    assert (said.count("Hello from number"), "Too late." in said) == (1, False)
+
+
+async def test_a_duplicate_is_merged_into_a_ticket_of_the_same_customer_alone(
+    hall: Board, database: ConversationsDatabase, staff: StaffBrowser
+) -> None:
+    await staff.sign_in("anna")
+    customer = Customer(hall, database)
+    first, stranger = await customer.opens(staff), await Customer(hall, database).opens(staff)
+    await customer.has("create_support_ticket", subject="No numbers", description="There are none.")
+    listed = (await staff.get(f"/tickets?customer={customer.user_id}")).text
+    [second] = set(re.findall(r'href="(/tickets/TCK-[0-9]+)"', listed)) - {first}
+    for into, status in ((stranger, 422), (second, 422), ("/tickets/TCK-999999", 404)):
+        refused = await staff.send(second, act="merge", into=into.rpartition("/")[2])
+        assert (refused.status, state(refused)) == (status, "new"), into
+    merged = await staff.send(second, act="merge", into=first.rpartition("/")[2])
+    assert (merged.path, state(merged), state(await staff.get(second))) == (first, "new", "closed")

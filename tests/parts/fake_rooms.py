@@ -1,0 +1,341 @@
+"""The rooms behind the console in a few lines, so that a test says itself what staff find there.
+
+They answer as Restate's ingress does, and check staff tokens as the real ones do.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+from aiohttp import web
+from pydantic import ValidationError
+
+from contracts import (
+    ApprovalShown,
+    ChangingTicket,
+    Decide,
+    TicketAssign,
+    TicketChange,
+    TicketMerge,
+    TicketNote,
+    TicketReply,
+    TicketShown,
+)
+from standalone.ports import free_port
+
+SOURCE = "x-restate-error-source"
+STAFF_KEY = "another-secret-of-32-bytes-for-staff"
+DEMO_STAFF = [
+    {"name": "anna", "shown": "Anna Berg", "roles": ["agent"]},
+    {"name": "ben", "shown": "Ben Osei", "roles": ["agent", "approver"]},
+    {"name": "dora", "shown": "Dora Lind", "roles": ["approver"]},
+    {"name": "carla", "shown": "Carla Ruiz", "roles": ["admin"]},
+]
+OF_A_CONSOLE = {
+    "STAFF_KEY": STAFF_KEY,
+    "SESSION_SECRET": "a-secret-of-32-bytes-for-sessions",
+    "SECURE_COOKIES": "false",
+    "DEMO_STAFF": json.dumps(DEMO_STAFF),
+}
+"""What it must be told, wherever the others are."""
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "invoice_id": {"type": "string", "description": "Which invoice."},
+        "amount": {"type": "number", "description": "How much, in euros."},
+        "note": {"type": "string"},
+        "speed": {"enum": ["slow", "fast"]},
+    },
+    "required": ["invoice_id", "amount"],
+}
+
+
+TICKET_ACTS: dict[str, type[ChangingTicket]] = {
+    "reply": TicketReply,
+    "note": TicketNote,
+    "assign": TicketAssign,
+    "change": TicketChange,
+    "merge": TicketMerge,
+}
+
+
+class Refuse(Exception):
+    def __init__(self, status: int, code: str, message: str = "refused", field: str = "") -> None:
+        super().__init__(code)
+        self.status, self.code, self.message, self.field = status, code, message, field
+
+
+class FakeRooms:
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.approvals: dict[str, ApprovalShown] = {}
+        self.calls: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
+        """Each call: its target, who made it, and its body."""
+        self.talks: dict[str, list[dict[str, Any]]] = {}
+        """The lines of each conversation."""
+        self.owners: dict[str, str] = {}
+        self.tickets: dict[str, TicketShown] = {}
+        self.ticket_acts: dict[tuple[str, str | None], str] = {}
+        """What was done under which name, so that it is done once."""
+        self.away = False
+        self.fails = False
+        """Whatever is to be changed ends in an error that no room has foreseen."""
+        self.refuses_tokens = False
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_post("/restate/call/{target:.*}", self._call)
+        app.router.add_get("/restate/health", self._health)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05, handler_cancellation=True)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def asked(
+        self, tool: str = "refund_invoice", arguments: Mapping[str, Any] | None = None, **more: Any
+    ) -> ApprovalShown:
+        """A call that waits for a person."""
+        told = {"invoice_id": "INV-1", "amount": 19.5} if arguments is None else dict(arguments)
+        now = datetime.now(UTC)
+        shown: dict[str, Any] = {
+            "approval_id": f"appr_{uuid.uuid4().hex}",
+            "status": "pending",
+            "tool": tool,
+            "user_id": "user_12345",
+            "conversation": None,
+            "role": "approver",
+            "why": "the tool asks for it",
+            "asked_at": now.isoformat(),
+            "expires_at": (now + timedelta(hours=24)).isoformat(),
+            "run": "run_1",
+            "message": "Please refund my invoice.",
+            "arguments": told,
+            "digest": hashlib.sha256(json.dumps(told).encode()).hexdigest(),
+            "fixed": ["user_id"] if "user_id" in told else [],
+            "parameters": SCHEMA,
+            "decided_by": "",
+            "decided_at": "",
+            "reason": "",
+            "changes": [],
+        }
+        approval = ApprovalShown.model_validate(shown | more)
+        self.approvals[approval.approval_id] = approval
+        return approval
+
+    def talk(self, *lines: tuple[str, dict[str, Any]], user_id: str = "user_12345") -> str:
+        """A conversation that waits for a person; `lines` come after what was asked."""
+        key = f"conv_{uuid.uuid4().hex}"
+        self.talks[key], self.owners[key] = [], user_id
+        self.line(key, "message", text="I want to talk to a human.")
+        for kind, body in lines:
+            self.line(key, kind, **body)
+        self.line(key, "owner", speaker="person", person="", by="")
+        return key
+
+    def line(self, key: str, kind: str, **body: Any) -> int:
+        lines, at = self.talks[key], datetime.now(UTC).isoformat()
+        lines.append({"position": len(lines) + 1, "kind": kind, "run": "run_1", "at": at, "body": body})
+        return len(lines)
+
+    def holder(self, key: str) -> str | None:
+        """Who has it: a name, nobody yet (empty), or None for the agent."""
+        body = next(line["body"] for line in reversed(self.talks[key]) if line["kind"] == "owner")
+        return body.get("person", "") if body["speaker"] == "person" else None
+
+    def ticket(self, **more: Any) -> TicketShown:
+        now, number = datetime.now(UTC).isoformat(), 100_000 + len(self.tickets)
+        shown: dict[str, Any] = {
+            "ticket_id": f"TCK-{number}",
+            "user_id": "user_12345",
+            "subject": "The dashboard is down",
+        }
+        shown |= {"state": "new", "category": "bug", "priority": "high", "created_at": now, "updated_at": now}
+        ticket = TicketShown.model_validate(shown | {"due_at": now, "description": "It shows nothing."} | more)
+        self.tickets[ticket.ticket_id] = ticket
+        return ticket
+
+    def made(self, target: str) -> list[dict[str, Any]]:
+        """The bodies of the calls of one handler."""
+        return [body for called, _, body in self.calls if called == target]
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.Response(status=503 if self.away else 200)
+
+    async def _call(self, request: web.Request) -> web.Response:
+        target, body = request.match_info["target"], await request.json()
+        if self.away:
+            return web.json_response({"message": "no"}, status=503)
+        try:
+            by = self._who(body.pop("staff_token", ""))
+            self.calls.append((target, by, body))
+            if self.fails and not target.endswith(("/show", "/list", "/counts")):
+                return web.json_response({"message": "no"}, status=500, headers={SOURCE: "invocation"})
+            return web.json_response(await self._answer(target, by, body))
+        except ValidationError:
+            return web.json_response({"message": "no", "metadata": {"code": "invalid_request"}}, status=422)
+        except Refuse as refuse:
+            told = {"message": refuse.message, "metadata": {"code": refuse.code, "field": refuse.field}}
+            return web.json_response(told, status=refuse.status, headers={SOURCE: "invocation"})
+
+    def _who(self, token: str) -> dict[str, Any]:
+        try:
+            claims = jwt.decode(token, STAFF_KEY, ["HS256"], audience="switchboard-staff")
+        except jwt.PyJWTError:
+            raise Refuse(401, "staff_token_invalid") from None
+        if self.refuses_tokens or claims["exp"] - claims["iat"] > 600:
+            raise Refuse(401, "staff_token_invalid")
+        return claims
+
+    async def _answer(self, target: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        service, _, rest = target.partition("/")
+        handlers: dict[str, Callable[..., dict[str, Any]]] = {
+            "Approvals": self._approvals,
+            "ConversationDesk": self._standing,
+            "Conversation": self._conversation,
+            "TicketDesk": self._ticket_desk,
+        }
+        return handlers[service](rest, by, body)
+
+    def _standing(self, _: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        rows = [
+            {"conversation": key, "user_id": self.owners[key], "person": self.holder(key), "since": lines[0]["at"]}
+            | {"reason": next((line["body"]["reason"] for line in lines if line["kind"] == "packet"), "")}
+            for key, lines in self.talks.items()
+            if self.holder(key) is not None
+        ]
+        return {"conversations": sorted(rows, key=lambda row: bool(row["person"]))}
+
+    def _conversation(self, rest: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        key, _, handler = rest.partition("/")
+        if key not in self.talks:
+            raise Refuse(404, "unknown_conversation")
+        has, name = self.holder(key), by["sub"]
+        if handler == "show":
+            lines = [line for line in self.talks[key] if line["position"] > body["after"]]
+            page = lines[: body["limit"]]
+            return {"entries": page, "next": page[-1]["position"] if len(lines) > len(page) else None}
+        if handler == "take" and has not in (None, "", name):
+            raise Refuse(409, "taken", f"{has} has this conversation")
+        if handler == "say":
+            if has != name:
+                raise Refuse(409, "not_yours")
+            return {"position": self.line(key, "person", text=body["text"], person=name)}
+        if handler == "return":
+            self.line(key, "owner", speaker="agent", by=name, seconds=60, said=1)
+            return {"person": "", "waiting": False}
+        self.line(key, "owner", speaker="person", person=body.get("to", name), by=name)
+        return {"person": body.get("to", name), "waiting": False}
+
+    def _ticket_desk(self, handler: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        if handler == "counts":
+            return {"new": len(self.tickets), "open": 0, "waiting": 0, "mine": 0, "unassigned": 0, "overdue": 0}
+        if handler == "list":
+            found = [each.model_dump() for each in self.tickets.values() if body["search"] in each.subject]
+            return {"tickets": found[: body["limit"]], "next": "infinity~9" if len(found) > body["limit"] else ""}
+        if body["ticket_id"] not in self.tickets:
+            raise Refuse(404, "no_such_ticket", "there is no such ticket", "ticket_id")
+        if handler in TICKET_ACTS:
+            self._change(handler, by["sub"], TICKET_ACTS[handler].model_validate(body | {"staff_token": ""}))
+        return self.tickets[body["ticket_id"]].model_dump()
+
+    def _change(self, handler: str, name: str, asked: ChangingTicket) -> None:
+        told = f"{handler} {asked.model_dump_json(exclude={'staff_token', 'act_id', 'seen'})}"
+        ticket, known = self.tickets[asked.ticket_id], self.ticket_acts.get((name, asked.act_id))
+        if known is not None:
+            if known != told:
+                raise Refuse(409, "act_id_taken")
+            return
+        if asked.seen is not None and asked.seen != ticket.changes:
+            raise Refuse(409, "changed")
+        if ticket.state == "closed" and handler != "note":
+            raise Refuse(409, "closed")
+        self.changed(asked.ticket_id, name, handler, **self._becomes(ticket, name, asked))
+        self.ticket_acts[name, asked.act_id] = told
+
+    def _becomes(self, ticket: TicketShown, name: str, asked: ChangingTicket) -> dict[str, Any]:
+        said = {"number": 1 + len(ticket.messages), "who": name, "at": ticket.created_at}
+        match asked:
+            case TicketReply():
+                message = said | {"kind": "reply", "text": asked.text}
+                return {"state": asked.state, "assignee": ticket.assignee or name, "messages": [message]}
+            case TicketNote():
+                return {"messages": [said | {"kind": "note", "text": asked.text}]}
+            case TicketAssign():
+                return {"assignee": asked.to, "state": "open" if asked.to else "new"}
+            case TicketMerge():
+                other = self.tickets.get(asked.into)
+                if other is None:
+                    raise Refuse(404, "no_such_ticket", field="ticket_id")
+                if other is ticket or other.user_id != ticket.user_id:
+                    raise Refuse(422, "itself" if other is ticket else "other_customer", field="into")
+                if other.state == "closed":
+                    raise Refuse(409, "closed")
+                return {"state": "closed", "merged_into": asked.into}
+            case TicketChange():
+                wanted = {"priority": asked.priority, "category": asked.category, "state": asked.state}
+                return {field: value for field, value in wanted.items() if value}
+            case _:
+                raise AssertionError(asked)
+
+    def changed(self, ticket_id: str, who: str, action: str, **more: Any) -> None:
+        """Somebody has changed a ticket; `messages` come after those that there are."""
+        ticket = self.tickets[ticket_id].model_dump()
+        ticket["messages"] += more.pop("messages", [])
+        ticket["history"] += [{"who": who, "acting": "staff", "action": action, "note": "", "at": ticket["created_at"]}]
+        self.tickets[ticket_id] = TicketShown.model_validate(ticket | {"changes": ticket["changes"] + 1} | more)
+
+    def _approvals(self, handler: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        if handler == "list":
+            chosen = [each for each in self.approvals.values() if (each.status != "pending") == body["decided"]]
+            return {"approvals": [each.model_dump() for each in chosen]}
+        shown = self.approvals.get(body["approval_id"])
+        if shown is None:
+            raise Refuse(404, "unknown_approval", "there is no such approval", "approval_id")
+        return shown.model_dump() if handler == "show" else self._decide(shown, by, body)
+
+    def _decide(self, shown: ApprovalShown, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        wanted = Decide.model_validate(body | {"staff_token": ""})
+        if shown.role not in by["roles"]:
+            raise Refuse(403, "approval_role")
+        if shown.user_id.lower() == by["sub"].lower():
+            raise Refuse(403, "own_approval")
+        if shown.status != "pending":
+            raise Refuse(409, "decided", f"this is {shown.status} already")
+        if wanted.digest != shown.digest:
+            raise Refuse(409, "other_arguments")
+        if wanted.arguments and "refused" in str(wanted.arguments):
+            raise Refuse(422, "arguments_do_not_fit", "invoice_id: no such invoice", "arguments")
+        status = {"approve": "approved", "deny": "denied", "edit": "edited"}[wanted.choice]
+        at = datetime.now(UTC).isoformat()
+        changes = [
+            {"name": name, "before": shown.arguments.get(name), "after": value}
+            for name, value in (wanted.arguments or {}).items()
+            if shown.arguments.get(name) != value
+        ]
+        decided = {"status": status, "decided_by": by["sub"], "decided_at": at, "reason": wanted.reason}
+        self.approvals[shown.approval_id] = ApprovalShown.model_validate(
+            shown.model_dump() | decided | {"changes": changes}
+        )
+        return {"approval_id": shown.approval_id, "status": status, "by": by["sub"], "at": at}
+
+
+@asynccontextmanager
+async def fake_rooms() -> AsyncGenerator[FakeRooms]:
+    rooms = FakeRooms()
+    await rooms.start()
+    try:
+        yield rooms
+    finally:
+        await rooms.stop()

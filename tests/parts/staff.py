@@ -1,0 +1,57 @@
+"""A member of staff at a console, over plain HTTP: what a browser without script does."""
+
+import re
+from html import unescape
+from typing import Any, Self
+from urllib.parse import urljoin
+
+import aiohttp
+
+FIELD = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)"[^>]*>')
+
+
+class Seen:
+    """An answer, as far as a test looks at it."""
+
+    def __init__(self, status: int, path: str, text: str, headers: Any) -> None:
+        self.status, self.path, self.text, self.headers = status, path, text, headers
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The hidden fields of its first forms; of several with a name, the last."""
+        return {name: unescape(value) for name, value in FIELD.findall(self.text)}
+
+
+class StaffBrowser:
+    """Cookies of its own. `origin` is what it says of where a form came from."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.http.close()
+
+    async def get(self, path: str, **more: Any) -> Seen:
+        async with self.http.get(urljoin(self.address, path), **more) as reply:
+            return Seen(reply.status, reply.url.path_qs, await reply.text(), reply.headers)
+
+    async def post(self, path: str, site: str | None = "same-origin", **fields: str) -> Seen:
+        headers = {} if site is None else {"Sec-Fetch-Site": site}
+        async with self.http.post(urljoin(self.address, path), data=fields, headers=headers) as reply:
+            return Seen(reply.status, reply.url.path_qs, await reply.text(), reply.headers)
+
+    async def sign_in(self, name: str, next_page: str = "") -> Seen:
+        page = await self.get(f"/login?next={next_page}")
+        return await self.post("/login", **(page.fields | {"name": name}))
+
+    async def send(self, path: str, at: str = "", **fields: str) -> Seen:
+        """Sends a form of the page `at`, or of the same address."""
+        page = await self.get(at or path)
+        return await self.post(path, **(page.fields | fields))
+
+    def cookie(self, name: str = "desk") -> str:
+        return next((each.value for each in self.http.cookie_jar if each.key == name), "")
