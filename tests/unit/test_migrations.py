@@ -17,6 +17,7 @@ MERGED = {
     "conversations/0006_undo.sql": "be09a76ff8d127ed78f54874a3ae3f3c65bde2488e2e1c7fa913eb7788877975",
     "conversations/0007_counts.sql": "bcac6126ca5dd9b7dff085fddafd74095ec6b1a608bac2cb25217e1ca040a3d9",
     "conversations/0008_api_keys.sql": "a3ee59c4acf88ea0238b1a10afec599cf54a636cf3adfdfb3c2ebcd1149a7f31",
+    "conversations/0009_changes.sql": "cb958ebc1ab730ddb9cf4e26338610dcbab3fda4dcd4214d2c848175cc4d3b12",
     "tickets/0001_tickets.sql": "5c07f59c3a5d42af22af56a31e54cfabd404087a5a9f563c034148fefb2caef6",
     "tickets/0002_ticket_counts.sql": "892fe9dcc0f378bce0d791621068fcf330e6e422ed6f3661f679f6bcd226ca46",
     "tickets/0003_ticket_prompt.sql": "c673e4cda1f7d37f43f663596eba097938fd6e0d604ee6c95c2d3d458d1c8aad",

@@ -1,6 +1,7 @@
 """Runs the conversations, or one of their commands: `provision`, `migrate`, `api-key`."""
 
 from contextlib import nullcontext
+from datetime import timedelta
 
 import aiohttp
 import typer
@@ -16,6 +17,7 @@ from conversations.people import desk
 from conversations.settings import AdminSettings, ConversationSettings
 from conversations.store import MIGRATIONS, SCHEMA
 from conversations.undo_store import UndoStore
+from conversations.watch.changes import ChangeHub, ChangeLog
 from conversations.watch.hub import Hub
 from conversations.watch.log import EventLog
 from conversations.watch.web import serve_watchers
@@ -65,7 +67,8 @@ async def _serve(settings: ConversationSettings) -> None:
     async with open_pool(url, SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
         store, acceptance = UndoStore(pool), Acceptance(http, settings.accepted_url)
         parts = Parts(settings, store, acceptance, Journals(http, settings.journals_url))
-        watching = serve_watchers(settings, Hub(EventLog(pool), settings.max_watchers), store)
+        changes = ChangeHub(ChangeLog(pool, timedelta(hours=settings.events_hours)))
+        watching = serve_watchers(settings, Hub(EventLog(pool), settings.max_watchers), changes, store)
         counted = counting(pool, settings.count_seconds) if settings.metrics_port else nullcontext()
         async with watching_clock(http, settings.accepted_url), watching, counted:
             await serve(settings, [conversation(parts), conversation_runs, desk(parts), approvals(parts)])

@@ -6,7 +6,7 @@ and reads events from the database again that are no more kept here.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -128,11 +128,12 @@ class Hub:
         for watched in self._watched.values():
             watched.wake()
 
-    async def forget(self, after: timedelta) -> None:
-        """Forget old events, every minute, until cancelled."""
+    async def forget(self, after: timedelta, more: Callable[[], Awaitable[None]]) -> None:
+        """Forget old events, and whatever `more` forgets, every minute, until cancelled."""
         while True:
             try:
                 await self.events.forget(after)
+                await more()
             except UNUSABLE as error:
                 log.warning("events_not_forgotten", extra={"reason": type(error).__name__})
             await asyncio.sleep(FORGET_SECONDS)

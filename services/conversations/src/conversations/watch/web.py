@@ -1,7 +1,6 @@
 """The port for who watches and reads: for the gateway and the console, never for the internet."""
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -12,21 +11,19 @@ from restate.exceptions import RetryableError
 
 from conversations.settings import ConversationSettings
 from conversations.store import ConversationStore, unknown_conversation
+from conversations.watch.changes import ChangeHub
+from conversations.watch.desk import DeskWatching
 from conversations.watch.hub import Hub, TooMany, Watched
 from conversations.watch.log import Asked
-from conversations.watch.place import Line, Place, Text, end_frame, frames_of
+from conversations.watch.place import Line, Place, Text, frames_of
 from conversations.watch.reading import ID, Reading, reader
+from conversations.watch.sending import RETRY_MS, begin, break_off, end, wait, write
 from runtime.errors import Refused
+from runtime.postgres import UNUSABLE
 from runtime.proof import for_conversation
 from runtime.serving import at_the_end
 from runtime.telemetry.logs import get_logger
 from runtime.terminal import leave
-
-HEARTBEAT_SECONDS = 15
-SLOW_SECONDS = 30
-"""A watcher that takes nothing for so long is left; it can come again and go on."""
-RETRY_MS = 1000
-HEARTBEAT = b":\n\n"
 
 log = get_logger(__name__)
 
@@ -38,11 +35,12 @@ class Watching:
         self._hub = hub
         self._settings = settings
 
-    def application(self, reading: Reading) -> web.Application:
+    def application(self, reading: Reading, desk: DeskWatching) -> web.Application:
         application = web.Application(middlewares=[_refusals])
         application.add_routes(
             [
                 web.get(rf"/conversations/{ID}/events", self.watch),
+                web.get("/desk/events", desk.watch),
                 *reading.routes(),
                 web.get("/health", _health),
             ]
@@ -58,30 +56,29 @@ class Watching:
         if place.position > end:  # of a log that is no more
             place = Place()
         with self._hub.watching(conversation, user_id, place) as watched:
-            response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-            await response.prepare(request)
+            response = await begin(request)
             try:
                 await self._stream(response, watched, place)
             except (OSError, TimeoutError, RetryableError):
-                _break_off(request)
+                break_off(request)
         return response
 
     async def _stream(self, response: web.StreamResponse, watched: Watched, place: Place) -> None:
         clock = asyncio.get_running_loop().time
         until = clock() + self._settings.watch_seconds
-        await _write(response, f"retry: {RETRY_MS}\n\n".encode())
+        await write(response, f"retry: {RETRY_MS}\n\n".encode())
         while True:
             changed = watched.changed
             place, lines, text = await self._next(watched, place)
             frames, place = frames_of(place, lines, text)
             if frames:
-                await _write(response, frames)
+                await write(response, frames)
             elif self._hub.ending or watched.gone or clock() > until:
                 reason = "restart" if self._hub.ending else "gone" if watched.gone else "renew"
-                await _write(response, end_frame(reason, RETRY_MS + random.randrange(RETRY_MS)))
+                await end(response, reason)
                 return
             else:
-                await _wait(response, changed)
+                await wait(response, changed)
 
     async def _next(self, watched: Watched, place: Place) -> tuple[Place, list[Line], Text | None]:
         """What follows on a place, from the database where it is not here any more. What is not even there is over."""
@@ -96,10 +93,12 @@ class Watching:
 
 
 @asynccontextmanager
-async def serve_watchers(settings: ConversationSettings, hub: Hub, store: ConversationStore) -> AsyncGenerator[None]:
+async def serve_watchers(
+    settings: ConversationSettings, hub: Hub, changes: ChangeHub, store: ConversationStore
+) -> AsyncGenerator[None]:
     """Answer until the end, or until SIGTERM: then each watcher is told to come again, and nobody is let in."""
     runner = web.AppRunner(
-        Watching(hub, settings).application(Reading(store, settings)),
+        Watching(hub, settings).application(Reading(store, settings), DeskWatching(changes, settings)),
         access_log=None,
         shutdown_timeout=1,
         handler_cancellation=True,
@@ -113,38 +112,20 @@ async def serve_watchers(settings: ConversationSettings, hub: Hub, store: Conver
     log.info("watchers_served", extra={"port": settings.watch_port})
     leaving: list[asyncio.Task[None]] = []
 
-    def end() -> None:
+    def leave_all() -> None:
         hub.end()
+        changes.end()
         leaving.append(asyncio.create_task(site.stop()))
 
-    at_the_end(end)
-    forgetting = asyncio.create_task(hub.forget(timedelta(hours=settings.events_hours)))
+    at_the_end(leave_all)
+    forgetting = asyncio.create_task(hub.forget(timedelta(hours=settings.events_hours), changes.log.forget))
     try:
         yield
     finally:
         forgetting.cancel()
         hub.end()
+        changes.end()
         await runner.cleanup()
-
-
-async def _wait(response: web.StreamResponse, changed: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(HEARTBEAT_SECONDS):
-            await changed.wait()
-    except TimeoutError:
-        await _write(response, HEARTBEAT)
-
-
-async def _write(response: web.StreamResponse, frames: bytes) -> None:
-    """Raises: TimeoutError when the watcher takes nothing, OSError when it is gone."""
-    async with asyncio.timeout(SLOW_SECONDS):
-        await response.write(frames)
-
-
-def _break_off(request: web.Request) -> None:
-    """Without the end of the body, so that nobody takes what was sent for all there is."""
-    if request.transport is not None:
-        request.transport.abort()
 
 
 def _place(request: web.Request) -> Place:
@@ -169,7 +150,7 @@ async def _refusals(
         return _no(refused.status_code, refused.code, refused.message)
     except TooMany as many:
         return _no(429, "too_many_watchers", "you watch too much") if many.of_caller else _full()
-    except (RetryableError, TerminalError):
+    except (RetryableError, TerminalError, *UNUSABLE):
         return _no(503, "database_away", "come again in a moment")
 
 
