@@ -13,6 +13,9 @@ TEXT = {"type": "string"}
 SECONDS = 0.5
 """How long one check may keep all other questions waiting; on an idle machine it is less than a tenth of that."""
 
+TRIES = 5
+"""A check that takes too long does so each time; a machine that is busy otherwise spoils one or two."""
+
 
 def an_object(*required: str, **properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
@@ -107,11 +110,15 @@ BACKTRACKING = an_object(a={"type": "array", "items": {"type": "string", "patter
 )
 def test_no_check_stops_the_other_questions(schema: Any, arguments: Any) -> None:
     tool = offer(schema)
-    started = time.process_time()
+    assert any(refused_within(SECONDS, tool, arguments) for _ in range(TRIES))
+
+
+def refused_within(seconds: float, tool: Offer, arguments: Any) -> bool:
+    started = time.thread_time()
     with pytest.raises(Unfit) as unfit:
         tool.fitting(arguments)
-    assert time.process_time() - started < SECONDS
     assert len(str(unfit.value)) < 2000
+    return time.thread_time() - started < seconds
 
 
 @pytest.mark.parametrize(
