@@ -42,7 +42,9 @@ async def test_conversations_and_tickets_show_them_as_text(rooms: FakeRooms, sig
         kinds = ("message", "answer", "person", "late", "note", "effect", "approval", "undone", "owner")
         body = {"text": text, "person": text, "tool": text, "status": text, "ticket_id": text, "approval": text}
         lines = [(kind, body | {"speaker": "person"}) for kind in kinds]
-        rooms.talk(*lines, ("packet", packet), user_id=text)
+        key = rooms.talk(*lines, ("packet", packet), user_id=text)
+        call = {"call": text, "tool": text, "status": "ok", "target": text, "arguments": text, "result": text}
+        rooms.steps[key] = [{"turn": 1, "text": text, "model": text, "calls": [call | {"sources": [text]}]}]
         message = {"kind": "note", "who": text, "text": text, "at": "2026-11-30T09:00:00+00:00"}
         event = {"who": text, "acting": "staff", "action": text, "note": text, "at": message["at"]}
         said = [{**message, "number": 1}]
@@ -52,6 +54,9 @@ async def test_conversations_and_tickets_show_them_as_text(rooms: FakeRooms, sig
     paths += [f"/conversations/{key}" for key in rooms.talks] + [f"/tickets/{each}" for each in rooms.tickets]
     for path in paths:
         await desk.go(path)
+        if path.startswith("/conversations/"):
+            await desk.page.get_by_text("What the agent did").click()
+            await expect(desk.page.locator(".turns > li")).to_have_count(1)
         assert await desk.page.get_by_role("heading", level=1).count() == 1, path
         assert await desk.page.locator(FOREIGN).count() == 0, path
         assert len(await desk.page.evaluate(HANDLERS)) == 0, path

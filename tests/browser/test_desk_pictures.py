@@ -35,6 +35,26 @@ async def test_a_picture_of_a_conversation(rooms: FakeRooms, sign_in: SignIn) ->
     await desk.page.screenshot(path=PICTURES / "desk-conversation.png", full_page=True)
 
 
+async def test_a_picture_of_what_the_agent_did(rooms: FakeRooms, sign_in: SignIn) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    account = {"call": "call_1_1", "tool": "query_user_database", "status": "ok", "ms": 42}
+    account |= {
+        "target": "UserDatabase/query_user_database",
+        "arguments": '{"sections":["invoices"],"user_id":"user_12345"}',
+    }
+    account |= {"result": '{"status": "ok", "untrusted_data": {"invoices": [{"invoice_id": "INV-12345-006"}]}}'}
+    articles = {"call": "call_1_2", "tool": "search_help_articles", "status": "ok", "ms": 3, "result": "{}"}
+    articles |= {"arguments": '{"query":"refund"}', "sources": ["Failed payments (failed-payments)"]}
+    turn = {"turn": 1, "model": "gpt-5.2", "prompt_tokens": 2310, "completion_tokens": 64, "ms": 1180}
+    answered = turn | {"turn": 2, "prompt_tokens": 3020, "completion_tokens": 71, "ms": 1420, "calls": []}
+    key = rooms.talk(("answer", {"text": "I can see both payments of invoice INV-12345-006."}))
+    rooms.steps[key] = [turn | {"calls": [account, articles]}, answered | {"text": "I can see both payments."}]
+    desk = await sign_in("Anna Berg", f"/conversations/{key}", **LOOK)
+    await desk.page.get_by_text("What the agent did").click()
+    await desk.page.get_by_text("query_user_database: ok").click()
+    await desk.page.locator(".line.answer").screenshot(path=PICTURES / "desk-steps.png")
+
+
 async def test_a_picture_of_a_ticket(rooms: FakeRooms, sign_in: SignIn) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     at = [f"2026-11-30T09:{minute}:00+00:00" for minute in (12, 20, 31, 40)]

@@ -81,6 +81,8 @@ class FakeRooms:
         self.talks: dict[str, list[dict[str, Any]]] = {}
         """The lines of each conversation."""
         self.owners: dict[str, str] = {}
+        self.steps: dict[str, list[dict[str, Any]]] = {}
+        """What the run of each conversation did; of one that is not there nothing is known."""
         self.tickets: dict[str, TicketShown] = {}
         self.ticket_acts: dict[tuple[str, str | None], str] = {}
         """What was done under which name, so that it is done once."""
@@ -146,7 +148,8 @@ class FakeRooms:
 
     def line(self, key: str, kind: str, **body: Any) -> int:
         lines, at = self.talks[key], datetime.now(UTC).isoformat()
-        lines.append({"position": len(lines) + 1, "kind": kind, "run": "run_1", "at": at, "body": body})
+        run = "run_of_a_person" if kind in ("owner", "packet", "person") else "run_1"
+        lines.append({"position": len(lines) + 1, "kind": kind, "run": run, "at": at, "body": body})
         return len(lines)
 
     def holder(self, key: str) -> str | None:
@@ -225,7 +228,10 @@ class FakeRooms:
         if handler == "show":
             lines = [line for line in self.talks[key] if line["position"] > body["after"]]
             page = lines[: body["limit"]]
-            return {"entries": page, "next": page[-1]["position"] if len(lines) > len(page) else None}
+            told = {"entries": page, "user_id": self.owners[key]}
+            return told | {"next": page[-1]["position"] if len(lines) > len(page) else None}
+        if handler == "steps":
+            return self._steps(key, body)
         if handler == "take" and has not in (None, "", name):
             raise Refuse(409, "taken", f"{has} has this conversation")
         if handler == "say":
@@ -237,6 +243,15 @@ class FakeRooms:
             return {"person": "", "waiting": False}
         self.line(key, "owner", speaker="person", person=body.get("to", name), by=name)
         return {"person": body.get("to", name), "waiting": False}
+
+    def _steps(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
+        if body["run"] != "run_1":
+            raise Refuse(404, "unknown_run", field="run")
+        turns = [each for each in self.steps.get(key, []) if each["turn"] > body["after"]]
+        told: dict[str, Any] = {"run": "run_1", "state": "ended", "outcome": "answered"}
+        told |= {"begun_at": "2026-11-30T09:00:00+00:00", "ended_at": "2026-11-30T09:00:04+00:00"}
+        told |= {"invocation": "inv_1aBcD", "trace_id": "0af7651916cd43dd8448eb211c80319c"}
+        return told | {"turns": turns[:10], "next": turns[9]["turn"] if len(turns) > 10 else None}
 
     def _ticket_desk(self, handler: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         if handler == "counts":

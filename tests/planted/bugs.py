@@ -994,7 +994,7 @@ BUGS = [
     Bug(
         "an export that names what opens a result",
         "conversations/store.py",
-        '["conversation_id", "user_id", "key", "invocation"]',
+        '["conversation_id", "user_id", "key", "invocation", "trace_id"]',
         '["conversation_id", "user_id", "key"]',
         DURABLE + "test_conversation_erasing.py::test_an_export_holds_all_that_is_kept",
     ),

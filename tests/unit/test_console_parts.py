@@ -10,9 +10,11 @@ from pydantic import ValidationError
 from console.editing import fields_of, read
 from console.members import Member
 from console.posted import Unfit
+from console.routes.conversations import unfolded_at
 from console.settings import ConsoleSettings
 from console.tokens import Signer
 from console.visible import visible
+from contracts import HistoryLine
 from tests.browser.injections import INJECTIONS
 from tests.parts.fake_rooms import OF_A_CONSOLE, SCHEMA
 from tests.parts.signed import PRIVATE, PUBLIC
@@ -164,3 +166,16 @@ def test_a_character_that_nobody_sees_stands_there_by_number_and_name() -> None:
     assert visible("a\u202eb") == 'a<span class="unseen" title="right-to-left override">U+202E</span>b'
     seen = "a b\n\tc \u00e9 \u0639 \u8a9e \U0001f642"
     assert visible(seen) == seen
+
+
+def test_a_run_is_unfolded_where_it_answered_else_where_it_is_told_of_last() -> None:
+    told = [
+        *(("message", "run_1"), ("answer", "run_1"), ("approval", "run_1"), ("note", "")),
+        *(("message", "run_2"), ("stop", "run_2"), ("message", "run_3"), ("owner", "run_3"), ("person", "run_3")),
+    ]
+    lines = [
+        HistoryLine.model_validate({"position": place, "kind": kind, "run": run, "at": "", "body": {}})
+        for place, (kind, run) in enumerate(told, start=1)
+    ]
+    assert unfolded_at(lines, lines) == {2: "run_1", 6: "run_2"}
+    assert unfolded_at(lines, lines[5:]) == {6: "run_2"}

@@ -18,6 +18,7 @@ MERGED = {
     "conversations/0007_counts.sql": "bcac6126ca5dd9b7dff085fddafd74095ec6b1a608bac2cb25217e1ca040a3d9",
     "conversations/0008_api_keys.sql": "a3ee59c4acf88ea0238b1a10afec599cf54a636cf3adfdfb3c2ebcd1149a7f31",
     "conversations/0009_changes.sql": "cb958ebc1ab730ddb9cf4e26338610dcbab3fda4dcd4214d2c848175cc4d3b12",
+    "conversations/0010_steps.sql": "cfeb5451f8c546a75542829e19960c307407b0b7deab4304074c31af3ee38da2",
     "tickets/0001_tickets.sql": "5c07f59c3a5d42af22af56a31e54cfabd404087a5a9f563c034148fefb2caef6",
     "tickets/0002_ticket_counts.sql": "892fe9dcc0f378bce0d791621068fcf330e6e422ed6f3661f679f6bcd226ca46",
     "tickets/0003_ticket_prompt.sql": "c673e4cda1f7d37f43f663596eba097938fd6e0d604ee6c95c2d3d458d1c8aad",

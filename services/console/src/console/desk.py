@@ -13,10 +13,10 @@ from contracts import (
     ApprovalShown,
     Choice,
     Held,
-    History,
-    HistoryLine,
     Ruling,
+    RunSteps,
     Said,
+    StaffHistory,
     Standing,
     StandingPage,
     TicketCounts,
@@ -57,15 +57,17 @@ class Desk:
         """The conversations that wait for a person, the longest first, then those that a person has."""
         return (await self._call("ConversationDesk/list", StandingPage, limit=MOST)).conversations
 
-    async def transcript(self, conversation: str) -> list[HistoryLine]:
+    async def transcript(self, conversation: str) -> StaffHistory:
         """All of it: who has it now stands at its end."""
-        lines: list[HistoryLine] = []
-        after: int | None = 0
-        while after is not None:
-            page = await self._call(f"Conversation/{conversation}/show", History, after=after, limit=MOST)
-            lines += page.entries
-            after = page.next
-        return lines
+        whole = StaffHistory(entries=[], next=0)
+        while whole.next is not None:
+            page = await self._call(f"Conversation/{conversation}/show", StaffHistory, after=whole.next, limit=MOST)
+            whole = StaffHistory(entries=whole.entries + page.entries, next=page.next, user_id=page.user_id)
+        return whole
+
+    async def steps(self, conversation: str, run: str, after: int) -> RunSteps:
+        """What a run did, the turns after one."""
+        return await self._call(f"Conversation/{conversation}/steps", RunSteps, run=run, after=after)
 
     async def take(self, conversation: str) -> Held:
         return await self._call(f"Conversation/{conversation}/take", Held, once=True)

@@ -22,6 +22,7 @@ MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+
 TICKET = re.compile(r"TCK-[0-9]{6,18}", re.ASCII)
 APPROVAL = re.compile(r"appr_[A-Za-z0-9]{16,64}", re.ASCII)
 CONVERSATION = re.compile(r"conv_[A-Za-z0-9]{16,64}", re.ASCII)
+RUN = re.compile(r"run_[A-Za-z0-9_-]{1,60}", re.ASCII)
 USER = re.compile(r"[A-Za-z0-9_.@-]{1,64}", re.ASCII)
 """What a page makes a link of, and nothing else."""
 
@@ -48,7 +49,11 @@ class Pages:
         filters = {"visible": visible, "told": told, "hidden_in": hidden_in, "moment": moment, "one_line": one_line}
         cast(dict[str, Any], self._env.filters).update(filters)
         tests = {"id_of_ticket": TICKET.fullmatch, "id_of_approval": APPROVAL.fullmatch}
-        tests |= {"id_of_conversation": CONVERSATION.fullmatch, "id_of_user": USER.fullmatch}
+        tests |= {
+            "id_of_run": RUN.fullmatch,
+            "id_of_conversation": CONVERSATION.fullmatch,
+            "id_of_user": USER.fullmatch,
+        }
         cast(dict[str, Any], self._env.tests).update(tests)
         cast(dict[str, Any], self._env.globals)["asset"] = self._address
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from contracts.answer import Outcome, Usage
 from contracts.event import RunEvent
 from contracts.question import MESSAGE_CHARACTERS, USER_ID, Caller
+from contracts.step import TurnStep
 
 CONVERSATION_ID = Annotated[str, StringConstraints(pattern=r"^conv_[A-Za-z0-9]{16,64}$")]
 """The key of a conversation: random, made by whoever opens it."""
@@ -171,7 +172,8 @@ class HandOver(BaseModel):
 
 
 class RunReport(BaseModel):
-    """What a run says at its end. Only the run that the conversation still listens to, by its `epoch`, posts a text."""
+    """What a run says at its end. Only the run that the conversation still listens to, by its `epoch`, posts a text.
+    `steps` and the name of its trace are for staff."""
 
     run: str
     epoch: int
@@ -182,6 +184,8 @@ class RunReport(BaseModel):
     tickets: list[str] = Field(default_factory=list[str])
     usage: Usage = Field(default_factory=Usage)
     hand_over: HandOver | None = None
+    steps: list[TurnStep] = Field(default_factory=list[TurnStep])
+    trace_id: str = ""
 
 
 class HistoryQuery(BaseModel):

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from contracts.conversation import CONVERSATION_ID, INPUT_ID
+from contracts.conversation import CONVERSATION_ID, INPUT_ID, History
 from contracts.question import MESSAGE_CHARACTERS, Caller
+from contracts.step import TurnStep
 
 STAFF_NAME_PATTERN = r"[A-Za-z0-9_.@:-]{1,64}"
 STAFF_NAME = Annotated[str, StringConstraints(pattern=f"^{STAFF_NAME_PATTERN}$")]
@@ -38,6 +39,36 @@ class StaffHistoryQuery(ByStaff):
 
     after: int = Field(default=0, ge=0)
     limit: int = Field(default=50, ge=1, le=200)
+
+
+class StaffHistory(History):
+    """A page of a conversation as staff see it. `user_id` is whose it is."""
+
+    user_id: str = ""
+
+
+class StepsQuery(ByStaff):
+    """What a run did: the turns after one."""
+
+    run: str = Field(min_length=1, max_length=64)
+    after: int = Field(default=0, ge=0)
+    limit: int = Field(default=10, ge=1, le=20)
+
+
+class RunSteps(BaseModel):
+    """What a run did, a page of it. `state` is `active`, `stopped` or `ended`; Restate and the traces know it by its
+    `invocation` and `trace_id`, which are empty where nobody does. A turn that was never reported is not there. `next`
+    is where the next page begins, None at the end."""
+
+    run: str
+    state: str
+    outcome: str = ""
+    begun_at: str
+    ended_at: str = ""
+    invocation: str = ""
+    trace_id: str = ""
+    turns: list[TurnStep] = Field(default_factory=list[TurnStep])
+    next: int | None = None
 
 
 class Held(BaseModel):

@@ -18,11 +18,13 @@ from contracts import (
     ByStaff,
     Caller,
     Held,
-    History,
+    RunSteps,
     Said,
     Say,
+    StaffHistory,
     StaffHistoryQuery,
     StandingPage,
+    StepsQuery,
     TicketMade,
     TicketWanted,
     WaitingQuery,
@@ -106,11 +108,23 @@ def add_people(service: restate.VirtualObject, parts: Parts) -> None:
 
     @service.handler("show", kind="shared", input_serde=RAW)
     @checked
-    async def show(ctx: ObjectSharedContext, asked: StaffHistoryQuery) -> History:  # pyright: ignore[reportUnusedFunction]
+    async def show(ctx: ObjectSharedContext, asked: StaffHistoryQuery) -> StaffHistory:  # pyright: ignore[reportUnusedFunction]
         """A page of the transcript, with what only staff may see."""
         _, owner, _ = await opened(ctx, asked, parts)
-        page = partial(parts.store.history, ctx.key(), owner, asked.after, asked.limit, for_staff=True)
-        return await ctx.run_typed("read transcript", page, RunOptions(type_hint=History))
+
+        async def page() -> StaffHistory:
+            told = await parts.store.history(ctx.key(), owner, asked.after, asked.limit, for_staff=True)
+            return StaffHistory(entries=told.entries, next=told.next, user_id=owner.user_id)
+
+        return await ctx.run_typed("read transcript", page)
+
+    @service.handler("steps", kind="shared", input_serde=RAW)
+    @checked
+    async def steps(ctx: ObjectSharedContext, asked: StepsQuery) -> RunSteps:  # pyright: ignore[reportUnusedFunction]
+        """What a run did, step by step: the turns of the model, and each call with its arguments and result."""
+        _, owner, _ = await opened(ctx, asked, parts)
+        told = (ctx.key(), owner, asked.run, asked.after, asked.limit)
+        return await ctx.run_typed("read steps", parts.store.steps, RunOptions(), *told)
 
     @accepted("nobody_came")
     @checked

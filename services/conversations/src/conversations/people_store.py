@@ -4,9 +4,10 @@ import json
 
 from pydantic import BaseModel
 
-from contracts import Caller, Said, Say, Standing
+from contracts import Caller, RunSteps, Said, Say, Standing
 from conversations.control import Control, Decision, give_back
 from conversations.lines import add_entry, add_event
+from conversations.steps import steps_of
 from conversations.store import HOLD, ConversationStore, Settled, unknown_conversation
 from runtime.errors import Refused
 from runtime.postgres import caller_transaction
@@ -84,6 +85,11 @@ class StaffStore(ConversationStore):
             if await db.fetchval(HOLD, conversation):
                 await add_entry(db, conversation, key, "effect", run, body)
                 await add_event(db, conversation, key, "ticket", run, epoch, {"ticket_id": ticket_id})
+
+    async def steps(self, conversation: str, caller: Caller, run: str, after: int, limit: int) -> RunSteps:
+        """What a run did, on behalf of staff who want to know. Raises: `Refused` 404 for a run that is not there."""
+        async with caller_transaction(self.pool, caller.user_id) as db:
+            return await steps_of(db, conversation, run, after, limit)
 
     async def with_people(self, limit: int) -> list[Standing]:
         """Where a person speaks or is waited for. Whoever asks has been proven to be staff."""

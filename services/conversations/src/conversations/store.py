@@ -5,12 +5,13 @@ Whatever is repeated changes nothing: lines have keys, a run has a name, and an 
 
 import hashlib
 import json
+import operator
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from contracts import (
     Caller,
@@ -47,6 +48,7 @@ from conversations.control import (
 from conversations.effects import begin_undo
 from conversations.handing import MAX_FACTS, RUN, TICKETS, hand_over, hear, take_back
 from conversations.lines import add_entry, add_event
+from conversations.steps import keep_steps
 from conversations.view import Line, seen_by_model
 from conversations.watch.log import close_log
 from runtime.errors import Refused
@@ -145,6 +147,8 @@ SELECT jsonb_build_object(
                 FROM entries e WHERE e.conversation_id = c.conversation_id),
     'runs', (SELECT coalesce(jsonb_agg(to_jsonb(r) - $2::text[] ORDER BY r.epoch), '[]')
              FROM runs r WHERE r.conversation_id = c.conversation_id),
+    'steps', (SELECT coalesce(jsonb_agg(to_jsonb(p) - $2::text[] ORDER BY p.run, p.turn), '[]')
+              FROM steps p WHERE p.conversation_id = c.conversation_id),
     'events', (SELECT coalesce(jsonb_agg(to_jsonb(v) - $2::text[] ORDER BY v.position), '[]')
                FROM events v WHERE v.conversation_id = c.conversation_id),
     'approvals', (SELECT coalesce(jsonb_agg(to_jsonb(a) - $2::text[] ORDER BY a.asked_at, a.approval_id), '[]')
@@ -160,7 +164,7 @@ SELECT jsonb_build_object(
                 WHERE t.conversation_id = c.conversation_id AND t.kind = 'effect' AND t.body ? 'ticket_id')
 ) FROM conversations c WHERE c.conversation_id = $1
 """
-_NOT_EXPORTED = ["conversation_id", "user_id", "key", "invocation"]
+_NOT_EXPORTED = ["conversation_id", "user_id", "key", "invocation", "trace_id"]
 """Told once at the top, or of use to nobody; an invocation's name would open its result at the ingress."""
 
 
@@ -222,7 +226,8 @@ class Outside(BaseModel):
 
 class Export(BaseModel):
     """One conversation, whole: what was said and done, also what nobody was shown. `effects` are those that can be
-    undone. `tickets` are the ids of those that it made; what they say is in `tickets`."""
+    undone, `steps` what its runs did at each turn. `tickets` are the ids of those that it made; what they say is in
+    `tickets`."""
 
     conversation: str
     user_id: str
@@ -230,6 +235,7 @@ class Export(BaseModel):
     changed_at: str
     entries: list[dict[str, Any]]
     runs: list[dict[str, Any]]
+    steps: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]], exclude_if=operator.not_)
     events: list[dict[str, Any]]
     approvals: list[dict[str, Any]]
     effects: list[dict[str, Any]]
@@ -472,6 +478,7 @@ class ConversationStore:
     async def _write_report(self, db: Connection, conversation: str, report: RunReport, *, posts: bool) -> None:
         run = report.run
         await close_log(db, conversation, report, posts=posts)
+        await keep_steps(db, conversation, report)
         for number, effect in enumerate(report.effects, start=1):
             body = effect.model_dump(exclude_none=True)
             await add_entry(db, conversation, f"{run}/effect/{number}", "effect", run, body)

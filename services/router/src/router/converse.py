@@ -7,6 +7,7 @@ from restate import Context, TerminalError
 
 import contracts
 from contracts import ConversationRun, HandOver, Outcome, RunReport, Tried
+from router.did import steps_of
 from router.effects import effects_of
 from router.run import UNFINISHED, Run
 from router.told import events_of
@@ -82,6 +83,8 @@ def _report(given: ConversationRun, run: Run) -> RunReport:
         tickets=answer.tickets,
         usage=answer.usage,
         hand_over=_hand_over(run),
+        steps=steps_of(run.turns, run.results, run.steps.turn_ms, run.steps.call_ms),
+        trace_id=run.trace.hex_id if run.has_begun and run.trace else "",
     )
 
 

@@ -99,6 +99,8 @@ class Steps:
         """When the latest step ended: the latest time that the journal knows."""
         self.call_ms: dict[str, int] = {}
         """How long each call took, by its id, as far as the journal knows."""
+        self.turn_ms: list[int] = []
+        """How long each turn of the model took, all its attempts together."""
 
     async def step(
         self,
@@ -129,6 +131,8 @@ class Steps:
         self.facts = self.facts or done.facts
         self.ended_at = done.ended_at
         self.call_ms |= done.call_ms
+        if kind == "turn":
+            self.turn_ms.append(round((done.ended_at - done.started_at) * 1000))
         self._seen.clear()
         self._watcher.step_done(kind, done)
         return done.value

@@ -1,5 +1,6 @@
 """Conversations in which a person speaks or is waited for: the queue, and one of them with all that staff may see."""
 
+import re
 import uuid
 
 from starlette.responses import Response
@@ -8,7 +9,7 @@ from starlette.routing import Route
 from console.members import TALKERS
 from console.posted import Unfit, colleague_of, text_of
 from console.problems import Problem
-from console.rendering import CONVERSATION
+from console.rendering import CONVERSATION, RUN
 from console.restate import Refusal
 from console.visits import Visit, for_staff
 from contracts import Held, HistoryLine, Standing
@@ -23,6 +24,7 @@ def routes() -> list[Route]:
         Route("/queue", for_staff(show_queue), methods=["GET"]),
         Route(page, for_staff(show_one), methods=["GET"]),
         Route(page, for_staff(act, TALKERS), methods=["POST"]),
+        Route(f"{page}/runs/{{run}}", for_staff(show_run), methods=["GET"]),
     ]
 
 
@@ -39,6 +41,15 @@ async def show_queue(visit: Visit) -> Response:
 
 async def show_one(visit: Visit) -> Response:
     return await _page(visit)
+
+
+async def show_run(visit: Visit) -> Response:
+    """What the agent did in one run: a page, of which a conversation shows the main part where somebody unfolds it."""
+    key, run = _key(visit), visit.request.path_params["run"]
+    after = visit.request.query_params.get("after", "0")
+    if not RUN.fullmatch(run) or not re.fullmatch("[0-9]{1,6}", after, re.ASCII):
+        raise Problem(404)
+    return visit.page("run.html", key=key, did=await visit.desk.steps(key, run, int(after)))
 
 
 async def act(visit: Visit) -> Response:
@@ -79,6 +90,19 @@ SAID = {
 """What is told of a refusal, by the code of the room."""
 
 
+def unfolded_at(lines: list[HistoryLine], shown: list[HistoryLine]) -> dict[int, str]:
+    """The agent's runs, each by the position of the line under which it can be unfolded: where it answered, else where
+    it is told of last. A stretch of a person is no run of the agent."""
+    of_people = {line.run for line in lines if line.kind == "owner"}
+    places: dict[str, HistoryLine] = {}
+    for line in shown:
+        if not RUN.fullmatch(line.run) or line.run in of_people:
+            continue
+        if line.run not in places or places[line.run].kind not in ("answer", "late"):
+            places[line.run] = line
+    return {line.position: run for run, line in places.items()}
+
+
 def holder(lines: list[HistoryLine]) -> Held:
     """Who speaks now, as the transcript tells it."""
     for line in reversed(lines):
@@ -91,7 +115,7 @@ def holder(lines: list[HistoryLine]) -> Held:
 
 async def _page(visit: Visit, status: int = 200, notice: str = "") -> Response:
     key = _key(visit)
-    lines = await visit.desk.transcript(key)
+    lines = (await visit.desk.transcript(key)).entries
     is_whole = visit.request.query_params.get("all") == "1"
     shown = lines if is_whole else lines[-SHOWN_LINES:]
     return visit.page(
@@ -100,6 +124,7 @@ async def _page(visit: Visit, status: int = 200, notice: str = "") -> Response:
         key=key,
         lines=shown,
         left_out=len(lines) - len(shown),
+        runs=unfolded_at(lines, shown),
         held=holder(lines),
         packet=next((line.body for line in reversed(lines) if line.kind == "packet"), None),
         may_talk=visit.member.may(TALKERS),

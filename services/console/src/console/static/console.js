@@ -36,8 +36,29 @@ function replace(part, fresh) {
   const open = new Set([...part.querySelectorAll("details[open]")].map((each) => each.id));
   tellTimes(fresh);
   for (const each of fresh.querySelectorAll("details")) each.open = open.has(each.id);
+  for (const each of fresh.querySelectorAll("[data-from]")) {
+    const fetched = document.querySelector(`#${CSS.escape(each.id)} [data-here]`);
+    if (fetched) each.querySelector("[data-here]").replaceChildren(...fetched.childNodes);
+  }
   part.replaceChildren(...fresh.childNodes);
 }
+
+const parse = (text) => new DOMParser().parseFromString(trusted.createHTML(text), "text/html");
+
+// A fold that says where its content is gets it from that page when it is opened; without script, and if that fails, a link
+// in it leads there.
+async function fill(place, headers = {}) {
+  const here = place.querySelector("[data-here]");
+  place.ariaBusy = "true";
+  const reply = await fetch(place.dataset.from, { headers }).catch(() => null);
+  const fresh = reply?.ok && !reply.redirected && parse(await reply.text()).querySelector("[data-fragment]");
+  if (fresh && !here.contains(document.activeElement)) replace(here, fresh);
+  place.ariaBusy = null;
+}
+
+document.addEventListener("toggle", ({ target }) => {
+  if (target.open && target.dataset.from) fill(target);
+}, true);
 
 const told = new Map([...document.querySelectorAll("[data-part]")].map((part) => [part.id, part.innerHTML]));
 tellTimes(document);
@@ -46,7 +67,7 @@ async function refresh() {
   if (document.hidden) return;
   const reply = await fetch(location.href, { headers: { "x-refresh": "1" } });
   if (!reply.ok || reply.redirected) return;
-  const page = new DOMParser().parseFromString(trusted.createHTML(await reply.text()), "text/html");
+  const page = parse(await reply.text());
   for (const part of document.querySelectorAll("[data-part]")) {
     const fresh = page.getElementById(part.id);
     if (fresh === null || told.get(part.id) === fresh.innerHTML) continue;

@@ -100,7 +100,8 @@ def shown_to_customer(export: Export) -> Export:
     entries = [each for each in export.entries if each["kind"] not in kinds]
     told = {"entries": entries, "events": export.events}
     return export.model_copy(
-        update={
+        update={"steps": []}
+        | {
             name: [
                 {**line, "body": {key: each for key, each in line["body"].items() if key not in names}}
                 for line in lines
