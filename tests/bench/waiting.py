@@ -31,6 +31,8 @@ APPROVAL_WAIT = "1"
 
 WISH = "Please mark it, if somebody says yes."
 STAFF_KEY = "a-key-of-the-bench-long-enough-for-staff"
+TOKEN_SECONDS = 600
+"""As long as a token of staff may live."""
 QUIET_SECONDS = 10
 PATIENCE = 120
 """Seconds that the last outcome may take, and a tenth of one more for each run."""
@@ -214,18 +216,26 @@ async def _approve(here: Hall, rate: float) -> None:
 
         async def decide(number: int, row: Mapping[str, str]) -> None:
             await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
+            while await is_too_late(row):
+                pass
+
+        async def is_too_late(row: Mapping[str, str]) -> bool:
+            """A decision that waits in Restate for longer than its token lives is made again, by a fresh one."""
             body = {**row, "choice": "approve", "staff_token": _token()}
             url = f"{here.board.restate.ingress_url}/restate/call/Approvals/decide"
             headers = {"Idempotency-Key": uuid.uuid4().hex}
             async with http.post(url, json=body, headers=headers) as reply:
-                assert reply.status == 200, await reply.text()
+                told = await reply.text()
+                late = "staff_token_expired" in told
+                assert late or reply.status == 200, told
+                return late
 
         await asyncio.gather(*(decide(number, row) for number, row in enumerate(rows)))
 
 
 def _token() -> str:
     now = int(time.time())
-    claims = {"sub": "anna", "aud": "switchboard-staff", "iat": now, "exp": now + 300, "roles": ["approver"]}
+    claims = {"sub": "anna", "aud": "switchboard-staff", "iat": now, "exp": now + TOKEN_SECONDS, "roles": ["approver"]}
     return jwt.encode(claims, STAFF_KEY, "HS256")
 
 
