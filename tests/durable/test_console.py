@@ -11,6 +11,7 @@ import pytest
 
 from tests.parts.board import USER, Board, calls, start_board, text, until
 from tests.parts.conversations import ConversationsDatabase, Talk, conversations_database, start_conversations
+from tests.parts.desk import staff_token
 from tests.parts.fake_rooms import OF_A_CONSOLE, STAFF_KEY
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import RestateServer
@@ -236,3 +237,49 @@ async def test_a_duplicate_is_merged_into_a_ticket_of_the_same_customer_alone(
         assert (refused.status, state(refused)) == (status, "new"), into
     merged = await staff.send(second, act="merge", into=first.rpartition("/")[2])
     assert (merged.path, state(merged), state(await staff.get(second))) == (first, "new", "closed")
+
+
+async def test_an_admin_reads_who_did_what_in_all_rooms_and_nobody_else_is_told(
+    hall: Board, database: ConversationsDatabase, console: Service, staff: StaffBrowser
+) -> None:
+    await staff.sign_in("anna")
+    ticket, talk, order = await Customer(hall, database).opens(staff), Talk(hall, database), uuid.uuid4().hex
+    await staff.send(ticket, act="note", text="For us.")
+    await talk.say(await hall.script(calls(("pay", {"order": order, "euros": 5})), text("It waits.")))
+    query = "SELECT approval_id FROM approvals WHERE arguments LIKE '%' || $1 || '%'"
+    approval = (await until(lambda: database.rows(query, order)))[0]["approval_id"]
+    await staff.send(f"/conversations/{talk.key}", act="take")
+    await staff.send(f"/conversations/{talk.key}", act="assign", to="carla")
+    async with StaffBrowser(console.address) as ben, StaffBrowser(console.address) as carla:
+        await ben.sign_in("ben")
+        await ben.send(f"/approvals/{approval}", choice="deny", reason="Not <b>this</b> one.")
+        await carla.sign_in("carla")
+        for subject, told in {
+            ticket.rpartition("/")[2]: [("anna", "note"), (None, "create")],
+            talk.key: [("anna", "assign"), ("anna", "take")],
+            approval: [("ben", "denied"), (USER, "asked")],
+        }.items():
+            page = (await carla.get(f"/audit?subject={subject}")).text
+            found = re.findall(r'<p><strong>([^<]*)</strong> <span class="state">([^<]*)</span>', page)
+            assert [action for _, action in found] == [action for _, action in told]
+            assert all(who in (None, name) for (who, _), (name, _) in zip(told, found, strict=True))
+        assert "Not &lt;b&gt;this&lt;/b&gt; one." in (await carla.get("/audit?who=ben&kind=approval")).text
+    for room in ("TicketDesk", "ConversationDesk"):
+        token = staff_token("anna", roles=["agent", "approver"])
+        refused = await hall.restate.call(room, "audit", {"staff_token": token})
+        assert (refused.status_code, refused.json()["metadata"]["code"]) == (403, "staff_role")
+
+
+@pytest.mark.parametrize("room", ["TicketDesk", "ConversationDesk"])
+async def test_page_after_page_tells_each_line_of_a_room_once(hall: Board, room: str) -> None:
+    async def lines(limit: int, cursor: str = "") -> list[str]:
+        asked = {"staff_token": staff_token("carla", roles=["admin"]), "limit": limit, "cursor": cursor}
+        reply = await hall.restate.call(room, "audit", asked)
+        assert reply.status_code == 200, reply.text
+        return [line["cursor"] for line in reply.json()["lines"]]
+
+    found: list[str] = []
+    while page := await lines(2, found[-1] if found else ""):
+        found += page
+    assert found == await lines(200)
+    assert len(found) > 2

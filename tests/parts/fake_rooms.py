@@ -17,6 +17,8 @@ from pydantic import ValidationError
 
 from contracts import (
     ApprovalShown,
+    AuditLine,
+    AuditQuery,
     ChangingTicket,
     Decide,
     TicketAssign,
@@ -86,6 +88,8 @@ class FakeRooms:
         self.tickets: dict[str, TicketShown] = {}
         self.ticket_acts: dict[tuple[str, str | None], str] = {}
         """What was done under which name, so that it is done once."""
+        self.audit: list[AuditLine] = []
+        """What was done, in any order."""
         self.away = False
         self.fails = False
         """Whatever is to be changed ends in an error that no room has foreseen."""
@@ -183,7 +187,7 @@ class FakeRooms:
         try:
             by = self._who(body.pop("staff_token", ""))
             self.calls.append((target, by, body))
-            if self.fails and not target.endswith(("/show", "/list", "/counts")):
+            if self.fails and not target.endswith(("/show", "/list", "/counts", "/audit")):
                 return web.json_response({"message": "no"}, status=500, headers={SOURCE: "invocation"})
             return web.json_response(await self._answer(target, by, body))
         except ValidationError:
@@ -203,6 +207,8 @@ class FakeRooms:
 
     async def _answer(self, target: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         service, _, rest = target.partition("/")
+        if rest == "audit":
+            return self._audited(service, by, body)
         handlers: dict[str, Callable[..., dict[str, Any]]] = {
             "Approvals": self._approvals,
             "ConversationDesk": self._standing,
@@ -210,6 +216,17 @@ class FakeRooms:
             "TicketDesk": self._ticket_desk,
         }
         return handlers[service](rest, by, body)
+
+    def _audited(self, service: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        if "admin" not in by["roles"]:
+            raise Refuse(403, "staff_role")
+        asked = AuditQuery.model_validate(body | {"staff_token": ""})
+        kinds = {"ticket"} if service == "TicketDesk" else {"approval", "conversation"}
+        found = [line for line in self.audit if line.kind in kinds and asked.kind in (None, line.kind)]
+        found = [line for line in found if asked.who in ("", line.who) and asked.subject in ("", line.subject)]
+        found = [line for line in found if not asked.cursor or _place(line.cursor) < _place(asked.cursor)]
+        found.sort(key=lambda line: _place(line.cursor), reverse=True)
+        return {"lines": [line.model_dump() for line in found[: asked.limit]]}
 
     def _standing(self, _: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         rows = [
@@ -344,6 +361,11 @@ class FakeRooms:
             shown.model_dump() | decided | {"changes": changes}
         )
         return {"approval_id": shown.approval_id, "status": status, "by": by["sub"], "at": at}
+
+
+def _place(cursor: str) -> tuple[int, str]:
+    moment, _, key = cursor.partition("~")
+    return int(moment), key
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ MERGED = {
     "conversations/0008_api_keys.sql": "a3ee59c4acf88ea0238b1a10afec599cf54a636cf3adfdfb3c2ebcd1149a7f31",
     "conversations/0009_changes.sql": "cb958ebc1ab730ddb9cf4e26338610dcbab3fda4dcd4214d2c848175cc4d3b12",
     "conversations/0010_steps.sql": "cfeb5451f8c546a75542829e19960c307407b0b7deab4304074c31af3ee38da2",
+    "conversations/0011_audited.sql": "7a0d671dd08933b925b938a99e24c8bdddadb43c30fb35f760dc432c6e344950",
     "tickets/0001_tickets.sql": "5c07f59c3a5d42af22af56a31e54cfabd404087a5a9f563c034148fefb2caef6",
     "tickets/0002_ticket_counts.sql": "892fe9dcc0f378bce0d791621068fcf330e6e422ed6f3661f679f6bcd226ca46",
     "tickets/0003_ticket_prompt.sql": "c673e4cda1f7d37f43f663596eba097938fd6e0d604ee6c95c2d3d458d1c8aad",
@@ -28,6 +29,7 @@ MERGED = {
     "tickets/0007_life.sql": "2221180de2b16582038713ba74a9f1a6cdbe29354fcce9edbe4299ac965c36a7",
     "tickets/0008_promises.sql": "8bed5349756afdba57f26442f7e86320aa16b9b8e10043b4282a1c9512d69cfe",
     "tickets/0009_looks.sql": "742bdbcdc6d30dab5863f45e09e15476056a115ab1fb40da2e3ce7549463f7c7",
+    "tickets/0010_audited.sql": "7f341523a66f47e8717ef1b56ea7108c90565400fdf8ff846d7ebfaa8732a530",
     "users/0001_accounts.sql": "48938873753f87f5fb0318f076f2d376813e3818dcd62c334364ca2ac7b3bb07",
     "users/0002_refunds.sql": "4b476d10d6d077a1e2ea26a684696a931b67ffc3b2f0de5fe2369de4672e28a6",
 }

@@ -1,9 +1,11 @@
 """What one member of staff asks of the other rooms: each call carries a token of theirs."""
 
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from console.auditing import Room
 from console.members import Member
 from console.restate import Restate
 from console.tokens import Signer
@@ -11,6 +13,7 @@ from contracts import (
     ApprovalLine,
     ApprovalPage,
     ApprovalShown,
+    AuditPage,
     Choice,
     Held,
     Ruling,
@@ -94,6 +97,14 @@ class Desk:
     async def change_ticket(self, handler: str, **wanted: Any) -> TicketLine:
         """What one of the handlers of `TicketDesk` changes."""
         return await self._call(f"TicketDesk/{handler}", TicketLine, **wanted)
+
+    @property
+    def audits(self) -> list[Room]:
+        """The rooms that keep who did what."""
+        return [
+            Room(partial(self._call, "TicketDesk/audit", AuditPage), frozenset({"ticket"})),
+            Room(partial(self._call, "ConversationDesk/audit", AuditPage), frozenset({"approval", "conversation"})),
+        ]
 
     async def _call(self, target: str, result: type[Result], *, once: bool = False, **body: Any) -> Result:
         told = {"staff_token": self._signer.token(self._member), **body}

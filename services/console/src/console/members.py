@@ -7,13 +7,15 @@ ROLES: tuple[Role, ...] = ("agent", "approver", "admin")
 """
 - `agent`: talks with customers, and works on tickets
 - `approver`: decides calls that wait for a person's yes
-- `admin`: what an agent may; decides nothing unless it is an `approver` too
+- `admin`: what an agent may, and sees who did what; decides nothing unless it is an `approver` too
 """
 
 READERS: frozenset[str] = frozenset(ROLES)
 """May read every page."""
 TALKERS: frozenset[str] = frozenset({"agent", "admin"})
 """May act in conversations and on tickets."""
+ADMINS: frozenset[str] = frozenset({"admin"})
+"""May see who did what."""
 
 
 class Member(NamedTuple):

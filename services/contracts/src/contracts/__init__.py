@@ -23,6 +23,7 @@ from contracts.approval import (
     Ruling,
     digest_of,
 )
+from contracts.audit import AuditKind, AuditLine, AuditPage, AuditQuery, cursor_of
 from contracts.conversation import (
     CONVERSATION_ID,
     INPUT_ID,
@@ -129,6 +130,10 @@ __all__ = [
     "ApprovalWanted",
     "ApprovalsQuery",
     "Assign",
+    "AuditKind",
+    "AuditLine",
+    "AuditPage",
+    "AuditQuery",
     "ByStaff",
     "CallRecord",
     "CallStatus",
@@ -212,5 +217,6 @@ __all__ = [
     "Usage",
     "WaitingQuery",
     "WhenBusy",
+    "cursor_of",
     "digest_of",
 ]

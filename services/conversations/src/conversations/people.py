@@ -15,6 +15,8 @@ from restate import ObjectContext, ObjectSharedContext, RunOptions
 from contracts import (
     STAFF_NAME_PATTERN,
     Assign,
+    AuditPage,
+    AuditQuery,
     ByStaff,
     Caller,
     Held,
@@ -30,6 +32,7 @@ from contracts import (
     WaitingQuery,
 )
 from conversations.acting import STATE, Parts, act, check_key, until_done
+from conversations.audit_store import AuditStore
 from conversations.control import Control, Decision, assign, may_say, nobody_came, take
 from conversations.following import Noted
 from conversations.people_store import Packet
@@ -38,7 +41,7 @@ from conversations.signals import TABLE
 from conversations.store import unknown_conversation
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
-from runtime.proof import Staff, prove_staff
+from runtime.proof import Staff, must_be, prove_staff
 from runtime.retries import RETRY
 from runtime.serving import ABORT_TIMEOUT
 from runtime.telemetry.logs import get_logger
@@ -176,6 +179,8 @@ def desk(parts: Parts) -> restate.Service:
         invocation_retry_policy=RETRY,
     )
 
+    audit = AuditStore(parts.store.pool)
+
     async def listed(limit: int) -> StandingPage:
         return StandingPage(conversations=await parts.store.with_people(limit))
 
@@ -185,6 +190,14 @@ def desk(parts: Parts) -> restate.Service:
         """The conversations that wait for a person, or that one has."""
         await ctx.run_typed("who asks", proven, RunOptions(), ctx.request().id, asked.staff_token, parts)
         return await ctx.run_typed("list", listed, RunOptions(), asked.limit)
+
+    @service.handler("audit", input_serde=RAW)
+    @checked
+    async def show_audit(ctx: restate.Context, asked: AuditQuery) -> AuditPage:  # pyright: ignore[reportUnusedFunction]
+        """Who did what to approvals, and who had the word in conversations, for an admin."""
+        who = await ctx.run_typed("who asks", proven, RunOptions(), ctx.request().id, asked.staff_token, parts)
+        must_be("admin", who)
+        return await ctx.run_typed("read audit", audit.audited, RunOptions(), asked)
 
     return service
 

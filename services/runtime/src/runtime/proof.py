@@ -173,6 +173,12 @@ async def prove_staff(token: str, settings: StaffSettings, read_at: float, accep
     return Staff(name=claims.sub, roles=claims.roles)
 
 
+def must_be(role: str, staff: Staff) -> None:
+    """Raises: `Refused` 403 for a member of staff without this role."""
+    if role not in staff.roles:
+        raise Refused(403, "staff_role", f"this is for staff with the role {role}", "staff_token")
+
+
 async def _proven(token: str, rules: TokenRules, read_at: float, accepted_at: AcceptedAt, purpose: str = "") -> Claims:
     claims, name = _signed(token, rules), rules.field
     now = read_at + max(0, SKEW.ahead)  # our clock may be behind

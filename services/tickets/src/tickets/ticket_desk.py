@@ -14,6 +14,8 @@ from restate import Context, RunOptions
 
 from contracts import (
     STAFF_NAME_PATTERN,
+    AuditPage,
+    AuditQuery,
     ByStaff,
     ChangingTicket,
     TicketAssign,
@@ -31,7 +33,7 @@ from contracts import (
 from runtime.acceptance import Acceptance
 from runtime.checked import RAW, checked
 from runtime.errors import Refused
-from runtime.proof import Staff, prove_staff
+from runtime.proof import Staff, must_be, prove_staff
 from runtime.retries import RETRY, RETRY_UNTIL_DONE
 from runtime.serving import ABORT_TIMEOUT
 from runtime.telemetry.metrics import is_live
@@ -133,6 +135,14 @@ def ticket_desk(parts: Parts) -> restate.Service:
         name = await who(ctx, asked, parts)
         return await ctx.run_typed("show", parts.looking.shown, RunOptions(), asked.ticket_id, name)
 
+    @service.handler("audit", input_serde=RAW)
+    @checked
+    async def show_audit(ctx: Context, asked: AuditQuery) -> AuditPage:  # pyright: ignore[reportUnusedFunction]
+        """Who did what to tickets, for an admin."""
+        staff = await asker(ctx, asked, parts)
+        must_be("admin", staff)
+        return await ctx.run_typed("read audit", parts.looking.audited, RunOptions(), asked, staff.name)
+
     @changes("reply")
     @checked
     async def reply(ctx: Context, asked: TicketReply) -> TicketLine:  # pyright: ignore[reportUnusedFunction]
@@ -178,8 +188,11 @@ def count(action: str) -> None:
 
 async def who(ctx: Context, asked: ByStaff, parts: Parts) -> str:
     """The name of the member of staff who asks. Raises: `Refused` 401 when that is none."""
-    staff = await ctx.run_typed("who asks", proven, RunOptions(), ctx.request().id, asked.staff_token, parts)
-    return staff.name
+    return (await asker(ctx, asked, parts)).name
+
+
+async def asker(ctx: Context, asked: ByStaff, parts: Parts) -> Staff:
+    return await ctx.run_typed("who asks", proven, RunOptions(), ctx.request().id, asked.staff_token, parts)
 
 
 async def proven(invocation: str, token: str, parts: Parts) -> Staff:
