@@ -17,7 +17,7 @@ from tests.parts.service import Service
 
 ALWAYS_REPLAY = os.environ.get("ALWAYS_REPLAY") == "1"
 ONCE = pytest.mark.skipif(ALWAYS_REPLAY, reason="it is not about runs that could be replayed")
-REQUIRED = ("REQUIRE_PROMETHEUS", "REQUIRE_PGBOUNCER", "REQUIRE_CHROMIUM")
+REQUIRED = ("REQUIRE_PROMETHEUS", "REQUIRE_PGBOUNCER", "REQUIRE_VALKEY", "REQUIRE_CHROMIUM")
 SETTINGS_OF_TOOLS = ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "LANG", "ALWAYS_REPLAY", *REQUIRED)
 
 WORKER, WORKERS = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from gateway.api.asked import MAX_CHAT_BYTES
-from gateway.limits import Limits
+from gateway.limits import Limits, Rate
 from gateway.problems import KINDS, Problem
 from runtime.checked import MAX_BODY_BYTES
 from tests.parts.bad_requests import Row, rows
@@ -308,14 +308,14 @@ async def test_one_caller_may_wait_for_so_many_questions_and_all_for_so_many_mor
             await asyncio.gather(*waiting, return_exceptions=True)
 
 
-def test_callers_that_are_forgotten_are_those_that_were_away_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_callers_that_are_forgotten_are_those_that_were_away_longest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.limits.KEPT_CALLERS", 2)
-    limits = Limits(per_minute=1, burst=1, waiting=1, streams=1)
+    limits = Limits(Rate(per_minute=1, burst=1), waiting=1, streams=1)
     for user_id in ("a", "b"):
-        limits.take(user_id)
+        await limits.take(user_id)
     with pytest.raises(Problem, match="too_many"):
-        limits.take("a")
-    limits.take("c")
-    limits.take("b")
+        await limits.take("a")
+    await limits.take("c")
+    await limits.take("b")
     with pytest.raises(Problem, match="too_many"):
-        limits.take("c")
+        await limits.take("c")

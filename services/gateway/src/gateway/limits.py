@@ -1,6 +1,8 @@
-"""How much one caller may do, and all together: in this process, so of several replicas each allows as much.
+"""How much one caller may do, and all together: in this process, so of several replicas each allows as much, unless
+Valkey counts the requests of a caller for all of them.
 
-Whoever asks for too much is told at once, before anything is done for them, and when to come again.
+Whoever asks for too much is told at once, before anything is done for them, and when to come again. Nothing waits for a
+place here, so nothing grows old.
 """
 
 import math
@@ -9,11 +11,38 @@ from collections import Counter, OrderedDict
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from gateway.problems import Problem
 
 KEPT_CALLERS = 100_000
 WINDOW_SECONDS = 60
+
+
+class Rate(NamedTuple):
+    """`per_minute` requests of one caller in the long run, of which `burst` may come at once."""
+
+    per_minute: int
+    burst: int
+
+    @property
+    def per_second(self) -> float:
+        return self.per_minute / WINDOW_SECONDS
+
+
+class Taken(NamedTuple):
+    """Whether a request may pass, and how many more may now."""
+
+    passes: bool
+    left: float
+
+
+class Common(Protocol):
+    """Where all replicas count together."""
+
+    async def take(self, user_id: str) -> Taken | None:
+        """One request; None while it is away."""
+        ...
 
 
 @dataclass
@@ -24,28 +53,52 @@ class Bucket:
     at: float
 
 
-class Limits:
-    """`per_minute` requests of one caller, of which `burst` may come at once."""
+class Buckets:
+    """One for each caller who asked of late, in this process."""
 
-    def __init__(self, per_minute: int, burst: int, waiting: int, streams: int) -> None:
-        self._per_second, self._per_minute, self._burst = per_minute / WINDOW_SECONDS, per_minute, burst
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._kept: OrderedDict[str, Bucket] = OrderedDict()
+
+    def take(self, user_id: str) -> Taken:
+        now = time.monotonic()
+        bucket = self._kept.get(user_id) or Bucket(self._rate.burst, now)
+        left = min(self._rate.burst, bucket.left + (now - bucket.at) * self._rate.per_second)
+        passes = left >= 1
+        taken = Taken(passes, left - passes)
+        self.keep(user_id, taken.left)
+        return taken
+
+    def keep(self, user_id: str, left: float) -> None:
+        self._kept.pop(user_id, None)
+        self._kept[user_id] = Bucket(left, time.monotonic())
+        if len(self._kept) > KEPT_CALLERS:
+            self._kept.popitem(last=False)
+
+
+class Limits:
+    """Requests at a `rate`, counted in `common` while it is there; so many questions `waiting`, so many `streams`."""
+
+    def __init__(self, rate: Rate, waiting: int, streams: int, common: Common | None = None) -> None:
+        self._rate, self._common = rate, common
         self._most = {"questions": waiting, "streams": streams}
-        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._buckets = Buckets(rate)
         self._open: Counter[tuple[str, str]] = Counter()
 
-    def take(self, user_id: str) -> dict[str, str]:
+    async def take(self, user_id: str) -> dict[str, str]:
         """One request; the headers that tell how much is left. Raises: `Problem` 429 for one too many."""
-        now = time.monotonic()
-        bucket = self._buckets.pop(user_id, None) or Bucket(self._burst, now)
-        self._buckets[user_id] = bucket
-        if len(self._buckets) > KEPT_CALLERS:
-            self._buckets.popitem(last=False)
-        bucket.left = min(self._burst, bucket.left + (now - bucket.at) * self._per_second)
-        bucket.at = now
-        if bucket.left < 1:
-            raise self._too_many(bucket)
-        bucket.left -= 1
-        return self._told(bucket)
+        taken = await self._taken(user_id)
+        if not taken.passes:
+            raise self._too_many(taken.left)
+        return self._told(taken.left)
+
+    async def _taken(self, user_id: str) -> Taken:
+        """What all replicas know is kept here, so that a caller gains little when Valkey goes away."""
+        taken = await self._common.take(user_id) if self._common else None
+        if taken is None:
+            return self._buckets.take(user_id)
+        self._buckets.keep(user_id, taken.left)
+        return taken
 
     @contextmanager
     def held(self, kind: str, user_id: str) -> Generator[None]:
@@ -60,18 +113,18 @@ class Limits:
             if not self._open[kind, user_id]:
                 del self._open[kind, user_id]
 
-    def _too_many(self, bucket: Bucket) -> Problem:
+    def _too_many(self, left: float) -> Problem:
         problem = Problem("too_many", "too many requests")
-        wait = math.ceil((1 - bucket.left) / self._per_second)
-        problem.headers |= {**self._told(bucket), "Retry-After": str(max(1, wait))}
+        wait = math.ceil((1 - left) / self._rate.per_second)
+        problem.headers |= {**self._told(left), "Retry-After": str(max(1, wait))}
         return problem
 
-    def _told(self, bucket: Bucket) -> dict[str, str]:
+    def _told(self, left: float) -> dict[str, str]:
         """As the IETF's draft of the RateLimit header fields has them."""
-        full_in = math.ceil((self._burst - bucket.left) / self._per_second)
+        full_in = math.ceil((self._rate.burst - left) / self._rate.per_second)
         return {
-            "RateLimit-Policy": f'"caller";q={self._per_minute};w={WINDOW_SECONDS}',
-            "RateLimit": f'"caller";r={int(bucket.left)};t={full_in}',
+            "RateLimit-Policy": f'"caller";q={self._rate.per_minute};w={WINDOW_SECONDS}',
+            "RateLimit": f'"caller";r={int(left)};t={full_in}',
         }
 
 

@@ -7,7 +7,7 @@ from gateway.app import build
 from gateway.callers import DemoDoor, Doors
 from gateway.events import Leaving
 from gateway.issuers import IssuerDoor
-from gateway.limits import Limits
+from gateway.limits import Common, Limits, Rate
 from gateway.machines import KeyDoor
 from gateway.names import Names
 from gateway.parts import Parts
@@ -15,6 +15,7 @@ from gateway.reading import Conversations
 from gateway.restate import Restate
 from gateway.settings import GatewaySettings
 from gateway.signing import Signer
+from gateway.valkey import connected
 from runtime.serving import at_the_end, serve_web
 from runtime.serving import run as run_service
 from runtime.telemetry.logs import configure_logs, get_logger
@@ -37,10 +38,11 @@ async def _serve(settings: GatewaySettings) -> None:
     async with (
         aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http,
         aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar()) as outside,
+        connected(settings, rate_of(settings)) as common,
     ):
         leaving = Leaving()
         at_the_end(leaving.now.set)
-        await serve_web(settings, compose(settings, http, leaving, outside))
+        await serve_web(settings, compose(settings, http, leaving, outside, common))
 
 
 def compose(
@@ -48,8 +50,10 @@ def compose(
     http: aiohttp.ClientSession,
     leaving: Leaving,
     outside: aiohttp.ClientSession | None = None,
+    common: Common | None = None,
 ) -> FastAPI:
-    """The app of these settings; `outside` is how identity providers are reached, by a proxy where there is one."""
+    """The app of these settings; `outside` is how identity providers are reached, by a proxy where there is one, and
+    `common` where all replicas count together."""
     issuers, signer = IssuerDoor(settings.issuers, outside or http), Signer(settings)
     rooms = Conversations(http, settings.conversations_url)
     machines = [KeyDoor(rooms, signer, settings.user_headers, settings.api_key_seconds)] if settings.api_keys else []
@@ -62,8 +66,10 @@ def compose(
         restate=Restate(http, settings.restate_ingress_url, settings.restate_ingress_token.get_secret_value()),
         rooms=rooms,
         leaving=leaving,
-        limits=Limits(
-            settings.requests_per_minute, settings.burst, settings.waiting_per_caller, settings.streams_per_caller
-        ),
+        limits=Limits(rate_of(settings), settings.waiting_per_caller, settings.streams_per_caller, common),
     )
     return build(parts)
+
+
+def rate_of(settings: GatewaySettings) -> Rate:
+    return Rate(settings.requests_per_minute, settings.burst)

@@ -1,12 +1,15 @@
 """Settings of the gateway."""
 
+import re
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from yarl import URL
 
 from contracts import USER_ID
 from runtime.call_tokens import SigningKey
+from runtime.database_url import check_file
 from runtime.issuer import Algorithm
 from runtime.settings import DoorSettings, LongSecret, Words, can_be_read_on_the_way
 
@@ -44,6 +47,28 @@ class Issuer(BaseModel):
             if can_be_read_on_the_way(url):
                 raise ValueError(f"{url}: keys come by https alone, but from this machine")
         return self
+
+
+PLAIN, BY_TLS = ("valkey", "redis"), ("valkeys", "rediss")
+USUAL = "like valkey://host:6379/0, or valkeys://host:6379/0 for TLS; in a password @ is written %40, / %2F, : %3A"
+
+
+def _valkey(url: SecretStr) -> SecretStr:
+    if told := url.get_secret_value():
+        try:
+            parsed = URL(told)
+            fits = parsed.scheme in PLAIN + BY_TLS and parsed.host and re.fullmatch(r"/?|/\d{1,3}", parsed.path)
+        except ValueError:
+            raise ValueError(USUAL) from None
+        if not fits or parsed.query_string or parsed.fragment:
+            raise ValueError(USUAL)
+    return url
+
+
+def _certificates(path: Path | None) -> Path | None:
+    if path is not None:
+        check_file(str(path), "it")
+    return path
 
 
 class GatewaySettings(DoorSettings):
@@ -91,6 +116,20 @@ class GatewaySettings(DoorSettings):
     )
     requests_per_minute: int = Field(default=120, ge=1, description="Requests of one caller, in the long run")
     burst: int = Field(default=60, ge=1, description="Requests of one caller that may come at once")
+    limits_url: Annotated[SecretStr, AfterValidator(_valkey)] = Field(
+        default=SecretStr(""),
+        description="Valkey or Redis, in which all replicas count the requests of a caller together:"
+        " `valkey://host:6379`, by TLS `valkeys://host:6379`; empty: each replica counts by itself",
+    )
+    limits_password: SecretStr = Field(
+        default=SecretStr(""), description="Its password, if none stands in `LIMITS_URL`"
+    )
+    limits_ca_file: Annotated[Path | None, AfterValidator(_certificates)] = Field(
+        default=None, description="PEM file with whom its certificate comes from; empty: whom this machine believes"
+    )
+    limits_seconds: float = Field(
+        default=0.1, gt=0, le=10, description="How long a request waits for it at most, and is then counted here"
+    )
     waiting_per_caller: int = Field(default=8, ge=1, description="Questions of one caller that are waited for")
     streams_per_caller: int = Field(default=10, ge=1, description="Streams of one caller at a time")
     max_in_flight: int = Field(

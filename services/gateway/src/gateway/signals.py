@@ -22,6 +22,14 @@ METRICS = (
         (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
     ),
     Signal("switchboard_gateway_streams", "gauge", "streams", (), ("gateway",), "Streams of events that are open now."),
+    Signal(
+        "switchboard_gateway_counted_alone_total",
+        "counter",
+        "requests",
+        (),
+        ("gateway",),
+        "Requests that a replica counted by itself, since the Valkey or Redis that `LIMITS_URL` names was away.",
+    ),
 )
 
 TABLE = Table(METRICS)
@@ -41,4 +49,12 @@ LOG_EVENTS = (
         ("gateway",),
         "Anybody may be one of the demo customers; real ones cannot come in.",
     ),
+    LogEvent(
+        "limits_away",
+        ("warning",),
+        ("reason", "mend"),
+        ("gateway",),
+        "Valkey or Redis is away, so each replica counts the requests of a caller by itself. Said once for an outage.",
+    ),
+    LogEvent("limits_back", ("info",), (), ("gateway",), "All replicas count together again."),
 )

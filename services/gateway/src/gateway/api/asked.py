@@ -52,7 +52,7 @@ async def who_knocks(request: Request, here: Here) -> Visitor:
     """Whoever is known; a machine need not say for whom it asks. Raises: `Problem` 401 for whoever nobody knows, 429
     for whoever asks too much."""
     visitor = await here.doors.visitor(request.headers)
-    request.state.limits = here.limits.take(visitor.user_id or MACHINES + visitor.name)
+    request.state.limits = await here.limits.take(visitor.user_id or MACHINES + visitor.name)
     return visitor
 
 
