@@ -1,20 +1,17 @@
 """What the model reads of a tool, and which arguments fit it, however hostile the schema or the arguments are."""
 
 import json
-import time
 from typing import Any
 
 import pytest
 
 from contracts import Tool
 from router.offer import Offer, Unfit
+from tests.parts.processor import seconds_of_work
 
 TEXT = {"type": "string"}
 SECONDS = 0.5
 """How long one check may keep all other questions waiting; on an idle machine it is less than a tenth of that."""
-
-TRIES = 5
-"""A check that takes too long does so each time; a machine that is busy otherwise spoils one or two."""
 
 
 def an_object(*required: str, **properties: Any) -> dict[str, Any]:
@@ -72,6 +69,12 @@ def test_null_that_cannot_be_left_out_is_told(schema: Any, arguments: Any, told:
 # A check never takes long, whatever it is of
 
 
+def refusal(tool: Offer, arguments: dict[str, Any]) -> str:
+    with pytest.raises(Unfit) as unfit:
+        tool.fitting(arguments)
+    return str(unfit.value)
+
+
 def doubling(levels: int) -> dict[str, Any]:
     steps = {f"l{level}": {"anyOf": [{"$ref": f"#/$defs/l{level + 1}"}] * 2} for level in range(levels)}
     return an_object(a={"$ref": "#/$defs/l0"}) | {"$defs": steps | {f"l{levels}": {"type": "integer"}}}
@@ -110,15 +113,8 @@ BACKTRACKING = an_object(a={"type": "array", "items": {"type": "string", "patter
 )
 def test_no_check_stops_the_other_questions(schema: Any, arguments: Any) -> None:
     tool = offer(schema)
-    assert any(refused_within(SECONDS, tool, arguments) for _ in range(TRIES))
-
-
-def refused_within(seconds: float, tool: Offer, arguments: Any) -> bool:
-    started = time.thread_time()
-    with pytest.raises(Unfit) as unfit:
-        tool.fitting(arguments)
-    assert len(str(unfit.value)) < 2000
-    return time.thread_time() - started < seconds
+    assert seconds_of_work(lambda: refusal(tool, arguments), SECONDS) < SECONDS
+    assert len(refusal(tool, arguments)) < 2000
 
 
 @pytest.mark.parametrize(
