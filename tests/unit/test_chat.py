@@ -86,7 +86,7 @@ async def test_a_run_is_over_when_its_end_is_told() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     screen.take(event("run_ended", "run_b"))
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 30)
     await screen.until_ended("run_a")
 
 

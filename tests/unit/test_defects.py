@@ -37,7 +37,7 @@ async def test_a_loop_of_the_registry_goes_on_after_a_defect_and_says_it_once(
     loop = asyncio.create_task(repeat("catalogue", step, 0.001))
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
-            await asyncio.wait_for(rounds.acquire(), 5)
+            await asyncio.wait_for(rounds.acquire(), 30)
     loop.cancel()
     with suppress(asyncio.CancelledError):
         await loop

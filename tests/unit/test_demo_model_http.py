@@ -18,6 +18,7 @@ from demo_model.double.faults import FAULTS
 from demo_model.double.ledger import Ledger
 from demo_model.double.malformed import SHAPES, generate
 from demo_model.server import DemoModel, build
+from tests.parts.polling import eventually
 
 TOOL = {
     "type": "function",
@@ -35,7 +36,7 @@ class Running:
 
     def __init__(self, address: str, model: DemoModel, session: aiohttp.ClientSession) -> None:
         self.address, self.model, self.session = address, model, session
-        self.client = openai.AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0, timeout=5)
+        self.client = openai.AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0, timeout=30)
 
     async def ask(self, message: str = "hello", **more: Any) -> Any:
         messages = [{"role": "user", "content": message}]
@@ -232,10 +233,9 @@ async def test_latency_holds_every_reply_back_until_reset(demo: Running) -> None
     started = time.monotonic()
     await demo.ask()
     assert time.monotonic() - started >= 0.6
+    await demo.admin("latency", {"seconds": 300})
     await demo.admin("reset")
-    started = time.monotonic()
-    await demo.ask()
-    assert time.monotonic() - started < 0.6
+    assert await demo.ask()
 
 
 async def test_the_ledger_knows_every_call(demo: Running) -> None:
@@ -268,9 +268,14 @@ async def test_what_a_conversation_sent_last_can_be_read(demo: Running) -> None:
 
 async def test_a_call_is_in_the_ledger_before_its_reply_is_sent(demo: Running) -> None:
     await demo.arm("hang")
-    with pytest.raises(openai.APITimeoutError):
-        await demo.ask(timeout=0.2)
-    assert (await demo.admin("ledger", method="GET"))["paid"] == 1
+    waiting = asyncio.create_task(demo.ask())
+    await eventually(lambda: paid(demo))
+    assert not waiting.done()
+    waiting.cancel()
+
+
+async def paid(demo: Running) -> bool:
+    return (await demo.admin("ledger", method="GET"))["paid"] == 1
 
 
 def test_a_ledger_file_survives_a_restart_even_with_half_a_line(tmp_path: Path) -> None:
@@ -317,7 +322,7 @@ ERRORS: dict[str, type[Exception]] = {
 async def test_the_client_raises_what_the_fault_deserves(demo: Running, name: str) -> None:
     await demo.arm(name)
     with pytest.raises(ERRORS[name]):
-        await demo.ask(timeout=0.3 if name == "hang" else 5)
+        await demo.ask(timeout=1.5 if name == "hang" else 30)
     fired = (await demo.admin("fault", method="GET"))["faults"]
     assert [(one["name"], one["fired"]) for one in fired] == [(name, 1)]
     assert await demo.ask()
@@ -396,10 +401,10 @@ async def test_a_rate_limit_says_when_to_come_back(demo: Running, retry_after: i
 
 
 async def test_a_dripping_reply_outlives_a_timeout_that_counts_each_read(demo: Running) -> None:
-    await demo.arm("drip", params={"seconds": 0.002})
+    await demo.arm("drip", params={"seconds": 0.006})
     started = time.monotonic()
-    assert await demo.ask(timeout=0.5)
-    assert time.monotonic() - started > 0.5
+    assert await demo.ask(timeout=2)
+    assert time.monotonic() - started > 2
 
 
 async def test_a_fault_is_armed_for_some_calls_of_one_conversation_at_one_turn(demo: Running) -> None:
@@ -453,10 +458,10 @@ async def test_every_fault_can_be_sent(demo: Running) -> None:
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_it_at_once_even_while_a_reply_waits(service: Any, sent: signal.Signals) -> None:
-    child = await service("demo_model", name=f"demo-{sent.name}", LATENCY_SECONDS="30")
+    child = await service("demo_model", name=f"demo-{sent.name}", LATENCY_SECONDS="300")
     async with aiohttp.ClientSession() as session:
         running = Running(child.address, DemoModel(Ledger()), session)
-        waiting = asyncio.create_task(running.ask(timeout=20))
+        waiting = asyncio.create_task(running.ask(timeout=200))
         while not (await running.admin("ledger", method="GET"))["count"]:
             await asyncio.sleep(0.02)
         started = time.monotonic()
@@ -464,7 +469,7 @@ async def test_a_signal_ends_it_at_once_even_while_a_reply_waits(service: Any, s
         code, seconds = await child.wait(), time.monotonic() - started
         with pytest.raises(openai.APIConnectionError):
             await waiting
-        assert (code, seconds < 5) == (0, True)
+        assert (code, seconds < 60) == (0, True)
         await running.client.close()
 
 

@@ -38,7 +38,7 @@ async def found(
     async with fake_endpoint(answer) as fake:
         told = settings(fake.url, **more)
         model, offers = Model(told), Offers()
-        async with checking(model, offers, read_prompt(PROMPT), told), asyncio.timeout(10):
+        async with checking(model, offers, read_prompt(PROMPT), told), asyncio.timeout(30):
             offers.replace(Catalogue(tools=TOOLS, switched_off=[]))
             while len(lines := said("model_checked", caplog)) < endpoints:
                 await asyncio.sleep(0.01)

@@ -29,6 +29,8 @@ async def receiver() -> AsyncGenerator[Receiver]:
 @pytest.fixture
 async def collector(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Collector]:
     monkeypatch.setattr(otlp, "EACH_SECONDS", 0.1)
+    monkeypatch.setattr(otlp, "WAIT_SECONDS", 60)
+    monkeypatch.setattr(otlp, "END_SECONDS", 60)
     collector = collector_at(receiver.url)
     yield collector
     await collector.end()
@@ -132,6 +134,6 @@ async def test_a_redirection_is_not_followed_with_the_collectors_key(receiver: R
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)

@@ -50,5 +50,5 @@ async def test_a_look_that_fails_is_not_the_last(failure: Exception) -> None:
             return bool((watched.after(Place()) or ([], None))[0])
 
         before = defects()
-        await eventually(seen, 5)
+        await eventually(seen)
         assert defects() - before == (not isinstance(failure, UNUSABLE))
