@@ -70,6 +70,13 @@ async def collector() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("policy") / "policy.toml"
+    path.touch()
+    return path
+
+
+@pytest.fixture(scope="module")
 async def hall(
     own_restate: RestateServer,
     service: Callable[..., Awaitable[Service]],
@@ -77,6 +84,7 @@ async def hall(
     ledger: Path,
     rooms: dict[str, Service],
     collector: Receiver,
+    policy: Path,
 ) -> Board:
     """A board with the room of the conversations and with tools that a person has to approve."""
     tools = await service("tests.parts.approved_tools", LEDGER=str(ledger))
@@ -84,6 +92,7 @@ async def hall(
     board = await start_board(
         own_restate,
         service,
+        {"POLICY_FILE": str(policy)},
         CALLER_KEYS=CALLER_KEY,
         CONVERSATIONS_DATABASE_URL=database.router,
         APPROVAL_WAIT="2",
@@ -202,6 +211,38 @@ async def test_an_edited_call_is_made_as_the_person_wrote_it(order: Order) -> No
         "Approvals", "show", {"staff_token": staff_token(), "approval_id": (await order.row())["approval_id"]}
     )
     assert reply.json()["changes"] == [{"name": "euros", "before": 5, "after": 3}]
+
+
+@pytest.mark.parametrize("choice", ["approve", "edit"])
+async def test_a_yes_to_a_tool_that_was_switched_off_meanwhile_does_nothing(
+    order: Order, policy: Path, choice: str
+) -> None:
+    async def is_off() -> bool:
+        message = await order.hall.script(text("Nothing to do."))
+        await order.hall.answer(message)
+        return "pay" not in [tool["function"]["name"] for tool in (await order.hall.conversation(message))["tools"]]
+
+    async def is_told() -> bool:
+        """The model is, where its run still waits; else the customer is."""
+        read = str((await order.hall.conversation(message))["messages"])
+        return "the tool was switched off meanwhile" in read or "it could not be done" in str(await order.told())
+
+    message = await order.wish(text("A person must say yes."))
+    await until(order.asked)
+    policy.write_text("[tools.pay]\nenabled = false")
+    try:
+        await until(is_off)
+        edit: dict[str, Any] = {"arguments": {"order": order.name, "euros": 3}} if choice == "edit" else {}
+        await order.decided(choice, **edit)
+        await until(is_told)
+    finally:
+        policy.write_text("")
+    await until(lambda: _negated(is_off))
+    assert order.paid == []
+
+
+async def _negated(condition: Callable[[], Awaitable[bool]]) -> bool:
+    return not await condition()
 
 
 UNFIT: dict[str, tuple[dict[str, Any], str]] = {

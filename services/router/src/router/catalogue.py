@@ -30,6 +30,7 @@ class Offers:
     def __init__(self, own: Iterable[Tool] = ()) -> None:
         self._own: dict[str, Offer] = {}
         self.add_own(own)
+        self._switched_off: frozenset[str] = frozenset()
         self._ready = asyncio.Event()
         self._heard_at = time.monotonic()
         catalogue_age.set_function(lambda: time.monotonic() - self._heard_at)
@@ -45,7 +46,8 @@ class Offers:
 
     def replace(self, catalogue: Catalogue) -> None:
         offers = {tool.name: Offer(tool) for tool in catalogue.tools} | self._own
-        self._shelf = Shelf({name: offer for name, offer in offers.items() if name not in catalogue.switched_off})
+        self._switched_off = frozenset(catalogue.switched_off)
+        self._shelf = Shelf({name: offer for name, offer in offers.items() if name not in self._switched_off})
         expect_tools(self._shelf.offers)
         expect_approvals(offer.tool for offer in self._shelf.offers.values())
         self._ready.set()
@@ -62,6 +64,11 @@ class Offers:
                 return await self.read()
         except TimeoutError:
             raise NoCatalogue from None
+
+    async def forbid(self, tool: str, seconds: float) -> bool:
+        """Whether the operators have switched this tool off. Raises `NoCatalogue` if they are not heard of in time."""
+        await self.within(seconds)
+        return tool in self._switched_off
 
 
 def for_model(offers: dict[str, Offer], caller: Caller) -> list[str]:

@@ -65,7 +65,7 @@ async def run(settings: RouterSettings) -> None:
             tickets = ticket_for_people(settings, offers, agent.callers.signer)
             own = [tool_router(agent), tasks, calls_apart]
             signer = agent.callers.signer
-            approved, undo = approved_call(local, signer, ApprovalSpans(settings)), router_undo(signer)
+            approved, undo = approved_call(local, signer, ApprovalSpans(settings), offers), router_undo(signer)
             await serve(settings, [*own, tickets, approved, undo])
         await agent.told.close()
         await agent.model.close()

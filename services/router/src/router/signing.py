@@ -17,10 +17,11 @@ ACCEPTED_WITHIN_SECONDS = 600
 
 
 class Signed(BaseModel):
-    """The token of a call that is made now, and when that was."""
+    """The token of a call that is made now, and when that was. `switched_off`: it may not be made any more."""
 
     token: str
     at: float
+    switched_off: bool = False
 
 
 def sign_plan(

@@ -20,7 +20,7 @@ EDITED = "a person changed the call before saying yes: it was made with these ar
 def for_model(plan: Plan, status: ApprovalStatus, state: ApprovalState, made: Result | None) -> Result:
     """What the model reads. `made` is what came of the call, if it was made."""
     if made is not None:
-        if status == "edited":
+        if status == "edited" and made.fault != "forbidden":
             told: dict[str, Any] = {"edited": EDITED, "arguments": json.loads(state.arguments)}
             made.content = json.dumps(told | json.loads(made.content), ensure_ascii=False)
         return made

@@ -6,13 +6,13 @@ it was woken proves nothing, so that nobody gains anything by waking it.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import TypeVar
 
 import restate
 from pydantic import BaseModel
 from restate import Context, RunOptions, TerminalError, WorkflowContext, WorkflowSharedContext
 from restate.context import DurablePromise
+from restate.exceptions import RetryableError
 
 from contracts import ApprovalState, ApprovalStatus, ApprovalWanted, ConversationRun, Edited, Fitted
 from router.alarm import Alarm
@@ -22,10 +22,12 @@ from router.approval.telling import for_model, outcome
 from router.calls import KINDS
 from router.calls.call import Call, LocalTools
 from router.calls.effect import EffectCall
+from router.catalogue import NoCatalogue, Offers
 from router.run import call_headers
 from router.seen.approvals import ApprovalSpans, trace_of_made
 from router.signing import Signed, sign_now
-from router.turn import CallKind, Result, RunFacts
+from router.transcript import as_error
+from router.turn import CallKind, Plan, Result, RunFacts
 from runtime.call_tokens import CallSigner
 from runtime.checked import RAW, checked, checked_own
 from runtime.retries import RETRY_UNTIL_DONE
@@ -41,7 +43,16 @@ Value = TypeVar("Value")
 AFTER_EXPIRY = timedelta(milliseconds=100)
 """So much later it is asked whether it has expired: by then the database says so."""
 
+CATALOGUE_SECONDS = 10
+SWITCHED_OFF = "a person said yes, but the tool was switched off meanwhile, so it was not done; do not repeat the call"
+
 log = get_logger(__name__)
+
+
+def refused(plan: Plan) -> Result:
+    """What becomes of a call whose tool is switched off."""
+    told = as_error(SWITCHED_OFF)
+    return Result(call_id=plan.call_id, tool=plan.tool, status="denied", content=told, fault="forbidden")
 
 
 class Woken(BaseModel):
@@ -73,7 +84,7 @@ class Made:
         return told | {TRACEPARENT: self.trace.traceparent()} if self.trace else told
 
 
-def approved_call(local: LocalTools, signer: CallSigner, spans: ApprovalSpans) -> restate.Workflow:
+def approved_call(local: LocalTools, signer: CallSigner, spans: ApprovalSpans, offers: Offers) -> restate.Workflow:
     """Private: nobody outside can begin it, wake it, or read what it does."""
     workflow = restate.Workflow(
         "ApprovedCall",
@@ -85,11 +96,22 @@ def approved_call(local: LocalTools, signer: CallSigner, spans: ApprovalSpans) -
         invocation_retry_policy=RETRY_UNTIL_DONE,
     )
 
+    async def signed_now(asked: Asked) -> Signed:
+        """Its token, and whether it may still be made: it may have waited for a day. Raises: `RetryableError`."""
+        plan, facts = asked.plan, asked.facts
+        try:
+            switched_off = await offers.forbid(plan.tool, CATALOGUE_SECONDS)
+        except NoCatalogue:
+            raise RetryableError("there is no catalogue of tools yet") from None
+        signed = await sign_now(signer, plan.service, plan.call_id, asked.run, facts.caller, facts.conversation)
+        return signed.model_copy(update={"switched_off": switched_off})
+
     async def make(ctx: WorkflowContext, asked: Asked, status: ApprovalStatus, arguments: str) -> Result:
-        """The call as it was planned, with these arguments."""
-        about = (asked.plan.service, asked.plan.call_id, asked.run, asked.facts.caller, asked.facts.conversation)
-        signed = await ctx.run_typed("sign", partial(sign_now, signer), RunOptions(type_hint=Signed), *about)
+        """The call as it was planned, with these arguments, unless its tool has been switched off."""
+        signed = await ctx.run_typed("sign", signed_now, RunOptions(type_hint=Signed), asked)
         spans.waited(asked, status, signed.at)
+        if signed.switched_off:
+            return refused(asked.plan)
         plan = asked.plan.model_copy(update={"body": arguments, "token": signed.token, "approval": None})
         facts = asked.facts.model_copy(deep=True)
         facts.started_at, facts.limits.seconds = signed.at, max(plan.timeout, 1)
