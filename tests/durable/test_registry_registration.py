@@ -101,6 +101,7 @@ async def test_what_restate_has_forgotten_is_registered_again(tmp_path: Path, se
 
     await eventually(routed, 15)
     await registry.tool("look")
+    assert registry.process.tail().count("registration_restored") == 1
     await registry.process.stop()
     await server.kill()
 

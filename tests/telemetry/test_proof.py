@@ -7,6 +7,7 @@ import asyncio
 import json
 import math
 import re
+import shutil
 import time
 import uuid
 from collections import defaultdict
@@ -362,6 +363,20 @@ async def test_a_run_that_somebody_cancels(stage: Stage) -> None:
     await stage.prometheus.wait_for('switchboard_invocations{service="Examples", handler="long_read"} > 0')
     await request("PATCH", f"{stage.restate.admin_url}/invocations/{sent.json()['invocationId']}/cancel")
     await stage.prometheus.wait_for('switchboard_runs_total{outcome="cancelled"} > 0')
+
+
+async def test_a_restate_that_lost_its_volume(stage: Stage) -> None:
+    """As on Kubernetes, where the registry reads what the release wants."""
+    wanted = stage.folder / "wanted"
+    wanted.write_text(stage.deployments())
+    await stage.run_with("registry", DEPLOYMENTS="", WANTED_DEPLOYMENTS_FILE=str(wanted))
+    await stage.prometheus.wait_for("count(switchboard_deployment_registered == 1) == 4")
+    assert await orphans(stage) == set()  # what it has not sent when it ends, Restate may lose
+    await stage.restate.stop()
+    shutil.rmtree(stage.restate.folder)
+    await stage.restate.start()
+    await stage.until_fires(Rule("RegistrationRestored", "warning"), Rule("RegistrationRestored", "critical"))
+    assert (await stage.ask(QUESTIONS[0])).status_code == 200
 
 
 # --- what was seen of it -------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ FORMER_CODE = "former code"
 
 _ended = TABLE.counter("switchboard_invocations_ended_total")
 _failures = TABLE.counter("switchboard_registration_failures_total")
+_restored = TABLE.counter("switchboard_registrations_restored_total")
 _reasons: set[str] = set()
 
 
@@ -28,6 +29,14 @@ def count_failed(deployment: str) -> None:
 
 def expect_failed(deployment: str) -> None:
     _failures.labels(deployment)
+
+
+def count_restored(deployment: str) -> None:
+    _restored.labels(deployment).inc()
+
+
+def expect_restored(deployment: str) -> None:
+    _restored.labels(deployment)
 
 
 def _bounded(reason: str) -> str:

@@ -77,6 +77,14 @@ METRICS = (
         "Registrations that failed; what Restate said stands in the log and in `GET /status`.",
     ),
     Signal(
+        "switchboard_registrations_restored_total",
+        "counter",
+        "registrations",
+        ("deployment",),
+        ("registry",),
+        "Wanted deployments of which Restate knew no version, registered by the registry: lost, or never there.",
+    ),
+    Signal(
         "switchboard_tools",
         "gauge",
         "tools",
@@ -117,7 +125,7 @@ LOG_EVENTS = (
         ("warning",),
         ("deployment", "url", "deployment_id", "services"),
         ("registry",),
-        "Restate knew no version of a wanted deployment, which is registered again; a lost volume's work is lost.",
+        "Restate knew no version of a wanted deployment, which is registered now; what a lost volume held is lost.",
     ),
     LogEvent(
         "deployment_forced",

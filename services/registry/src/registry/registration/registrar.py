@@ -7,7 +7,14 @@ import time
 from yarl import URL
 
 from registry.admin import Admin, AdminError
-from registry.metrics import FORMER_CODE, count_ended, count_failed, expect_failed
+from registry.metrics import (
+    FORMER_CODE,
+    count_ended,
+    count_failed,
+    count_restored,
+    expect_failed,
+    expect_restored,
+)
 from registry.registration.one_url import NotReady, NotRegistered, register, require_health, require_routed
 from registry.status import Status
 from runtime.telemetry.logs import get_logger
@@ -28,11 +35,14 @@ class Registrar:
         self._urls = urls
         self._status = status
         self._end_former = end_former
+        self._lost = set[str]()
+        """What Restate has forgotten since this process registered it."""
         self._said: dict[str, tuple[int, str]] = {}
         self.changed = asyncio.Event()
         """Set after a registration or a failure, so that new tools are on offer at once."""
         for name in urls:
             expect_failed(name)
+            expect_restored(name)
 
     async def keep_registered(self, name: str, health_seconds: float) -> None:
         """Register, and again whenever Restate has forgotten it. Never gives up, and never returns."""
@@ -61,7 +71,8 @@ class Registrar:
         if known and known.deployment_id in {deployment.id for deployment in await self._admin.deployments()}:
             await require_routed(self._admin, known)
             return
-        self._status.registered.pop(name, None)
+        if self._status.registered.pop(name, None):
+            self._lost.add(name)
         await require_health(self._urls[name])
         found = await register(self._admin, self._urls[name])
         if self._end_former:
@@ -70,6 +81,10 @@ class Registrar:
         self.changed.set()
         about = {"deployment": name, "url": self._urls[name], "deployment_id": found.deployment_id}
         log.info("deployment_registered", extra=about | {"services": found.services})
+        if name in self._lost:
+            self._lost.discard(name)
+            count_restored(name)
+            log.warning("registration_restored", extra=about | {"services": found.services})
 
     async def _end_former_code(self, url: str) -> None:
         """End what only former code at this host and port could finish: nobody serves that path any more."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from yarl import URL
 
 from registry.admin import Admin, AdminError, Deployment
+from registry.metrics import count_restored, expect_restored
 from registry.pins import family
 from registry.registration.one_url import NotRegistered, register
 from runtime.telemetry.logs import get_logger
@@ -35,6 +36,7 @@ class Restorer:
         deployments = await self._admin.deployments()
         lost = {name for name, url in wanted.items() if not is_known(url, deployments)}
         for name in wanted:
+            expect_restored(name)
             if name in lost & self._lost:
                 await self._register(name, wanted[name])
         self._lost = lost
@@ -50,6 +52,7 @@ class Restorer:
             self._said[name] = str(error)
             return
         self._said.pop(name, None)
+        count_restored(name)
         about = {"deployment": name, "url": url, "deployment_id": found.deployment_id}
         log.warning("registration_restored", extra=about | {"services": found.services})
 
