@@ -148,6 +148,7 @@ async def test_tickets_that_nobody_has_answered_in_time(stage: Stage) -> None:
     )
     stage.postgres.psql(change.format("- interval '1 hour'"))
     await stage.until_fires(Rule("TicketsPastSla", "critical"), Rule("TicketsPastSla", "warning"))
+    await stage.after_scrapes(3)
     stage.postgres.psql(change.format("+ interval '1 day'"))
 
 
