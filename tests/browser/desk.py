@@ -42,7 +42,7 @@ async def rooms() -> AsyncIterator[FakeRooms]:
 
 @pytest.fixture(scope="module")
 async def console(rooms: FakeRooms, service: Callable[..., Awaitable[Service]]) -> Service:
-    return await service("console", RESTATE_INGRESS_URL=rooms.url, **OF_A_CONSOLE)
+    return await service("console", RESTATE_INGRESS_URL=rooms.url, CONVERSATIONS_URL=rooms.url, **OF_A_CONSOLE)
 
 
 @pytest.fixture

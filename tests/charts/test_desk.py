@@ -48,6 +48,7 @@ def test_with_one_there_is_all_of_a_room_and_no_made_up_member_of_staff() -> Non
         "desk",
         "https://desk.example.com",
     )
+    assert env["CONVERSATIONS_URL"] == "http://sw-watch:9088"
     assert not {"DEMO_STAFF", "SECURE_COOKIES", "OIDC_CLIENT_SECRET"} & set(env)
 
 

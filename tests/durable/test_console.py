@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from standalone.ports import free_port
 from tests.parts.board import USER, Board, calls, start_board, text, until
 from tests.parts.conversations import ConversationsDatabase, Talk, conversations_database, start_conversations
 from tests.parts.desk import staff_token
@@ -35,12 +36,18 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def watch_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
 async def hall(
     own_restate: RestateServer,
     service: Callable[..., Awaitable[Service]],
     postgres: PostgresServer,
     database: ConversationsDatabase,
     ledger: Path,
+    watch_port: int,
 ) -> Board:
     kept = await tickets_database(postgres, "console_tickets_test")
     for module, env in {
@@ -50,13 +57,15 @@ async def hall(
         await own_restate.register((await service(module, **env)).url)
     stored = {"CONVERSATIONS_DATABASE_URL": database.router}
     board = await start_board(own_restate, service, **(CALLERS | stored | {"APPROVAL_WAIT": "0.5"}))
-    await start_conversations(board, service, database, **(CALLERS | {"STAFF_KEYS": STAFF_KEY, "COALESCE_MS": "0"}))
+    told = CALLERS | {"STAFF_KEYS": STAFF_KEY, "COALESCE_MS": "0", "WATCH_PORT": str(watch_port)}
+    await start_conversations(board, service, database, **told)
     return board
 
 
 @pytest.fixture
-async def console(hall: Board, service: Callable[..., Awaitable[Service]]) -> Service:
-    return await service("console", RESTATE_INGRESS_URL=hall.restate.ingress_url, **OF_A_CONSOLE)
+async def console(hall: Board, service: Callable[..., Awaitable[Service]], watch_port: int) -> Service:
+    rooms = {"RESTATE_INGRESS_URL": hall.restate.ingress_url, "CONVERSATIONS_URL": f"http://127.0.0.1:{watch_port}"}
+    return await service("console", **rooms, **OF_A_CONSOLE)
 
 
 @pytest.fixture
@@ -115,6 +124,36 @@ async def test_an_approval_from_request_to_effect(
         path, choice="deny", reason="no", digest=(await staff.get(path)).fields.get("digest", "0" * 64)
     )
     assert "edited</strong> by <strong>ben" in late.text
+
+
+async def test_an_open_page_is_told_what_a_customer_says_and_fetches_that_alone(
+    hall: Board, database: ConversationsDatabase, staff: StaffBrowser
+) -> None:
+    talk = Talk(hall, database)
+    handed = calls(("hand_over_to_person", {"reason": "They want to talk to a human."}))
+    await talk.say(await hall.script(handed, text("I am back.")))
+    await talk.answers()
+    await talk.settled()
+    await staff.sign_in("anna")
+    path = f"/conversations/{talk.key}"
+    await staff.send(path, act="take")
+    last, words = (await talk.entries())[-1]["position"], f"Are you there? {uuid.uuid4().hex}"
+    async with staff.following(f"conversation:{talk.key}", "wait") as told:
+        await talk.say(words)
+        await until(lambda: told.of(talk.key, last + 1))
+    assert words.encode() not in told.body
+    fresh = (await staff.get(f"{path}?after={last}", headers={"x-refresh": "1"})).text
+    assert words in fresh
+    assert f'id="line{last}"' not in fresh
+    async with staff.following("ticket") as told:
+        await until(lambda: told.of(""))  # the first question: any ticket may have changed before
+        ticket = await ticket_of(hall, database)
+        await until(lambda: told.of(ticket))
+
+
+async def ticket_of(hall: Board, database: ConversationsDatabase) -> str:
+    talk = await Customer(hall, database).has("create_support_ticket", subject="It is down", description="All of it.")
+    return next(each["body"]["ticket_id"] for each in await talk.entries("effect") if each["body"].get("ticket_id"))
 
 
 async def test_tickets_are_listed_and_shown(hall: Board, staff: StaffBrowser) -> None:

@@ -3,6 +3,7 @@
 They answer as Restate's ingress does, and check staff tokens as the real ones do.
 """
 
+import asyncio
 import hashlib
 import json
 import uuid
@@ -90,6 +91,11 @@ class FakeRooms:
         """What was done under which name, so that it is done once."""
         self.audit: list[AuditLine] = []
         """What was done, in any order."""
+        self.ticket_changes: list[str] = []
+        self.streams: set[asyncio.Queue[str]] = set()
+        """What each console that follows has still to be told; empty: its stream ends."""
+        self.tells_nothing = False
+        """Nobody is let in who wants to follow what changes."""
         self.away = False
         self.fails = False
         """Whatever is to be changed ends in an error that no room has foreseen."""
@@ -100,6 +106,7 @@ class FakeRooms:
         app = web.Application()
         app.router.add_post("/restate/call/{target:.*}", self._call)
         app.router.add_get("/restate/health", self._health)
+        app.router.add_get("/desk/events", self._events)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05, handler_cancellation=True)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
@@ -138,6 +145,7 @@ class FakeRooms:
         }
         approval = ApprovalShown.model_validate(shown | more)
         self.approvals[approval.approval_id] = approval
+        self.tell("approval", approval.approval_id)
         return approval
 
     def talk(self, *lines: tuple[str, dict[str, Any]], user_id: str = "user_12345") -> str:
@@ -154,7 +162,19 @@ class FakeRooms:
         lines, at = self.talks[key], datetime.now(UTC).isoformat()
         run = "run_of_a_person" if kind in ("owner", "packet", "person") else "run_1"
         lines.append({"position": len(lines) + 1, "kind": kind, "run": run, "at": at, "body": body})
+        self.tell("conversation", key, len(lines))
+        if kind == "owner":
+            self.tell("wait", key)
         return len(lines)
+
+    def tell(self, kind: str, of: str, entries: int = 0) -> None:
+        """Consoles that follow are told that it has changed."""
+        for stream in self.streams:
+            stream.put_nowait(json.dumps({"kind": kind, "id": of, "entries": entries, "events": 0}))
+
+    def cut_streams(self) -> None:
+        for stream in self.streams:
+            stream.put_nowait("")
 
     def holder(self, key: str) -> str | None:
         """Who has it: a name, nobody yet (empty), or None for the agent."""
@@ -171,6 +191,7 @@ class FakeRooms:
         shown |= {"state": "new", "category": "bug", "priority": "high", "created_at": now, "updated_at": now}
         ticket = TicketShown.model_validate(shown | {"due_at": now, "description": "It shows nothing."} | more)
         self.tickets[ticket.ticket_id] = ticket
+        self.ticket_changes.append(ticket.ticket_id)
         return ticket
 
     def made(self, target: str) -> list[dict[str, Any]]:
@@ -180,6 +201,24 @@ class FakeRooms:
     async def _health(self, _: web.Request) -> web.Response:
         return web.Response(status=503 if self.away else 200)
 
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        by = self._who(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        if self.tells_nothing or not by["roles"]:
+            return web.Response(status=503)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        stream = asyncio.Queue[str]()
+        self.streams.add(stream)
+        try:
+            await response.write(b"id: 1-1:1:\nevent: here\ndata: {}\n\n")
+            if "Last-Event-ID" in request.headers:  # it keeps nothing
+                await response.write(b"event: all\ndata: {}\n\n")
+            while told := await stream.get():
+                await response.write(f"id: 1-1:1:\nevent: change\ndata: {told}\n\n".encode())
+        finally:
+            self.streams.discard(stream)
+        return response
+
     async def _call(self, request: web.Request) -> web.Response:
         target, body = request.match_info["target"], await request.json()
         if self.away:
@@ -187,7 +226,7 @@ class FakeRooms:
         try:
             by = self._who(body.pop("staff_token", ""))
             self.calls.append((target, by, body))
-            if self.fails and not target.endswith(("/show", "/list", "/counts", "/audit")):
+            if self.fails and not target.endswith(("/show", "/list", "/counts", "/audit", "/changed")):
                 return web.json_response({"message": "no"}, status=500, headers={SOURCE: "invocation"})
             return web.json_response(await self._answer(target, by, body))
         except ValidationError:
@@ -271,6 +310,10 @@ class FakeRooms:
         return told | {"turns": turns[:10], "next": turns[9]["turn"] if len(turns) > 10 else None}
 
     def _ticket_desk(self, handler: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        if handler == "changed":
+            seen = int(body["seen"].split(":")[1]) if body["seen"] else len(self.ticket_changes) + 1
+            told = {"seen": f"1:{len(self.ticket_changes) + 1}:", "is_whole": bool(body["seen"])}
+            return told | {"tickets": self.ticket_changes[seen - 1 :]}
         if handler == "counts":
             return {"new": len(self.tickets), "open": 0, "waiting": 0, "mine": 0, "unassigned": 0, "overdue": 0}
         if handler == "list":
@@ -327,6 +370,7 @@ class FakeRooms:
         ticket["messages"] += more.pop("messages", [])
         ticket["history"] += [{"who": who, "acting": "staff", "action": action, "note": "", "at": ticket["created_at"]}]
         self.tickets[ticket_id] = TicketShown.model_validate(ticket | {"changes": ticket["changes"] + 1} | more)
+        self.ticket_changes.append(ticket_id)
 
     def _approvals(self, handler: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         if handler == "list":
@@ -360,6 +404,7 @@ class FakeRooms:
         self.approvals[shown.approval_id] = ApprovalShown.model_validate(
             shown.model_dump() | decided | {"changes": changes}
         )
+        self.tell("approval", shown.approval_id)
         return {"approval_id": shown.approval_id, "status": status, "by": by["sub"], "at": at}
 
 

@@ -30,6 +30,7 @@ MERGED = {
     "tickets/0008_promises.sql": "8bed5349756afdba57f26442f7e86320aa16b9b8e10043b4282a1c9512d69cfe",
     "tickets/0009_looks.sql": "742bdbcdc6d30dab5863f45e09e15476056a115ab1fb40da2e3ce7549463f7c7",
     "tickets/0010_audited.sql": "7f341523a66f47e8717ef1b56ea7108c90565400fdf8ff846d7ebfaa8732a530",
+    "tickets/0011_changed.sql": "4f850baddd651c866b22dafc098567970892508202320bc290ab2ed1b0dbc2a1",
     "users/0001_accounts.sql": "48938873753f87f5fb0318f076f2d376813e3818dcd62c334364ca2ac7b3bb07",
     "users/0002_refunds.sql": "4b476d10d6d077a1e2ea26a684696a931b67ffc3b2f0de5fe2369de4672e28a6",
 }

@@ -226,6 +226,7 @@ urgent={{ round .urgent 4 }} high={{ round .high 4 }} normal={{ round .normal 4 
 - {name: DRAIN_SECONDS, value: {{ .Values.drainSeconds | quote }}}
 - {name: RESTATE_INGRESS_URL, value: {{ include "switchboard.ingressUrl" . | quote }}}
 {{- include "switchboard.restateToken" (dict "root" . "name" "RESTATE_INGRESS_TOKEN" "key" .Values.externalRestate.ingressTokenKey) }}
+- {name: CONVERSATIONS_URL, value: "http://{{ include "switchboard.fullname" . }}-watch:9088"}
 {{ include "switchboard.secretEnv" (dict "name" "STAFF_KEY" "secret" (include "switchboard.staffSecret" .) "key" (ternary .Values.staff.signingKey "private.pem" (ne .Values.staff.existingSecret ""))) }}
 {{ include "switchboard.env.staffTokens" . }}
 {{- with .Values.console }}

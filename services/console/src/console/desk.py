@@ -25,6 +25,7 @@ from contracts import (
     TicketCounts,
     TicketLine,
     TicketPage,
+    TicketsChanged,
     TicketShown,
 )
 
@@ -60,9 +61,9 @@ class Desk:
         """The conversations that wait for a person, the longest first, then those that a person has."""
         return (await self._call("ConversationDesk/list", StandingPage, limit=MOST)).conversations
 
-    async def transcript(self, conversation: str) -> StaffHistory:
-        """All of it: who has it now stands at its end."""
-        whole = StaffHistory(entries=[], next=0)
+    async def transcript(self, conversation: str, after: int = 0) -> StaffHistory:
+        """All of it behind a position: who has it now stands at its end."""
+        whole = StaffHistory(entries=[], next=after)
         while whole.next is not None:
             page = await self._call(f"Conversation/{conversation}/show", StaffHistory, after=whole.next, limit=MOST)
             whole = StaffHistory(entries=whole.entries + page.entries, next=page.next, user_id=page.user_id)
@@ -90,6 +91,10 @@ class Desk:
 
     async def ticket_counts(self) -> TicketCounts:
         return await self._call("TicketDesk/counts", TicketCounts)
+
+    async def tickets_changed(self, seen: str) -> TicketsChanged:
+        """Which tickets have changed since then."""
+        return await self._call("TicketDesk/changed", TicketsChanged, seen=seen)
 
     async def ticket(self, ticket_id: str) -> TicketShown:
         return await self._call("TicketDesk/show", TicketShown, ticket_id=ticket_id)

@@ -33,7 +33,7 @@ _seconds = TABLE.histogram("switchboard_console_request_seconds")
 
 
 def policy(nonce: str) -> str:
-    """What a page may load: our own style, and our one script by a number that is good for this answer alone."""
+    """What a page may load: our own style, and our scripts by a number that is good for this answer alone."""
     return (
         f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self'; connect-src 'self';"
         " form-action 'self'; base-uri 'none'; frame-ancestors 'none';"

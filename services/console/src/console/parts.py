@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from console.desk import Desk
+from console.following import Following
 from console.logins import Logins
 from console.members import Member
 from console.oidc import Oidc
@@ -21,6 +22,7 @@ class Parts:
     restate: Restate
     pages: Pages
     logins: Logins
+    following: Following
     oidc: Oidc | None = None
     """By whom staff sign in; None in a demo."""
 

@@ -3,9 +3,9 @@
 import asyncio
 
 import aiohttp
-from starlette.applications import Starlette
 
 from console.app import build
+from console.following import Following
 from console.logins import Logins
 from console.oidc import Oidc
 from console.parts import Parts
@@ -14,8 +14,9 @@ from console.restate import Restate
 from console.sessions import Sessions
 from console.settings import ConsoleSettings
 from console.tokens import Signer
+from console.upstream import BY, Upstream, follow_tickets
+from runtime.serving import at_the_end, serve_web
 from runtime.serving import run as run_service
-from runtime.serving import serve_web
 from runtime.telemetry.logs import configure_logs, get_logger
 from runtime.telemetry.metrics import serve_metrics
 
@@ -38,25 +39,29 @@ async def _serve(settings: ConsoleSettings) -> None:
         aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar()) as outside,
     ):
         oidc = Oidc(settings, outside) if settings.oidc_issuer else None
-        looking = asyncio.create_task(oidc.look()) if oidc else None
-        await serve_web(settings, compose(settings, http, oidc))
-        if looking:
-            looking.cancel()
+        parts = compose(settings, http, oidc)
+        upstream = Upstream(http, settings.conversations_url, parts.signer, parts.following)
+        loops = [upstream.follow(), follow_tickets(parts.desk(BY), parts.following)]
+        loops += [oidc.look()] if oidc else []
+        tasks = [asyncio.create_task(each) for each in loops]
+        at_the_end(parts.following.leave)
+        await serve_web(settings, build(parts))
+        for each in tasks:
+            each.cancel()
 
 
-def compose(settings: ConsoleSettings, http: aiohttp.ClientSession, oidc: Oidc | None) -> Starlette:
-    """The app of these settings; `oidc` is by whom staff sign in, None in a demo."""
+def compose(settings: ConsoleSettings, http: aiohttp.ClientSession, oidc: Oidc | None) -> Parts:
+    """What the pages of these settings work with; `oidc` is by whom staff sign in, None in a demo."""
     idle, longest = settings.session_minutes * 60, settings.session_hours * 3600
     secret, secure = settings.session_secret, settings.secure_cookies
     door = f"{settings.oidc_client_id} {settings.oidc_issuer}" if oidc else ""
-    return build(
-        Parts(
-            settings=settings,
-            sessions=Sessions(secret, idle, longest, secure=secure, door=door),
-            signer=Signer(settings),
-            restate=Restate(http, settings.restate_ingress_url, settings.restate_ingress_token.get_secret_value()),
-            pages=Pages(),
-            logins=Logins(secret, secure=secure),
-            oidc=oidc,
-        )
+    return Parts(
+        settings=settings,
+        sessions=Sessions(secret, idle, longest, secure=secure, door=door),
+        signer=Signer(settings),
+        restate=Restate(http, settings.restate_ingress_url, settings.restate_ingress_token.get_secret_value()),
+        pages=Pages(),
+        logins=Logins(secret, secure=secure),
+        following=Following(),
+        oidc=oidc,
     )

@@ -29,6 +29,9 @@ class ConsoleSettings(DoorSettings):
     staff_algorithm: Literal["HS256", "EdDSA"] = Field(default="HS256", description="How staff tokens are signed")
     staff_audience: str = Field(default="switchboard-staff", description="`aud` of the staff tokens")
     staff_issuer: str = Field(default="", description="`iss` of the staff tokens; empty: none")
+    conversations_url: str = Field(
+        default="http://127.0.0.1:9088", description="`WATCH_PORT` of the conversations, which tell there what changes"
+    )
     session_secret: LongSecret = Field(
         description="At least 32 random bytes, which sign sessions. With another one everybody signs in anew"
     )

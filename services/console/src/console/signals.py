@@ -21,6 +21,9 @@ METRICS = (
         "How long a page took until its answer began.",
         (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     ),
+    Signal(
+        "switchboard_console_streams", "gauge", "streams", (), ("console",), "Open pages that follow what changes now."
+    ),
 )
 
 TABLE = Table(METRICS)
@@ -33,6 +36,14 @@ LOG_EVENTS = (
         ("console",),
         "A request of a member of staff (`by`), by the id that stands in the answer.",
     ),
+    LogEvent(
+        "changes_not_followed",
+        ("warning",),
+        ("reason",),
+        ("console",),
+        "The conversations do not tell what changes: pages look by themselves, every 15 s. Logged once.",
+    ),
+    LogEvent("changes_followed_again", ("info",), (), ("console",), "They do again, and nothing was missed."),
     LogEvent(
         "demo_staff_is_on",
         ("warning",),

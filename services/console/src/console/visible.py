@@ -31,6 +31,11 @@ def visible(text: str) -> Markup:
     return Markup("").join([*parts, escape("".join(plain))])
 
 
+def plain(text: str) -> str:
+    """As text, in which every invisible character is its number."""
+    return "".join(f"U+{ord(each):04X}" if is_invisible(each) else each for each in text)
+
+
 def hidden_in(text: str) -> bool:
     return any(map(is_invisible, text))
 

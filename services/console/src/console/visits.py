@@ -15,6 +15,7 @@ from console.posted import is_from_here, read_form
 from console.problems import Problem
 from console.restate import Refusal
 from console.sessions import Session
+from console.visible import plain
 from runtime.ingress import Away
 
 TOKEN = "form_token"  # noqa: S105 - the name of a field
@@ -30,6 +31,15 @@ class Visit:
     @property
     def member(self) -> Member:
         return self.session.member
+
+    @property
+    def is_refresh(self) -> bool:
+        """Whether a page fetches what is new: that is nobody who does something."""
+        return "x-refresh" in self.request.headers
+
+    def others(self, topic: str) -> list[str]:
+        """Who else has this page open now, as far as this process knows."""
+        return [plain(each) for each in self.parts.following.who(topic, self.member)]
 
     @property
     def desk(self) -> Desk:
@@ -56,6 +66,7 @@ def for_staff(handler: Handler, allowed: frozenset[str] = READERS) -> Endpoint:
 
     async def answer(request: Request) -> Response:
         parts = parts_of(request)
+        request.state.place = parts.following.place  # before the rooms are read
         is_form = request.method == "POST"
         form: Mapping[str, str] = await read_form(request) if is_form else dict[str, str]()
         session = parts.sessions.read(request)
@@ -75,7 +86,7 @@ def for_staff(handler: Handler, allowed: frozenset[str] = READERS) -> Endpoint:
             if not is_form or (isinstance(error, Refusal) and error.status < 500):
                 raise
             response = visit.keep()
-        if "x-refresh" not in request.headers:  # a page that fetches what is new is nobody who does something
+        if not visit.is_refresh:
             parts.sessions.renew(response, session)
         return response
 
@@ -92,6 +103,7 @@ def render(request: Request, session: Session | None, template: str, status: int
         "is_demo": bool(parts.settings.demo_staff),
         "notice": "",
         "is_away": False,
+        "place": getattr(request.state, "place", ""),
     }
     return parts.pages.render(template, usual | told, status)
 

@@ -72,6 +72,23 @@ class TicketPage(BaseModel):
     next: str = ""
 
 
+SNAPSHOT = r"^([0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19})*)?)?$"
+
+
+class TicketsChangedQuery(ByStaff):
+    """`seen` is what the last answer said; empty for the first question."""
+
+    seen: Annotated[str, Field(pattern=SNAPSHOT, max_length=8000)] = ""
+
+
+class TicketsChanged(BaseModel):
+    """Which tickets have changed since then. Not `is_whole`: anything may have."""
+
+    tickets: list[str]
+    seen: str
+    is_whole: bool = True
+
+
 class TicketCounts(BaseModel):
     """How many unfinished tickets there are; `mine` are those of whoever asks."""
 

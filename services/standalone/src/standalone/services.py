@@ -83,6 +83,7 @@ def console(settings: StandaloneSettings) -> Program:
     env = {
         "RESTATE_INGRESS_URL": settings.ingress_url,
         "STAFF_KEY": read_staff_key(settings.data_dir),
+        "CONVERSATIONS_URL": f"http://127.0.0.1:{settings.conversations_watch_port}",
         "SESSION_SECRET": read_console_secret(settings.data_dir),
         "SECURE_COOKIES": "false",
         "DEMO_STAFF": json.dumps(DEMO_STAFF),

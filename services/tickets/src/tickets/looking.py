@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+import asyncpg
+
 from contracts import (
     AuditLine,
     AuditPage,
@@ -17,6 +19,7 @@ from contracts import (
     TicketLine,
     TicketMessage,
     TicketPage,
+    TicketsChanged,
     TicketShown,
     TicketsQuery,
     cursor_of,
@@ -63,6 +66,15 @@ FROM tickets WHERE state IN ('new', 'open', 'waiting')
 """
 
 
+MOST_CHANGED = 200
+_NOW = "SELECT pg_current_snapshot()::text"
+_CHANGED = """
+SELECT pg_current_snapshot()::text AS place, ticket_id,
+    pg_snapshot_xmax($1::text::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS is_of_another_server
+FROM (SELECT) AS now LEFT JOIN tickets_changed($1::text::pg_snapshot, $2) AS told (ticket_id) ON true
+"""
+
+
 @asynccontextmanager
 async def desk_transaction(pool: Pool, acting: str) -> AsyncGenerator[Connection]:
     """One transaction that sees all tickets. `acting` goes into what it writes: `SWITCHBOARD`, or `by_staff`."""
@@ -98,6 +110,19 @@ class Looking:
         """Raises: `Refused` 404 for one that never was."""
         async with desk_transaction(self._pool, by_staff(name)) as db:
             return await read_shown(db, ticket_id)
+
+    async def changed(self, seen: str, name: str) -> TicketsChanged:
+        """The tickets that have changed since a snapshot. Raises: `Refused` 422 for what is none."""
+        async with desk_transaction(self._pool, by_staff(name)) as db:
+            if not seen:
+                return TicketsChanged(tickets=[], seen=await db.fetchval(_NOW), is_whole=False)
+            try:
+                rows = await db.fetch(_CHANGED, seen, MOST_CHANGED + 1)
+            except asyncpg.DataError:
+                raise Refused(422, "invalid_place", "seen is what the last answer said", "seen") from None
+        tickets = [row["ticket_id"] for row in rows if row["ticket_id"]]
+        is_whole = len(tickets) <= MOST_CHANGED and not rows[0]["is_of_another_server"]
+        return TicketsChanged(tickets=tickets if is_whole else [], seen=rows[0]["place"], is_whole=is_whole)
 
     async def counts(self, name: str) -> TicketCounts:
         async with desk_transaction(self._pool, by_staff(name)) as db:

@@ -27,6 +27,8 @@ from contracts import (
     TicketPage,
     TicketQuery,
     TicketReply,
+    TicketsChanged,
+    TicketsChangedQuery,
     TicketShown,
     TicketsQuery,
 )
@@ -127,6 +129,13 @@ def ticket_desk(parts: Parts) -> restate.Service:
         """How many unfinished tickets there are."""
         name = await who(ctx, asked, parts)
         return await ctx.run_typed("count", parts.looking.counts, RunOptions(), name)
+
+    @service.handler("changed", input_serde=RAW, journal_retention=timedelta(0))
+    @checked
+    async def show_changed(ctx: Context, asked: TicketsChangedQuery) -> TicketsChanged:  # pyright: ignore[reportUnusedFunction]
+        """Which tickets have changed since the last answer, so that a desk fetches them anew."""
+        name = await who(ctx, asked, parts)
+        return await ctx.run_typed("changed", parts.looking.changed, RunOptions(), asked.seen, name)
 
     @service.handler("show", input_serde=RAW)
     @checked

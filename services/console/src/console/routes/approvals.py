@@ -81,6 +81,7 @@ def _page(
     fields = _fields(shown)
     told: dict[str, Any] = {
         "approval": shown,
+        "others": visit.others(f"approval:{shown.approval_id}"),
         "fields": refilled(fields, visit.form) if opened == "edit" else fields,
         "may_decide": shown.role in visit.member.roles,
         "own": shown.user_id.lower() == visit.member.name.lower(),

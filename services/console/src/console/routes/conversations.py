@@ -115,7 +115,7 @@ def holder(lines: list[HistoryLine]) -> Held:
 
 async def _page(visit: Visit, status: int = 200, notice: str = "") -> Response:
     key = _key(visit)
-    lines = (await visit.desk.transcript(key)).entries
+    lines = (await visit.desk.transcript(key, _shown_already(visit))).entries
     is_whole = visit.request.query_params.get("all") == "1"
     shown = lines if is_whole else lines[-SHOWN_LINES:]
     return visit.page(
@@ -125,6 +125,7 @@ async def _page(visit: Visit, status: int = 200, notice: str = "") -> Response:
         lines=shown,
         left_out=len(lines) - len(shown),
         runs=unfolded_at(lines, shown),
+        others=visit.others(f"conversation:{key}"),
         held=holder(lines),
         packet=next((line.body for line in reversed(lines) if line.kind == "packet"), None),
         may_talk=visit.member.may(TALKERS),
@@ -133,6 +134,12 @@ async def _page(visit: Visit, status: int = 200, notice: str = "") -> Response:
         to=visit.form.get("to", ""),
         notice=notice,
     )
+
+
+def _shown_already(visit: Visit) -> int:
+    """Of a page that fetches what is new, the last position that it shows."""
+    after = visit.request.query_params.get("after", "")
+    return int(after) if visit.is_refresh and re.fullmatch("[0-9]{1,15}", after, re.ASCII) else 0
 
 
 def _is_wanted(row: Standing, who: str, name: str) -> bool:

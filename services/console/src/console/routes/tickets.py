@@ -73,6 +73,7 @@ async def _page(visit: Visit, status: int = 200, notice: str = "") -> Response:
     ticket = await visit.desk.ticket(_id(visit))
     told: dict[str, Any] = {
         "ticket": ticket,
+        "others": visit.others(f"ticket:{ticket.ticket_id}"),
         "may_act": visit.member.may(TALKERS),
         "act_ids": {form: uuid.uuid4().hex for form in FORMS},
         "written": visit.form,

@@ -27,9 +27,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "k") move(-1);
 });
 
-// What may have changed meanwhile is fetched anew, while somebody looks: part by part, so that nothing that is written, open or
-// focused is lost. What is typed stands outside of all parts.
-const REFRESH_MS = 5000;
+// What has changed meanwhile is fetched anew (following.js): part by part, so that nothing that is written, open or focused is
+// lost. What is typed stands outside of all parts.
 const trusted = window.trustedTypes?.createPolicy("desk", { createHTML: (page) => page }) ?? { createHTML: (page) => page };
 
 function replace(part, fresh) {
@@ -62,22 +61,6 @@ document.addEventListener("toggle", ({ target }) => {
 
 const told = new Map([...document.querySelectorAll("[data-part]")].map((part) => [part.id, part.innerHTML]));
 tellTimes(document);
-
-async function refresh() {
-  if (document.hidden) return;
-  const reply = await fetch(location.href, { headers: { "x-refresh": "1" } });
-  if (!reply.ok || reply.redirected) return;
-  const page = parse(await reply.text());
-  for (const part of document.querySelectorAll("[data-part]")) {
-    const fresh = page.getElementById(part.id);
-    if (fresh === null || told.get(part.id) === fresh.innerHTML) continue;
-    if (part.contains(document.activeElement)) continue;
-    told.set(part.id, fresh.innerHTML);
-    replace(part, fresh);
-  }
-}
-
-if (told.size > 0) setInterval(() => refresh().catch(() => {}), REFRESH_MS);
 
 // What is written in one form of a page stays there when another one is sent.
 const drafts = `drafts of ${location.pathname}`;
