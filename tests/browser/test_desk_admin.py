@@ -20,7 +20,7 @@ ADMIN = "Carla Ruiz"
 def done(rooms: FakeRooms, number: int, words: str) -> None:
     at = "2026-05-04T12:00:00+00:00"
     cursor = cursor_of(datetime.fromisoformat(at), f"ticket/{number:05}")
-    told = {"who": words, "action": words, "subject": words, "about": words, "note": words}
+    told = {"who": words, "action": "note", "subject": words, "about": words, "note": words}
     rooms.audit.append(AuditLine(kind="ticket", at=at, cursor=cursor, **told))
 
 
