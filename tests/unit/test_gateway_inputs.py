@@ -281,17 +281,17 @@ async def test_whoever_asks_too_much_is_told_when_to_come_again(launch: Callable
         assert (await me("user_67890"))[0] == 200
 
 
-def test_whoever_comes_again_when_told_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_whoever_comes_again_when_told_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("gateway.limits.time", SimpleNamespace(monotonic=lambda: now))
-    limits = Limits(per_minute=60, burst=3, waiting=1, streams=1)
+    limits = Limits(Rate(per_minute=60, burst=3), waiting=1, streams=1)
     for _ in range(3):
-        limits.take("a")
+        await limits.take("a")
     with pytest.raises(Problem, match="too_many") as refused:
-        limits.take("a")
+        await limits.take("a")
     assert refused.value.headers["Retry-After"] == "1"
     now += 1
-    limits.take("a")
+    await limits.take("a")
 
 
 async def test_one_caller_may_wait_for_so_many_questions_and_all_for_so_many_more(
