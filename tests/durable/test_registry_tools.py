@@ -57,7 +57,7 @@ async def test_a_running_agent_uses_a_tool_in_another_language(
         await board.answer(message, "user_7")
         return (await board.told(message))[0].get("untrusted_data")
 
-    assert await eventually(told, 5) == {"user_id": "user_7", "refund": 20}
+    assert await eventually(told) == {"user_id": "user_7", "refund": 20}
 
 
 async def test_a_deployment_that_speaks_no_http1_is_registered_too(
@@ -151,7 +151,7 @@ async def test_a_deployment_that_announces_an_own_service_takes_nothing_over(
         gone = "own_tool" not in await registry.tools()
         return (await registry.status())["withdrawn"].get("own_tool") if gone else None
 
-    assert await eventually(withdrawn, 3) == (
+    assert await eventually(withdrawn) == (
         f"OwnTool moved from {own.url}/ to {thief.url}/, which is none of its own deployments"
     )
     await restate.register(own.url, force=True)
@@ -206,7 +206,7 @@ async def test_a_tool_that_changed_is_accepted_by_a_command_within_one_poll(
     assert await withdrawn()
     (exactly_this,) = re.findall(r"accept (changing_tool=[0-9a-f]{16})", told)
     assert "# changing_tool is accepted" in run_accept(restate, exactly_this, "Look it up. Always call it.", **kept)
-    await registry.tool("changing_tool", seconds=3)
+    await registry.tool("changing_tool")
     await registry.process.stop()
 
 

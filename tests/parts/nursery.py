@@ -76,7 +76,7 @@ class Nursery:
         async with self._turn:
             writer = self._writer or await self._open()
             writer.write(json.dumps(order).encode() + b"\n")
-            return await asyncio.wait_for(self._born.get(), 30)
+            return await asyncio.wait_for(self._born.get(), 120)
 
     async def _open(self) -> asyncio.StreamWriter:
         ours, theirs = socket.socketpair()
