@@ -126,7 +126,7 @@ def test_grafana_of_the_stack_finds_the_dashboards_and_their_folder() -> None:
     found = read_values("kube-prometheus-stack-values.yaml")["grafana"]["sidecar"]["dashboards"]
     objects = render(SWITCHBOARD, FOLDER / "switchboard-values.yaml")
     dashboards = [each for each in of_kind(objects, "ConfigMap") if "dashboard" in each["metadata"]["name"]]
-    assert len(dashboards) == 4
+    assert len(dashboards) == 5
     for each in dashboards:
         assert each["metadata"]["labels"][found["label"]] == found["labelValue"]
         assert each["metadata"]["annotations"][found["folderAnnotation"]]

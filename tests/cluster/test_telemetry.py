@@ -21,6 +21,7 @@ from tests.cluster.test_install import QUESTIONS
 from tests.parts.dashboards import choices, queries, without_data
 from tests.parts.otlp import ReceivedSpan
 from tests.parts.polling import eventually
+from tests.parts.restate import request
 from tests.parts.values import Values, merge
 
 OBSERVED: Values = {
@@ -35,12 +36,14 @@ OPERATOR: Values = {
 }
 """Only rendered: the cluster has no Prometheus operator."""
 
-JOBS = {"router", "users", "tickets", "conversations", "registry", "demo-model", "restate"}
+JOBS = {"gateway", "router", "users", "tickets", "conversations", "registry", "demo-model", "restate"}
 
 BOTH_TOOLS = "What is my current subscription plan? Please create a ticket: the dashboard is broken"
 
 NO_DATA_HERE = {
     "switchboard-durable-work/Notifications: delay and oldest undelivered/A": "no webhook is set, so nobody is told",
+    "switchboard-door/Identity providers/A": "demo customers need none",
+    "switchboard-door/Identity providers/B": "demo customers need none",
 }
 """The queries that nothing on this cluster can answer, and why. Exactly these."""
 
@@ -90,13 +93,22 @@ async def observed(new_namespace: NewNamespace, note: Note) -> AsyncIterator[Obs
 
 async def ask_everything(observed: Observed) -> None:
     """The four questions, twice: a counter that is born with its first event has no rate before its second."""
+    asked: list[AskedQuestion] = []
     for times in (1, 2):
         asked = [AskedQuestion(observed.product, words) for words in QUESTIONS]
         for question in asked:
             assert (await question.answer())["outcome"] == "answered"
         await observed.prometheus.wait_for(f"sum(switchboard_runs_total) >= {times * len(QUESTIONS)}", 60)
+    await ask_amiss(observed.product, asked[0])
     await converse(observed.product)
     await observed.prometheus.wait_for('switchboard_runs_total{outcome="stopped"} > 0', 60)
+
+
+async def ask_amiss(product: Product, question: AskedQuestion) -> None:
+    """Once more what is answered already, and without saying who asks."""
+    again = await product.ask(question.message, question.token)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert (await request("GET", f"{product.gateway.url}/api/v1/me")).status_code == 401
 
 
 async def converse(product: Product) -> None:
@@ -171,7 +183,7 @@ def lineage(span: ReceivedSpan, trace: Mapping[str, ReceivedSpan]) -> list[Recei
 
 async def test_every_query_of_every_dashboard_returns_data(observed: Observed, note: Note) -> None:
     asked = [query for dashboard in await observed.dashboards() for query in queries(dashboard)]
-    assert len({query.dashboard for query in asked}) == 4
+    assert len({query.dashboard for query in asked}) == 5
     empty = await without_data(observed.prometheus, asked, observed.namespace)
     note(f"dashboards: {len(asked)} queries, {len(asked) - len(empty)} with data")
     assert empty == set(NO_DATA_HERE)

@@ -260,6 +260,7 @@ def rows() -> Iterator[Row]:
             yield Row(413, "POST", path, json.dumps({**good, "more": "x" * size}).encode())
         for key in KEYS:
             yield Row(400, "POST", path, json.dumps(good).encode(), headers={"Idempotency-Key": key})
+        yield Row(431, "POST", path, json.dumps(good).encode(), headers={f"X-{n}": "x" for n in range(150)})
     for text in ({"type": "stop", "text": "x"}, {"type": "stop", "text": " "}, {"type": "message"}, {"text": "\t"}):
         yield Row(422, "POST", f"/api/v1/conversations/{CONVERSATION}/inputs", json.dumps(text).encode())
     for body in (b"[]", b"1", b'{"message":"x"}', b'{"id":"conv_0123456789abcdef"}', b'{"user_id":"x"}'):

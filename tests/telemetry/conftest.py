@@ -1,9 +1,11 @@
 """Everything at once and for real: the product, Restate, PostgreSQL, a Prometheus with the alerts, a collector."""
 
 import asyncio
+import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +22,14 @@ from tests.conftest import start
 from tests.parts.board import calls
 from tests.parts.fake_rooms import OF_A_CONSOLE
 from tests.parts.gateway import OF_A_GATEWAY
+from tests.parts.issuer import AUDIENCE, FakeIssuer, fake_issuer
 from tests.parts.otlp import Receiver
 from tests.parts.polling import eventually
 from tests.parts.postgres import PostgresServer
 from tests.parts.prometheus import PrometheusServer, need_prometheus
 from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
+from tests.parts.signed import PUBLIC
 from tests.telemetry import scaled
 from tests.telemetry.scaled import Rule, rule_of
 
@@ -34,6 +38,8 @@ Launch = Callable[..., Awaitable[Service]]
 USER = "user_12345"
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 STAFF_KEY = "a-secret-of-32-bytes-for-the-staff"
+BY_THE_DOOR = {"CALLER_KEYS": PUBLIC, "CALLER_ALGORITHM": "EdDSA"}
+"""Beside plain user ids, who comes by the gateway is believed."""
 SETTLE_SECONDS = 45
 
 
@@ -71,6 +77,8 @@ class Stage:
         self.folder = folder
         self.receiver = Receiver()
         self.hook = Hook()
+        self.issuer = FakeIssuer()
+        self._kept = AsyncExitStack()
         passwords = read_passwords(folder)
         self.postgres = PostgresServer(folder, free_port(), passwords["postgres"])
         self.restate = RestateServer(folder, env=tracing(self.receiver.url))
@@ -89,6 +97,7 @@ class Stage:
         self.prometheus = PrometheusServer(folder, jobs, scaled.write(folder / "alerts"))
 
     async def start(self) -> None:
+        self.issuer = await self._kept.enter_async_context(fake_issuer())
         await asyncio.gather(
             *(self.receiver.start(), self.hook.start()),
             *(start(each) for each in (self.postgres, self.restate, self.prometheus)),
@@ -131,14 +140,26 @@ class Stage:
                 "COUNT_SECONDS": "1",
                 "STAFF_KEYS": STAFF_KEY,
             }
+            | BY_THE_DOOR
             | accepted
             | traced,
             "gateway": {
                 "RESTATE_INGRESS_URL": self.restate.ingress_url,
                 "CONVERSATIONS_URL": f"http://127.0.0.1:{self.watch_port}",
                 **OF_A_GATEWAY,
+                "DEMO_CUSTOMERS": "[]",
+                "ISSUERS": json.dumps([{"issuer": self.issuer.url, "audience": AUDIENCE}]),
+                "REQUESTS_PER_MINUTE": "100000",
+                "BURST": "100000",
             },
-            "console": {"RESTATE_INGRESS_URL": self.restate.ingress_url, **OF_A_CONSOLE},
+            "console": {
+                "RESTATE_INGRESS_URL": self.restate.ingress_url,
+                **OF_A_CONSOLE,
+                "DEMO_STAFF": "[]",
+                "OIDC_ISSUER": self.issuer.url,
+                "OIDC_CLIENT_ID": "desk",
+                "BASE_URL": self._url("console"),
+            },
             "router": {
                 "CONVERSATIONS_DATABASE_URL": self._database.url("conversations", "router"),
                 "OPENAI_BASE_URL": f"{model}/v1",
@@ -154,6 +175,7 @@ class Stage:
                 "QUESTION_EFFECTS": "1",
                 "APPROVAL_SHADOW": "true",
             }
+            | BY_THE_DOOR
             | traced,
             "registry": {
                 "RESTATE_ADMIN_URL": self.restate.admin_url,
@@ -178,6 +200,11 @@ class Stage:
         offered = {tool["name"] for tool in reply.json()["tools"]} if reply.status_code == 200 else set[str]()
         return offered >= {"query_user_database", "create_support_ticket", "break_down"}
 
+    @property
+    def door_url(self) -> str:
+        """The API of the gateway."""
+        return f"{self._url('gateway')}/api/v1"
+
     def deployments(self) -> str:
         """What the registry registers while all is well."""
         return ",".join(f"{name}={self._url(name)}" for name in ("router", "users", "tickets", "conversations"))
@@ -189,11 +216,19 @@ class Stage:
         await self.restate.kill()
         await self.postgres.stop("immediate")
         await asyncio.gather(self.receiver.stop(), self.hook.stop())
+        await self._kept.aclose()
 
     # --- what happens --------------------------------------------------------------------------------------------
 
     async def ask(self, message: str, user_id: str = USER) -> HttpReply:
         return await self.restate.call("ToolRouter", "route", {"message": message, "user_id": user_id})
+
+    async def come_in(
+        self, method: str, path: str, body: Any = None, *, token: str | None = None, **headers: str
+    ) -> HttpReply:
+        """A request at the gateway, by a token of its issuer unless another is given."""
+        told = {"Authorization": f"Bearer {self.issuer.token() if token is None else token}"} | headers
+        return await request(method, self.door_url + path, body, told)
 
     async def outcome(self, message: str, user_id: str = USER) -> str:
         reply = await self.ask(message, user_id)

@@ -20,7 +20,7 @@ DASHBOARDS = [json.loads(path.read_text()) for path in sorted((ROOT / "charts/sw
 RUNBOOK_URL = "https://github.com/switchboard/switchboard/blob/main/docs/runbooks/"
 
 SEVERITIES = {"critical", "warning"}
-PARTS = {"restate", "registry", "resender", "receiver", "router"}
+PARTS = {"restate", "registry", "resender", "receiver", "router", "gateway"}
 """Values of the label `part`, which keeps rules of one alert and one severity apart."""
 
 FOREIGN = {"up": set[str]()}

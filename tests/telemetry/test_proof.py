@@ -11,7 +11,7 @@ import shutil
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -24,6 +24,7 @@ from standalone.signals import METRICS, SPANS
 from tests.parts.board import calls
 from tests.parts.dashboards import Query, queries
 from tests.parts.otlp import ReceivedSpan
+from tests.parts.polling import eventually
 from tests.parts.restate import request
 from tests.telemetry import scaled
 from tests.telemetry.conftest import STAFF_KEY, USER, Stage
@@ -328,6 +329,64 @@ async def test_an_effect_that_refuses_to_be_undone(stage: Stage) -> None:
         await stage.until_fires(Rule("NotUndone", "warning"))
 
 
+async def test_a_customer_who_comes_in_by_the_door(stage: Stage) -> None:
+    asked = {"message": await stage.script({"text": "At last.", "latency_seconds": 4}), "wait": 30}
+    by_key = {"Idempotency-Key": uuid.uuid4().hex}
+    asking = asyncio.create_task(stage.come_in("POST", "/questions", asked, **by_key))
+    await stage.prometheus.wait_for("switchboard_gateway_in_flight > 0")
+    assert (await asking).status_code == 200
+    talk = (await stage.come_in("POST", "/conversations", {})).json()["id"]
+    headers = {"Authorization": f"Bearer {stage.issuer.token()}"}
+    async with stream(f"{stage.door_url}/conversations/{talk}/events", headers) as lines:
+        assert await anext(lines)
+        await stage.prometheus.wait_for("switchboard_gateway_streams == 1")
+        await stage.after_scrapes(3)
+    for _ in range(3):
+        again = await stage.come_in("POST", "/questions", asked, **by_key)
+        assert again.headers["idempotency-replayed"] == "true"
+        assert (await stage.come_in("GET", "/me", token="garbage")).status_code == 401
+        await stage.after_scrapes(2)
+
+
+async def test_a_door_behind_which_there_is_nobody(stage: Stage) -> None:
+    await stage.services["conversations"].stop()
+    await stage.until_fires(
+        *(Rule("DoorRefuses", severity) for severity in ("warning", "critical")),
+        doing=lambda: stage.come_in("GET", "/conversations"),
+    )
+    await stage.services["conversations"].start()
+    assert (await stage.come_in("GET", "/conversations")).status_code == 200
+
+
+async def test_no_door(stage: Stage) -> None:
+    await stage.services["gateway"].stop()
+    await stage.until_fires(Rule("DoorRefuses", "critical", "gateway"))
+    await stage.services["gateway"].start()
+    assert (await stage.come_in("GET", "/me")).status_code == 200
+
+
+async def test_an_issuer_whose_keys_cannot_be_fetched(stage: Stage) -> None:
+    stage.issuer.status = 503
+    new_key = {"kid": "new"}
+
+    async def knock() -> None:
+        assert (await stage.come_in("GET", "/me", token=stage.issuer.token(headers=new_key))).status_code == 401
+        await asyncio.sleep(0.5)
+
+    await stage.until_fires(Rule("IssuerKeysUnreachable", "warning"), doing=knock, seconds=90)
+    assert (await stage.come_in("GET", "/me")).status_code == 200, "keys that are known still let in"
+    await stage.run_with("gateway")
+    assert (await stage.come_in("GET", "/me")).status_code == 503
+    await stage.until_fires(Rule("IssuerKeysUnreachable", "critical"))
+    stage.issuer.status = 200
+
+    async def is_let_in() -> bool:
+        return (await stage.come_in("GET", "/me")).status_code == 200
+
+    await eventually(is_let_in, 15)
+    await stage.prometheus.wait_for('min(switchboard_issuer_keys_known{job="gateway"}) == 1')
+
+
 async def say(stage: Stage, talk: str, text: str, **more: str) -> None:
     said = {"input_id": uuid.uuid4().hex, "text": text, "user_id": USER} | more
     reply = await stage.restate.call("Conversation", "input", said, key=talk)
@@ -337,7 +396,13 @@ async def say(stage: Stage, talk: str, text: str, **more: str) -> None:
 @asynccontextmanager
 async def watching(stage: Stage, talk: str) -> AsyncGenerator[AsyncIterator[bytes]]:
     url = f"http://127.0.0.1:{stage.watch_port}/conversations/{talk}/events"
-    async with aiohttp.ClientSession() as http, http.get(url, headers={"X-User-Id": USER}) as watched:
+    async with stream(url, {"X-User-Id": USER}) as lines:
+        yield lines
+
+
+@asynccontextmanager
+async def stream(url: str, headers: Mapping[str, str]) -> AsyncGenerator[AsyncIterator[bytes]]:
+    async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as watched:
         assert watched.status == 200
         yield aiter(watched.content)
 

@@ -88,8 +88,8 @@ def kept(expr: str) -> set[str]:
     return {label for labels, _ in aggregations(expr) for label in labels}
 
 
-def test_there_are_four() -> None:
-    assert set(DASHBOARDS) == {"agent", "conversations", "durable-work", "platform"}
+def test_there_are_five() -> None:
+    assert set(DASHBOARDS) == {"agent", "conversations", "door", "durable-work", "platform"}
 
 
 @each_dashboard

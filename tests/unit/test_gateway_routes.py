@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 
 import aiohttp
@@ -44,6 +45,18 @@ def calls(dependant: Dependant) -> Iterator[object]:
 
 def is_coroutine(call: object) -> bool:
     return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+
+
+async def test_metrics_name_a_route_by_its_whole_pattern(service: Callable[..., Awaitable[Service]]) -> None:
+    nowhere, port = f"http://127.0.0.1:{free_port()}", free_port()
+    settings = OF_A_GATEWAY | {"RESTATE_INGRESS_URL": nowhere, "CONVERSATIONS_URL": nowhere, "METRICS_PORT": str(port)}
+    gateway = await service("gateway", **settings)
+    for path in ("/api/v1/conversations/conv_0123456789abcdef", "/v1/models", "/api/v1/nothing"):
+        await request("GET", gateway.address + path)
+    told = (await request("GET", f"http://127.0.0.1:{port}/metrics")).text
+    asked = re.findall(r'^switchboard_gateway_requests_total\{route="([^"]*)",status="(4..)"\} 1.0$', told, re.M)
+    assert set(asked) == {("/api/v1/conversations/{id}", "401"), ("/v1/models", "401"), ("none", "404")}
+    assert 'switchboard_gateway_problems_total{code="caller_unknown"} 2.0' in told
 
 
 @pytest.mark.parametrize("wait", [0, 0.2])

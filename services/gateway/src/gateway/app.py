@@ -15,6 +15,9 @@ from gateway.limits import Room
 from gateway.outer import Outer
 from gateway.parts import Parts
 from gateway.problems import Problem
+from gateway.signals import TABLE
+
+_in_flight_limit = TABLE.gauge("switchboard_gateway_in_flight_limit")
 
 TITLE = "Switchboard"
 DESCRIPTION = """\
@@ -29,7 +32,7 @@ def build(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     for router in (people.router, questions.router, conversations.router):
-        app.include_router(router, prefix="/api/v1")
+        app.include_router(router)
     app.include_router(chat_completions.router)
     app.add_api_route("/livez", livez, include_in_schema=False)
     app.add_api_route("/health", livez, include_in_schema=False)
@@ -39,6 +42,7 @@ def build(parts: Parts) -> FastAPI:
     app.add_exception_handler(RequestValidationError, not_as_it_must_be)
     settings = parts.settings
     room = Room(settings.max_in_flight)
+    _in_flight_limit.set(settings.max_in_flight)
     app.add_middleware(Outer, body_seconds=settings.body_seconds, origins=settings.allowed_origins, room=room)
     app.openapi = lambda: described(app)
     return app

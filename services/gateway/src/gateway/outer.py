@@ -21,6 +21,7 @@ from runtime.defects import expect, tell
 from runtime.telemetry.logs import get_logger
 
 MAX_URL_BYTES = 2048
+MAX_HEADERS = 100
 PROBES = frozenset({"/livez", "/readyz", "/health"})
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -31,6 +32,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """Of every answer; one that says another value keeps it."""
+REPLAYED = b"idempotency-replayed"
+"""The header of an answer that is given once more."""
 OPENAI = "/v1/"
 """Whoever asks here reads errors in OpenAI's envelope."""
 
@@ -38,6 +41,9 @@ log = get_logger(__name__)
 
 _requests = TABLE.counter("switchboard_gateway_requests_total")
 _seconds = TABLE.histogram("switchboard_gateway_request_seconds")
+_problems = TABLE.counter("switchboard_gateway_problems_total")
+_replays = TABLE.counter("switchboard_gateway_replays_total")
+_in_flight = TABLE.gauge("switchboard_gateway_in_flight")
 expect("gateway", "request")
 
 
@@ -65,7 +71,7 @@ class Outer:
             if beforehand is not None:
                 await answer.plain(204, beforehand)
                 return
-            check_url(scope)
+            check_head(scope)
             is_probe = scope["path"] in PROBES
             with self._place(answer, is_probe):
                 most = MAX_CHAT_BYTES if scope["path"].startswith(OPENAI) else MAX_BODY_BYTES
@@ -87,11 +93,16 @@ class Outer:
             yield
             return
         self._room.enter()
-        answer.begins = self._room.leave
+        _in_flight.inc()
+        answer.begins = self._leave
         try:
             yield
         finally:
             answer.begun()
+
+    def _leave(self) -> None:
+        self._room.leave()
+        _in_flight.dec()
 
 
 class Answer:
@@ -100,7 +111,7 @@ class Answer:
     def __init__(self, scope: Scope, send: Send, request_id: str, shown: Mapping[str, str]) -> None:
         self._scope, self._send, self._request_id, self._shown = scope, send, request_id, shown
         self._began = time.perf_counter()
-        self._status, self._seconds = 0, 0.0
+        self._status, self._seconds, self._is_replayed = 0, 0.0, False
         self.begins: Callable[[], None] | None = None
 
     def begun(self) -> None:
@@ -111,6 +122,7 @@ class Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status, self._seconds = message["status"], time.perf_counter() - self._began
+            self._is_replayed = any(name.lower() == REPLAYED for name, _ in message.get("headers", ()))
             self.begun()
             more = {**self._shown, **self._scope["state"].get("limits", {}), "X-Request-Id": self._request_id}
             message = {**message, "headers": complete(message.get("headers", ()), {**HEADERS, **more})}
@@ -124,6 +136,7 @@ class Answer:
         """Of an answer that has begun nothing is left to say."""
         if self._status:
             return
+        _problems.labels(problem.code).inc()
         body, media_type, status = problem.body(self._request_id), MEDIA_TYPE, problem.kind.status
         if self._scope["path"].startswith(OPENAI):
             body, media_type = json.dumps(envelope(problem)).encode(), "application/json"
@@ -136,6 +149,8 @@ class Answer:
         route, status = route_of(self._scope), self._status
         _requests.labels(route, str(status)).inc()
         _seconds.labels(route).observe(self._seconds)
+        if self._is_replayed:
+            _replays.labels(route).inc()
         log.info(
             "request_answered",
             extra={
@@ -155,8 +170,10 @@ def too_much(most_bytes: int, code: Literal["too_large", "body_too_slow"]) -> Pr
     return Problem(code, f"the body is larger than {most_bytes} bytes" if code == "too_large" else "")
 
 
-def check_url(scope: Scope) -> None:
-    """Raises: `Problem` 404 for an address that is none of ours, and is not looked at."""
+def check_head(scope: Scope) -> None:
+    """Raises: `Problem` 431 for too many headers, 404 for an address that is none of ours, and is not looked at."""
+    if len(scope["headers"]) > MAX_HEADERS:
+        raise Problem("too_many_headers")
     if not is_taken(scope, MAX_URL_BYTES):
         raise Problem("not_found")
 

@@ -43,6 +43,7 @@ KINDS: Mapping[str, Kind] = {
     "key_reused": Kind(422, "The key was used for something else"),
     "too_many": Kind(429, "Too much at a time", retryable=True),
     "queue_full": Kind(429, "Too many messages wait", retryable=True),
+    "too_many_headers": Kind(431, "The request has too many headers"),
     "failed": Kind(500, "Something went wrong on our side"),
     "unavailable": Kind(503, "Come again in a moment", retryable=True),
 }

@@ -30,6 +30,38 @@ METRICS = (
         ("gateway",),
         "Requests that a replica counted by itself, since the Valkey or Redis that `LIMITS_URL` names was away.",
     ),
+    Signal(
+        "switchboard_gateway_problems_total",
+        "counter",
+        "answers",
+        ("code",),
+        ("gateway",),
+        "Requests that were not done, by the code of the problem: the end of the `type` that the client reads.",
+    ),
+    Signal(
+        "switchboard_gateway_replays_total",
+        "counter",
+        "answers",
+        ("route",),
+        ("gateway",),
+        "Answers that were given once more, since their `Idempotency-Key` had been used for the same request.",
+    ),
+    Signal(
+        "switchboard_gateway_in_flight",
+        "gauge",
+        "requests",
+        (),
+        ("gateway",),
+        "Requests whose answer has not begun, of all callers.",
+    ),
+    Signal(
+        "switchboard_gateway_in_flight_limit",
+        "gauge",
+        "requests",
+        (),
+        ("gateway",),
+        "How many of them there may be (`MAX_IN_FLIGHT`): more are sent away with 503.",
+    ),
 )
 
 TABLE = Table(METRICS)

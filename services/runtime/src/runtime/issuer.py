@@ -11,6 +11,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from runtime.telemetry.logs import get_logger
+from runtime.telemetry.metrics import SHARED
 
 FETCH_SECONDS = 5
 MAX_DOCUMENT_BYTES = 256 * 1024
@@ -29,6 +30,9 @@ UNUSABLE = (*(jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError, O
 """What may be raised because of what somebody else wrote into a token or a key."""
 
 log = get_logger(__name__)
+
+_reachable = SHARED.gauge("switchboard_issuer_reachable")
+_keys_known = SHARED.gauge("switchboard_issuer_keys_known")
 
 
 class IssuerAway(Exception):
@@ -111,6 +115,11 @@ class Provider:
                 if not self._reason:
                     log.warning("issuer_away", extra={"issuer": self._issuer, "reason": reason})
                 self._reason = reason
+            self._show()
+
+    def _show(self) -> None:
+        _reachable.labels(self._issuer).set(not self._reason)
+        _keys_known.labels(self._issuer).set(bool(self._known))
 
     async def _fetch(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Raises: what aiohttp raises; ValueError for what is no document, or for what are no keys."""

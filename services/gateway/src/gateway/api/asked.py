@@ -16,6 +16,8 @@ from runtime.errors import Refused
 
 Body = TypeVar("Body", bound=BaseModel)
 
+API = "/api/v1"
+"""Before every address of the API, in the routes themselves: they are what metrics and logs name."""
 MAX_CHAT_BYTES = 1024 * 1024
 """Of a request of a chat client, which sends all that was said before every time."""
 
@@ -137,6 +139,7 @@ COMMON = (
     "forbidden",
     "not_found",
     "too_many",
+    "too_many_headers",
     "failed",
     "unavailable",
 )

@@ -8,6 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from contracts import Disposition, History, ListPage
 from gateway.api.asked import (
+    API,
     BODY,
     COMMON,
     CONVERSATION,
@@ -27,7 +28,7 @@ from gateway.names import fresh
 from gateway.problems import Problem
 from runtime.proof import FOR_THE_LIST, for_conversation
 
-PATH = "/api/v1/conversations"
+PATH = f"{API}/conversations"
 MAX_PLACE_CHARACTERS = 200
 
 EVENT = 'id: 1\nevent: input\ndata: {"body": {"position": 1, "type": "message", "text": "My API calls fail."}}\n\n'
@@ -43,7 +44,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "Server-sent events.", "content": {"text/event-stream": {"example": EVENT}}},
 }
 
-router = APIRouter(tags=["conversations"], dependencies=[SIGNED_IN])
+router = APIRouter(prefix=API, tags=["conversations"], dependencies=[SIGNED_IN])
 
 
 async def opening(request: Request) -> Opening:

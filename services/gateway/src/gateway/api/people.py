@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from gateway.api.asked import COMMON, SIGNED_IN, TICKET, Here, TicketId, Who, is_named, problems
+from gateway.api.asked import API, COMMON, SIGNED_IN, TICKET, Here, TicketId, Who, is_named, problems
 from gateway.api.shapes import DemoCustomer, DemoCustomers, Me, TicketDetails, Tickets
 from gateway.callers import demo_token
 from gateway.problems import Problem
 from runtime.proof import FOR_TICKETS
 
-router = APIRouter()
+router = APIRouter(prefix=API)
 
 
 @router.get("/me", tags=["you"], dependencies=[SIGNED_IN], responses=problems(*COMMON), summary="Who you are")

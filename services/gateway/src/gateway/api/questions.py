@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from contracts import Answer
 from gateway.api.asked import (
+    API,
     BODY,
     COMMON,
     QUESTION,
@@ -32,9 +33,9 @@ from runtime.proof import for_question
 
 Result = TypeVar("Result")
 
-PATH = "/api/v1/questions"
+PATH = f"{API}/questions"
 
-router = APIRouter(tags=["questions"], dependencies=[SIGNED_IN])
+router = APIRouter(prefix=API, tags=["questions"], dependencies=[SIGNED_IN])
 
 
 @router.post(

@@ -17,6 +17,7 @@ Level = Literal["info", "warning", "error"]
 
 SERVICES = ("router", "users", "tickets", "conversations")
 """What Restate calls."""
+_DOORS = ("gateway", "console")
 _DATABASES = ("users", "tickets", "conversations", "router")
 ROOMS = (*SERVICES, "registry", "demo_model", "gateway", "console")
 
@@ -103,6 +104,24 @@ METRICS = (
         (),
         SERVICES,
         "How far Restate's clock is ahead of this process's, as last measured; timers are corrected by it.",
+    ),
+    # identity providers, as who asks them sees it
+    Signal(
+        "switchboard_issuer_reachable",
+        "gauge",
+        "1",
+        ("issuer",),
+        _DOORS,
+        "Whether an identity provider told its keys when it was last asked: every ten minutes, every minute after it"
+        " did not, every five seconds while none of its keys is known.",
+    ),
+    Signal(
+        "switchboard_issuer_keys_known",
+        "gauge",
+        "1",
+        ("issuer",),
+        _DOORS,
+        "Whether any key of an identity provider is known, be it an old one: without one none of its users comes in.",
     ),
     # PostgreSQL, as its clients see it
     Signal(
@@ -222,7 +241,7 @@ LOG_EVENTS = (
         "issuer_away",
         ("warning",),
         ("issuer", "reason"),
-        ("gateway", "console"),
+        _DOORS,
         "An identity provider does not tell its keys; the last good ones stay. Said once.",
     ),
     LogEvent("database_away", ("warning",), ("reason",), _DATABASES, "A transaction failed and is tried again."),
