@@ -43,6 +43,8 @@ async def test_conversations_and_tickets_show_them_as_text(rooms: FakeRooms, sig
         body = {"text": text, "person": text, "tool": text, "status": text, "ticket_id": text, "approval": text}
         lines = [(kind, body | {"speaker": "person"}) for kind in kinds]
         key = rooms.talk(*lines, ("packet", packet), user_id=text)
+        parts = [{"title": text, "rows": [{"name": text, "value": text}]}]
+        rooms.accounts[text] = {"user_id": text, "problems": [text], "parts": parts}
         call = {"call": text, "tool": text, "status": "ok", "target": text, "arguments": text, "result": text}
         rooms.steps[key] = [{"turn": 1, "text": text, "model": text, "calls": [call | {"sources": [text]}]}]
         message = {"kind": "note", "who": text, "text": text, "at": "2026-11-30T09:00:00+00:00"}
@@ -57,6 +59,7 @@ async def test_conversations_and_tickets_show_them_as_text(rooms: FakeRooms, sig
         if path.startswith("/conversations/"):
             await desk.page.get_by_text("What the agent did").click()
             await expect(desk.page.locator(".turns > li")).to_have_count(1)
+            await expect(desk.page.locator(".account td")).to_have_count(1)
         assert await desk.page.get_by_role("heading", level=1).count() == 1, path
         assert await desk.page.locator(FOREIGN).count() == 0, path
         assert len(await desk.page.evaluate(HANDLERS)) == 0, path

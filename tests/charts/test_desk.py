@@ -34,8 +34,8 @@ def secret(name: str, key: str) -> dict[str, Any]:
 def test_where_no_identity_provider_is_named_there_is_no_desk_and_nobody_is_staff(values: Values) -> None:
     objects = render(SWITCHBOARD, values=values)
     assert [each["metadata"]["name"] for each in objects if "console" in json.dumps(each["metadata"])] == []
-    assert "STAFF_KEYS" not in told(objects, "tickets")
-    assert "STAFF_KEYS" not in told(objects, "conversations")
+    for room in ("tickets", "conversations", "users"):
+        assert "STAFF_KEYS" not in told(objects, room)
 
 
 def test_with_one_there_is_all_of_a_room_and_no_made_up_member_of_staff() -> None:
@@ -66,7 +66,7 @@ def test_the_key_that_signs_staff_tokens_is_the_desks_alone_and_the_others_know_
         if each.get("valueFrom") == private
     }
     assert holders == {"console"}
-    for room in ("tickets", "conversations"):
+    for room in ("tickets", "conversations", "users"):
         env = told(objects, room)
         assert (env["STAFF_KEYS"], env["STAFF_ALGORITHM"]) == (secret("sw-staff-key", "keys"), "EdDSA")
     assert told(objects, "console")["STAFF_KEY"] == private

@@ -15,6 +15,7 @@ import pytest
 from runtime.errors import Refused
 from runtime.postgres import Pool, caller_transaction, migrate, open_pool, provision
 from tests.conftest import ONCE
+from tests.parts.desk import STAFF_KEY, staff_token
 from tests.parts.otlp import ReceivedSpan, Receiver
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import HttpReply, RestateServer, request
@@ -92,7 +93,7 @@ async def users(
     database: UsersDatabase, restate: RestateServer, service: Callable[..., Awaitable[Service]]
 ) -> AsyncIterator[Service]:
     """The service, registered; its private handlers are opened so that a test can call them through the ingress."""
-    users = await service("users", DATABASE_URL=database.app_url, EXPORT_SECONDS="1")
+    users = await service("users", DATABASE_URL=database.app_url, EXPORT_SECONDS="1", STAFF_KEYS=STAFF_KEY)
     for name in await restate.register(users.url):
         reply = await request("PATCH", f"{restate.admin_url}/services/{name}", {"public": True})
         assert reply.status_code == 200, reply.text
@@ -136,6 +137,35 @@ async def test_a_wrong_query_shows_only_the_callers_rows(database: UsersDatabase
         assert len(everybody) > 1, table
         assert {row["user_id"] for row in rows} <= {BY_CONTRACT}, table
         assert rows or table == "api_errors", table
+
+
+async def test_staff_who_speak_with_customers_read_an_account_and_nobody_else_does(
+    users: Service, restate: RestateServer
+) -> None:
+    async def show(user_id: str, **claims: Any) -> HttpReply:
+        told = {"staff_token": staff_token(**claims), "user_id": user_id}
+        return await restate.call("AccountDesk", "show", told)
+
+    reply = await show(IN_TROUBLE, roles=["agent"])
+    assert reply.status_code == 200, reply.text
+    shown = reply.json()
+    assert (shown["user_id"], bool(shown["problems"])) == (IN_TROUBLE, True)
+    rows = {row["name"]: row["value"] for part in shown["parts"] for row in part["rows"]}
+    assert "***@" in rows["E-mail"]
+    assert f"INV-{IN_TROUBLE.removeprefix('user_')}-006" in rows
+    refused = [
+        await show(IN_TROUBLE, roles=["approver"]),
+        await show(IN_TROUBLE),
+        await show("nobody", roles=["admin"]),
+    ]
+    assert [(each.status_code, each.json()["metadata"]["code"]) for each in refused] == [
+        (403, "staff_role"),
+        (403, "staff_role"),
+        (404, "unknown_customer"),
+    ]
+    forged = staff_token(key="another-secret-of-32-bytes-of-nobody", roles=["agent"])
+    reply = await restate.call("AccountDesk", "show", {"staff_token": forged, "user_id": IN_TROUBLE})
+    assert reply.status_code == 401
 
 
 @pytest.mark.parametrize("user_id", [None, ""])

@@ -86,6 +86,8 @@ class FakeRooms:
         self.owners: dict[str, str] = {}
         self.steps: dict[str, list[dict[str, Any]]] = {}
         """What the run of each conversation did; of one that is not there nothing is known."""
+        self.accounts: dict[str, dict[str, Any]] = {}
+        self.accounts_are_away = False
         self.tickets: dict[str, TicketShown] = {}
         self.ticket_acts: dict[tuple[str, str | None], str] = {}
         """What was done under which name, so that it is done once."""
@@ -221,7 +223,7 @@ class FakeRooms:
 
     async def _call(self, request: web.Request) -> web.Response:
         target, body = request.match_info["target"], await request.json()
-        if self.away:
+        if self.away or (self.accounts_are_away and target == "AccountDesk/show"):
             return web.json_response({"message": "no"}, status=503)
         try:
             by = self._who(body.pop("staff_token", ""))
@@ -253,6 +255,7 @@ class FakeRooms:
             "ConversationDesk": self._standing,
             "Conversation": self._conversation,
             "TicketDesk": self._ticket_desk,
+            "AccountDesk": self._account,
         }
         return handlers[service](rest, by, body)
 
@@ -299,6 +302,13 @@ class FakeRooms:
             return {"person": "", "waiting": False}
         self.line(key, "owner", speaker="person", person=body.get("to", name), by=name)
         return {"person": body.get("to", name), "waiting": False}
+
+    def _account(self, _: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        if not {"agent", "admin"} & set(by["roles"]):
+            raise Refuse(403, "staff_role")
+        if body["user_id"] not in self.accounts:
+            raise Refuse(404, "unknown_customer", field="user_id")
+        return self.accounts[body["user_id"]]
 
     def _steps(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
         if body["run"] != "run_1":

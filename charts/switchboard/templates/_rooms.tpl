@@ -167,6 +167,7 @@ name that stands there twice.
 {{- define "switchboard.env.users" -}}
 {{ include "switchboard.env.callers" . }}
 {{ include "switchboard.databaseEnv" (dict "root" . "prefix" "" "role" "users-app") }}
+{{ include "switchboard.env.staff" . }}
 {{- end }}
 
 {{- define "switchboard.env.tickets" -}}

@@ -10,6 +10,7 @@ from console.members import Member
 from console.restate import Restate
 from console.tokens import Signer
 from contracts import (
+    AccountShown,
     ApprovalLine,
     ApprovalPage,
     ApprovalShown,
@@ -68,6 +69,11 @@ class Desk:
             page = await self._call(f"Conversation/{conversation}/show", StaffHistory, after=whole.next, limit=MOST)
             whole = StaffHistory(entries=whole.entries + page.entries, next=page.next, user_id=page.user_id)
         return whole
+
+    async def account(self, conversation: str) -> AccountShown:
+        """That of whoever has this conversation."""
+        page = await self._call(f"Conversation/{conversation}/show", StaffHistory, after=0, limit=1)
+        return await self._call("AccountDesk/show", AccountShown, user_id=page.user_id)
 
     async def steps(self, conversation: str, run: str, after: int) -> RunSteps:
         """What a run did, the turns after one."""

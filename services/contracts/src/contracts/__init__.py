@@ -1,5 +1,6 @@
 """What crosses a room: questions, answers, conversations, tools. Additive only: former versions drain for hours."""
 
+from contracts.account import AccountPart, AccountQuery, AccountRow, AccountShown
 from contracts.answer import Answer, CallRecord, CallStatus, Outcome, Usage
 from contracts.api_key import ApiKey, KeyQuery, Scope
 from contracts.approval import (
@@ -120,6 +121,10 @@ __all__ = [
     "USER_ID",
     "USER_ID_PATTERN",
     "Accepted",
+    "AccountPart",
+    "AccountQuery",
+    "AccountRow",
+    "AccountShown",
     "Answer",
     "ApiKey",
     "ApprovalLine",

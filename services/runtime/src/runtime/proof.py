@@ -4,13 +4,14 @@ A token may say what it is good for (`purpose`): one question, one conversation.
 """
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, NamedTuple, Protocol, Self
 
 import jwt
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from contracts import USER_ID, Caller
+from contracts import STAFF_NAME_PATTERN, USER_ID, Caller
 from runtime.caller_keys import Algorithm, parse
 from runtime.clock import SKEW
 from runtime.errors import Refused
@@ -170,6 +171,8 @@ async def prove(
 async def prove_staff(token: str, settings: StaffSettings, read_at: float, accepted_at: AcceptedAt) -> Staff:
     """The member of staff who sent it. Raises: `Refused` 401 when that is not proven."""
     claims = await _proven(token, settings.staff_rules, read_at, accepted_at)
+    if not re.fullmatch(STAFF_NAME_PATTERN, claims.sub):
+        raise Refused(401, "staff_token_invalid", "the staff_token is not valid", "staff_token")
     return Staff(name=claims.sub, roles=claims.roles)
 
 

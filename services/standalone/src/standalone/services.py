@@ -35,7 +35,8 @@ END_ORDER = (
 
 
 def users(settings: StandaloneSettings, database: Database) -> Program:
-    return _service(settings, "users", _callers(settings) | {"DATABASE_URL": database.url("users", "app")})
+    env = {"DATABASE_URL": database.url("users", "app"), "STAFF_KEYS": read_staff_key(settings.data_dir)}
+    return _service(settings, "users", _callers(settings) | env)
 
 
 def tickets(settings: StandaloneSettings, database: Database) -> Program:

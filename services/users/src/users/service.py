@@ -17,6 +17,7 @@ from runtime.telemetry.logs import configure_logs
 from runtime.telemetry.metrics import serve_metrics
 from users import store
 from users.demo import demo_customers
+from users.desk import account_desk
 from users.handlers import account_export, invoice_refund, user_database
 from users.settings import AdminSettings, UserSettings
 
@@ -42,11 +43,13 @@ async def serve_users(settings: UserSettings) -> None:
     configure_tracing(settings, "users")
     url, password = settings.database_url.get_secret_value(), settings.database_password.get_secret_value()
     async with open_pool(url, store.SCHEMA, password=password) as pool, aiohttp.ClientSession() as http:
-        callers = ProvenCallers(settings.call_keys, Acceptance(http, settings.accepted_url).of)
+        acceptance = Acceptance(http, settings.accepted_url)
+        callers = ProvenCallers(settings.call_keys, acceptance.of)
         rooms = [
             user_database(pool, callers),
             account_export(pool, callers, settings.export_seconds),
             invoice_refund(pool, callers),
+            account_desk(pool, settings, acceptance),
         ]
         async with watching_clock(http, settings.accepted_url):
             await serve(settings, rooms)

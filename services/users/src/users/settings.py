@@ -4,10 +4,11 @@ from pydantic import Field, SecretStr
 
 from runtime.call_tokens import ToolSettings
 from runtime.postgres.commands import SchemaSettings
+from runtime.proof import StaffSettings
 from runtime.settings import DatabaseUrl
 
 
-class UserSettings(ToolSettings):
+class UserSettings(ToolSettings, StaffSettings):
     """What serving needs."""
 
     port: int = Field(default=9082, ge=1, le=65535, description="Port to listen on")

@@ -13,6 +13,7 @@ from console.rendering import CONVERSATION, RUN
 from console.restate import Refusal
 from console.visits import Visit, for_staff
 from contracts import Held, HistoryLine, Standing
+from runtime.ingress import Away
 
 SHOWN_LINES = 200
 WHO = ("all", "nobody", "mine")
@@ -25,6 +26,7 @@ def routes() -> list[Route]:
         Route(page, for_staff(show_one), methods=["GET"]),
         Route(page, for_staff(act, TALKERS), methods=["POST"]),
         Route(f"{page}/runs/{{run}}", for_staff(show_run), methods=["GET"]),
+        Route(f"{page}/account", for_staff(show_account, TALKERS), methods=["GET"]),
     ]
 
 
@@ -50,6 +52,19 @@ async def show_run(visit: Visit) -> Response:
     if not RUN.fullmatch(run) or not re.fullmatch("[0-9]{1,6}", after, re.ASCII):
         raise Problem(404)
     return visit.page("run.html", key=key, did=await visit.desk.steps(key, run, int(after)))
+
+
+async def show_account(visit: Visit) -> Response:
+    """The customer's account. That the room of accounts cannot tell it keeps nobody from the conversation."""
+    key = _key(visit)
+    try:
+        return visit.page("account.html", key=key, account=await visit.desk.account(key), is_unknown=False)
+    except Away:
+        return visit.page("account.html", 503, key=key, account=None, is_unknown=False)
+    except Refusal as refusal:
+        if refusal.code != "unknown_customer":
+            raise
+        return visit.page("account.html", 404, key=key, account=None, is_unknown=True)
 
 
 async def act(visit: Visit) -> Response:

@@ -44,13 +44,13 @@ function replace(part, fresh) {
 
 const parse = (text) => new DOMParser().parseFromString(trusted.createHTML(text), "text/html");
 
-// A fold that says where its content is gets it from that page when it is opened; without script, and if that fails, a link
-// in it leads there.
+// A fold that says where its content is gets it from that page when it is opened, and what is marked so gets it at once; without
+// script, and if that fails, a link in it leads there.
 async function fill(place, headers = {}) {
   const here = place.querySelector("[data-here]");
   place.ariaBusy = "true";
   const reply = await fetch(place.dataset.from, { headers }).catch(() => null);
-  const fresh = reply?.ok && !reply.redirected && parse(await reply.text()).querySelector("[data-fragment]");
+  const fresh = reply && !reply.redirected && parse(await reply.text()).querySelector("[data-fragment]");
   if (fresh && !here.contains(document.activeElement)) replace(here, fresh);
   place.ariaBusy = null;
 }
@@ -58,6 +58,7 @@ async function fill(place, headers = {}) {
 document.addEventListener("toggle", ({ target }) => {
   if (target.open && target.dataset.from) fill(target);
 }, true);
+for (const place of document.querySelectorAll("[data-at-once]")) fill(place, { "x-refresh": "1" });
 
 const told = new Map([...document.querySelectorAll("[data-part]")].map((part) => [part.id, part.innerHTML]));
 tellTimes(document);
