@@ -27,6 +27,10 @@ class DeskPage:
         return await self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
 
+LINKS = {
+    "RESTATE_UI_URL": "https://restate.example.com/ui/invocations/{invocation}",
+    "TRACE_URL": "https://traces.example.com/trace/{trace_id}",
+}
 SignIn = Callable[..., Awaitable[DeskPage]]
 
 
@@ -42,7 +46,8 @@ async def rooms() -> AsyncIterator[FakeRooms]:
 
 @pytest.fixture(scope="module")
 async def console(rooms: FakeRooms, service: Callable[..., Awaitable[Service]]) -> Service:
-    return await service("console", RESTATE_INGRESS_URL=rooms.url, CONVERSATIONS_URL=rooms.url, **OF_A_CONSOLE)
+    told = OF_A_CONSOLE | LINKS | {"CONVERSATIONS_URL": rooms.url}
+    return await service("console", RESTATE_INGRESS_URL=rooms.url, **told)
 
 
 @pytest.fixture

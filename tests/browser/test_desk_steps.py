@@ -82,6 +82,16 @@ async def test_what_nobody_has_measured_is_not_known(rooms: FakeRooms, sign_in: 
     await expect(desk.page.get_by_text("Its steps are not known")).to_be_visible()
 
 
+async def test_it_leads_on_to_restate_and_to_the_trace(rooms: FakeRooms, sign_in: SignIn) -> None:
+    desk = await sign_in("Anna Berg", f"/conversations/{talked(rooms, turn())}")
+    await desk.page.get_by_text("What the agent did").click()
+    for name, address in {
+        "In Restate": "https://restate.example.com/ui/invocations/inv_1aBcD",
+        "Its trace": "https://traces.example.com/trace/0af7651916cd43dd8448eb211c80319c",
+    }.items():
+        await expect(desk.page.get_by_role("link", name=name)).to_have_attribute("href", address)
+
+
 async def test_a_long_run_comes_in_pages_and_an_unknown_one_is_not_there(rooms: FakeRooms, sign_in: SignIn) -> None:
     key = talked(rooms, *(turn(number) for number in range(1, 13)))
     desk = await sign_in("Anna Berg", f"/conversations/{key}/runs/run_1")

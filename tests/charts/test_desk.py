@@ -113,6 +113,8 @@ ON_ITS_HOST = "console.baseUrl is at desk.example.com, where the gateway answers
         ({"staff": {"existingSecret": "s", "algorithm": "RS256"}}, "the desk signs by EdDSA or HS256"),
         ({"console": {"baseUrl": "http://desk.example.com"}}, "/console/baseUrl"),
         ({"console": {"baseUrl": "https://desk.example.com/"}}, "/console/baseUrl"),
+        ({"console": {"restateUiUrl": "https://restate.example.com/ui"}}, "/console/restateUiUrl"),
+        ({"console": {"traceUrl": "javascript:alert(1)//{trace_id}"}}, "/console/traceUrl"),
         ({"console": {"oidc": {"issuer": "http://id.example.com"}}}, "/console/oidc/issuer"),
         ({"console": {"oidc": {"scopes": "profile"}}}, "/console/oidc/scopes"),
         ({"console": {"oidc": {"roles": {"king": ["kings"]}}}}, "invalid propertyName 'king'"),

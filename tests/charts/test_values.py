@@ -33,6 +33,7 @@ OTHERS: list[Any] = [
     *([{"ipBlock": {"cidr": "10.9.0.0/16"}}], {"other": "other"}, {"requests": {"cpu": "7"}}, {"RESTATE_X": "other"}),
     *("openid other", {"agent": ["other"]}),
     *("mon-fri 09:00-17:00", ["2026-12-25"]),
+    *("https://other.example.com/{invocation}", "https://other.example.com/{trace_id}"),
 ]
 """Some other value, of each kind that may be wanted."""
 

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from console.editing import fields_of, read
 from console.members import Member
 from console.posted import Unfit
-from console.routes.conversations import unfolded_at
+from console.routes.conversations import links_to, unfolded_at
 from console.settings import ConsoleSettings
 from console.tokens import Signer
 from console.visible import visible
-from contracts import HistoryLine
+from contracts import HistoryLine, RunSteps
 from tests.browser.injections import INJECTIONS
 from tests.parts.fake_rooms import OF_A_CONSOLE, SCHEMA
 from tests.parts.signed import PRIVATE, PUBLIC
@@ -26,6 +26,12 @@ GOOD: dict[str, Any] = {
 }
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a place in Restate without its placeholder": (
+        {"restate_ui_url": "https://restate.example.com/ui"},
+        "restate_ui_url",
+    ),
+    "a place in Restate that is a script": ({"restate_ui_url": "javascript:alert(1)//{invocation}"}, "restate_ui_url"),
+    "a trace whose host is its id": ({"trace_url": "https://{trace_id}/"}, "trace_url"),
     "nobody can come in": ({"demo_staff": []}, "nobody could come in"),
     "a short key": ({"staff_key": "x" * 31}, "at least 32 bytes"),
     "a short secret": ({"session_secret": "x" * 31}, "at least 32 bytes"),
@@ -179,3 +185,17 @@ def test_a_run_is_unfolded_where_it_answered_else_where_it_is_told_of_last() -> 
     ]
     assert unfolded_at(lines, lines) == {2: "run_1", 6: "run_2"}
     assert unfolded_at(lines, lines[5:]) == {6: "run_2"}
+
+
+def test_a_run_leads_on_to_where_it_is_known_and_the_settings_say_where() -> None:
+    did = {"run": "run_1", "state": "ended", "begun_at": "", "invocation": "inv_1x", "trace_id": "a" * 32}
+    places = {"restate_ui_url": "http://r:9070/ui/invocations/{invocation}", "trace_url": "https://t/{trace_id}?x=1"}
+    settings, none = ConsoleSettings.model_validate(GOOD | places), ConsoleSettings.model_validate(GOOD)
+    known = RunSteps.model_validate(did)
+    assert links_to(known, settings) == {
+        "In Restate": "http://r:9070/ui/invocations/inv_1x",
+        "Its trace": f"https://t/{'a' * 32}?x=1",
+    }
+    assert links_to(known, none) == {}
+    strange = RunSteps.model_validate(did | {"invocation": "inv_1/../..", "trace_id": ""})
+    assert links_to(strange, settings) == {}

@@ -235,6 +235,12 @@ urgent={{ round .urgent 4 }} high={{ round .high 4 }} normal={{ round .normal 4 
 - {name: SESSION_MINUTES, value: {{ .sessions.minutes | quote }}}
 - {name: SESSION_HOURS, value: {{ .sessions.hours | quote }}}
 - {name: BASE_URL, value: {{ .baseUrl | quote }}}
+{{- with .restateUiUrl }}
+- {name: RESTATE_UI_URL, value: {{ . | quote }}}
+{{- end }}
+{{- with .traceUrl }}
+- {name: TRACE_URL, value: {{ . | quote }}}
+{{- end }}
 {{- with .oidc }}
 - {name: OIDC_ISSUER, value: {{ .issuer | quote }}}
 - {name: OIDC_CLIENT_ID, value: {{ .clientId | quote }}}

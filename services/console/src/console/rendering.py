@@ -22,6 +22,8 @@ MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+
 TICKET = re.compile(r"TCK-[0-9]{6,18}", re.ASCII)
 APPROVAL = re.compile(r"appr_[A-Za-z0-9]{16,64}", re.ASCII)
 CONVERSATION = re.compile(r"conv_[A-Za-z0-9]{16,64}", re.ASCII)
+INVOCATION = re.compile(r"inv_[A-Za-z0-9]{1,80}", re.ASCII)
+TRACE = re.compile(r"[0-9a-f]{32}", re.ASCII)
 RUN = re.compile(r"run_[A-Za-z0-9_-]{1,60}", re.ASCII)
 USER = re.compile(r"[A-Za-z0-9_.@-]{1,64}", re.ASCII)
 """What a page makes a link of, and nothing else."""

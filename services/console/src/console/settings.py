@@ -76,6 +76,18 @@ class ConsoleSettings(DoorSettings):
         description='Which values of it make which role: JSON, `{"agent": ["support"], "approver": ["leads"]}`; empty:'
         " they are called as the roles",
     )
+    restate_ui_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/{}?#@]+/[^\s{}]*\{invocation\}[^\s{}]*)?$",
+        description="Where Restate's UI shows an invocation, `{invocation}` in place of its id:"
+        " `https://restate.example.com/ui/invocations/{invocation}`; empty: no link",
+    )
+    trace_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/{}?#@]+/[^\s{}]*\{trace_id\}[^\s{}]*)?$",
+        description="Where a trace is shown, `{trace_id}` in place of its id:"
+        " `https://jaeger.example.com/trace/{trace_id}`; empty: no link",
+    )
     demo_staff: tuple[DemoMember, ...] = Field(
         default=(),
         description='Staff whom anybody may be: a JSON list of `{"name": ..., "shown": ..., "roles": [...]}`',

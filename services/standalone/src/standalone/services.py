@@ -87,6 +87,7 @@ def console(settings: StandaloneSettings) -> Program:
         "CONVERSATIONS_URL": f"http://127.0.0.1:{settings.conversations_watch_port}",
         "SESSION_SECRET": read_console_secret(settings.data_dir),
         "SECURE_COOKIES": "false",
+        "RESTATE_UI_URL": f"{settings.admin_url}/ui/invocations/{{invocation}}",
         "DEMO_STAFF": json.dumps(DEMO_STAFF),
     }
     return _program(settings, "console", env)

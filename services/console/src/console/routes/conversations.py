@@ -9,10 +9,11 @@ from starlette.routing import Route
 from console.members import TALKERS
 from console.posted import Unfit, colleague_of, text_of
 from console.problems import Problem
-from console.rendering import CONVERSATION, RUN
+from console.rendering import CONVERSATION, INVOCATION, RUN, TRACE
 from console.restate import Refusal
+from console.settings import ConsoleSettings
 from console.visits import Visit, for_staff
-from contracts import Held, HistoryLine, Standing
+from contracts import Held, HistoryLine, RunSteps, Standing
 from runtime.ingress import Away
 
 SHOWN_LINES = 200
@@ -51,7 +52,18 @@ async def show_run(visit: Visit) -> Response:
     after = visit.request.query_params.get("after", "0")
     if not RUN.fullmatch(run) or not re.fullmatch("[0-9]{1,6}", after, re.ASCII):
         raise Problem(404)
-    return visit.page("run.html", key=key, did=await visit.desk.steps(key, run, int(after)))
+    did = await visit.desk.steps(key, run, int(after))
+    return visit.page("run.html", key=key, did=did, links=links_to(did, visit.parts.settings))
+
+
+def links_to(did: RunSteps, settings: ConsoleSettings) -> dict[str, str]:
+    """Where else a run can be looked at, as far as the settings say where and the run is known there."""
+    found: dict[str, str] = {}
+    if settings.restate_ui_url and INVOCATION.fullmatch(did.invocation):
+        found["In Restate"] = settings.restate_ui_url.replace("{invocation}", did.invocation)
+    if settings.trace_url and TRACE.fullmatch(did.trace_id):
+        found["Its trace"] = settings.trace_url.replace("{trace_id}", did.trace_id)
+    return found
 
 
 async def show_account(visit: Visit) -> Response:
