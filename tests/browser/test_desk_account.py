@@ -40,7 +40,7 @@ async def test_it_is_fetched_beside_the_conversation_by_the_name_of_who_looks(
 async def test_without_script_a_link_leads_to_it(rooms: FakeRooms, sign_in: SignIn) -> None:
     desk = await sign_in("Anna Berg", f"/conversations/{rooms.talk()}", java_script_enabled=False)
     beside = desk.page.get_by_role("region", name="The customer's account")
-    await beside.get_by_role("link", name="Show it").click()
+    await beside.get_by_role("link", name="Show the account").click()
     await expect(desk.page.get_by_role("row", name="Plan pro")).to_be_visible()
 
 
@@ -51,7 +51,7 @@ async def test_a_room_that_is_away_is_said_there_and_the_conversation_goes_on(
     rooms.accounts_are_away = True
     desk = await sign_in("Anna Berg", f"/conversations/{rooms.talk()}", java_script_enabled=script)
     if not script:
-        await desk.page.get_by_role("link", name="Show it").last.click()
+        await desk.page.get_by_role("link", name="Show the account").click()
     await expect(desk.page.get_by_text("The account could not be read right now.")).to_be_visible()
     if not script:
         await desk.page.get_by_role("link", name="The conversation").click()
