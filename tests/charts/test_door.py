@@ -151,6 +151,9 @@ def test_helm_test_asks_at_the_gateway_where_it_can_and_behind_it_where_it_holds
             "there is no gateway: set gateway.enabled=true",
         ),
         ({"limits": {"burst": 0}}, "/gateway/limits/burst"),
+        ({"limits": {"valkey": {"host": "valkey://valkey:6379"}}}, "/gateway/limits/valkey/host"),
+        ({"limits": {"valkey": {"host": "valkey", "port": 0}}}, "/gateway/limits/valkey/port"),
+        ({"limits": {"valkey": {"host": "valkey", "user": "a:b@c"}}}, "/gateway/limits/valkey/user"),
     ],
     ids=str,
 )

@@ -37,6 +37,7 @@ WHEN: dict[str | None, Callable[[Values], object]] = {
     "there is a desk": lambda values: has_desk(values),
     "there is a desk and proxy.url is set": lambda values: has_desk(values) and values["proxy"]["url"],
     "gateway.issuers names some": lambda values: values["gateway"]["issuers"],
+    "gateway.limits.valkey.host is set": lambda values: has_gateway(values) and host_of_valkey(values),
     "no model is named": lambda values: not values["model"]["name"],
     "tools names them": lambda values: values["tools"],
     "there is a gateway and proxy.url is set": lambda values: has_gateway(values) and values["proxy"]["url"],
@@ -58,6 +59,7 @@ PORTS: dict[str, Callable[[Values], set[int]]] = {
     "proxy": lambda values: ports_of(values["proxy"]["url"]),
     "status-page": lambda values: ports_of(values["statusPage"]["url"]),
     "issuers": lambda values: ports_of(*urls_of_issuers(values)),
+    "valkey": lambda values: {values["gateway"]["limits"]["valkey"]["port"]},
     "staff-issuer": lambda values: ports_of(values["console"]["oidc"]["issuer"]),
     "webhooks": lambda values: ports_of(values["tickets"]["webhook"]["url"]),
     "otlp": lambda values: ports_of(values["global"]["otlpEndpoint"]),
@@ -103,6 +105,10 @@ def has_desk(values: Values) -> bool:
 
 def urls_of_issuers(values: Values) -> list[str]:
     return [url for each in values["gateway"]["issuers"] for url in (each["issuer"], each.get("jwks_url")) if url]
+
+
+def host_of_valkey(values: Values) -> str:
+    return values["gateway"]["limits"]["valkey"]["host"]
 
 
 def collector_of_restate(values: Values) -> str:

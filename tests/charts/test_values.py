@@ -19,6 +19,7 @@ from tests.parts.values import Values, merge
 CHARTS = pytest.mark.parametrize("chart", [SWITCHBOARD, RESTATE], ids=lambda chart: chart.name)
 
 ISSUER: Values = {"issuer": "https://id.example.com/", "audience": "switchboard"}
+VALKEY: Values = {"gateway": {"limits": {"valkey": {"host": "valkey.cache", "existingSecret": "cache"}}}}
 
 OTHERS: list[Any] = [
     *("other", "512MiB", "https://other.example.com", "sha256:" + "a" * 64, "9Gi", "9s", "s3://other/prefix"),
@@ -72,6 +73,8 @@ NEEDS: dict[Path, dict[str, Values]] = {
         "networkPolicy.colleagues": DESK,
         "networkPolicy.egress.staffIssuer": DESK,
         "networkPolicy.egress.issuers": {"gateway": {"issuers": [ISSUER]}},
+        "networkPolicy.egress.valkey": VALKEY,
+        "gateway.limits.valkey": VALKEY,
         **{
             f"staff.{value}": {"staff": {"existingSecret": "staff"}}
             for value in ("secretKey", "algorithm", "audience", "issuer")

@@ -11,7 +11,20 @@ from tests.cluster.parts.namespace import Namespace
 from tests.cluster.parts.product import CLIENTS, Product
 from tests.parts.polling import eventually
 
-OUTSIDE = {"model", "status-page", "webhooks", "issuers", "otlp", "restate-otlp", "object-storage", "kubernetes", "dns"}
+OUTSIDE = {
+    *(
+        "model",
+        "status-page",
+        "webhooks",
+        "issuers",
+        "valkey",
+        "otlp",
+        "restate-otlp",
+        "object-storage",
+        "kubernetes",
+        "dns",
+    ),
+}
 """Parties that the chart does not bring: one pod without labels stands for all of them."""
 
 CALLERS = {"clients": CLIENTS} | {party: {"stands-for": party} for party in ("visitors", "watchers", "prometheus")}
@@ -22,14 +35,17 @@ ALSO = {"versions": {"registry"}, "registration": {"registry"}, "acceptance": {"
 DEMO: dict[str, Any] = {}
 PRODUCTION: dict[str, Any] = {
     "model": {"name": "some-model"},
-    "gateway": {"issuers": [{"issuer": "https://id.example.com/", "audience": "switchboard"}]},
+    "gateway": {
+        "issuers": [{"issuer": "https://id.example.com/", "audience": "switchboard"}],
+        "limits": {"valkey": {"host": "valkey"}},
+    },
     "statusPage": {"url": "https://status.example.com/"},
     "tickets": {"webhook": {"url": "https://hooks.example.com/"}},
     "global": {"otlpEndpoint": "http://collector:4318"},
     "restate": {"snapshots": {"destination": "s3://bucket/prefix"}},
 }
 LEFT_OUT = {
-    "demo": {"model", "status-page", "webhooks", "issuers", "otlp", "restate-otlp", "object-storage"},
+    "demo": {"model", "status-page", "webhooks", "issuers", "valkey", "otlp", "restate-otlp", "object-storage"},
     "production": {"demo-model"},
 }
 
@@ -84,7 +100,7 @@ async def test_a_stray_pod_reaches_the_gateway_and_nothing_else_of_the_product_a
 def peers(outside: str) -> dict[str, Any]:
     """All that is outside, at the address of one pod."""
     there = {"cidrs": [f"{outside}/32"]}
-    doors = ("model", "statusPage", "webhooks", "issuers", "otlp", "snapshots", "kubernetes")
+    doors = ("model", "statusPage", "webhooks", "issuers", "valkey", "otlp", "snapshots", "kubernetes")
     callers = {name: [{"podSelector": {"matchLabels": labels}}] for name, labels in CALLERS.items()}
     return callers | {"dns": [{"ipBlock": {"cidr": f"{outside}/32"}}], "egress": dict.fromkeys(doors, there)}
 

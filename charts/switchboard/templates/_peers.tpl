@@ -54,6 +54,24 @@ peers:
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
+{{- else if eq .name "valkey" }}
+{{- with $values.gateway.limits.valkey }}
+{{- if and (include "switchboard.hasGateway" $.root) .host }}
+port: {{ .port }}
+peers:
+  {{- with $egress.valkey.cidrs }}
+  {{- include "switchboard.addresses" (dict "cidrs" .) | nindent 2 }}
+  {{- end }}
+  {{- with $egress.valkey.pods }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- if not (or $egress.valkey.cidrs $egress.valkey.pods) }}
+  {{- include "switchboard.addresses" (dict "all" (list "0.0.0.0/0" "::/0")) | nindent 2 }}
+  # For some network plugins, pods of the cluster belong to no address block.
+  - namespaceSelector: {}
+  {{- end }}
+{{- end }}
+{{- end }}
 {{- else if eq .name "versions" }}
 {{- if $values.versions.enabled }}
 room: true

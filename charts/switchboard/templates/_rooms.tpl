@@ -289,6 +289,14 @@ urgent={{ round .urgent 4 }} high={{ round .high 4 }} normal={{ round .normal 4 
 - {name: STREAMS_PER_CALLER, value: {{ .streamsPerCaller | quote }}}
 - {name: MAX_IN_FLIGHT, value: {{ .maxInFlight | quote }}}
 - {name: MAX_WAIT_SECONDS, value: {{ .maxWaitSeconds | quote }}}
+{{- with .valkey }}
+{{- if .host }}
+- {name: LIMITS_URL, value: "{{ ternary "valkeys" "valkey" .tls }}://{{ with .user }}{{ . }}@{{ end }}{{ .host }}:{{ .port }}"}
+{{- if .existingSecret }}
+{{ include "switchboard.secretEnv" (dict "name" "LIMITS_PASSWORD" "secret" .existingSecret "key" .secretKey) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 
