@@ -327,6 +327,17 @@ async def test_a_repeat_is_the_same_whatever_was_seen_meanwhile(tickets: TicketS
     assert len((await done(tickets, "show", ticket_id=ticket_id))["messages"]) == 1
 
 
+async def test_a_repeat_tells_receivers_what_was_told_first(tickets: TicketServices, receiver: WebhookReceiver) -> None:
+    ticket_id = (await made(tickets))["ticket_id"]
+    lower = {"ticket_id": ticket_id, "act_id": "a1", "priority": "low"}
+    await done(tickets, "change", **lower)
+    await done(tickets, "change", ticket_id=ticket_id, state="closed")
+    await done(tickets, "change", **lower)
+    seen = await receiver.wait_for(ticket_id, 4)  # created, changed, closed, changed
+    first, again = [body for _, body in seen if json.loads(body)["type"] == "ticket.changed"]
+    assert first == again
+
+
 async def test_what_fell_due_is_no_reason_to_look_again(tickets: TicketServices, database: TicketsDatabase) -> None:
     ticket_id = (await made(tickets))["ticket_id"]
     seen = (await done(tickets, "show", ticket_id=ticket_id))["changes"]

@@ -15,6 +15,7 @@ ACCEPTED = "tests/unit/test_registry_accepted.py::"
 INTERLEAVE = "tests/unit/test_interleave.py::test_nothing_is_lost_answered_twice_or_run_beside_another"
 SWEEP = ("tests.sweep", "--victim", "service", "--only")
 TALK = ("tests.sweep", "--talk", "--victim", "service", "--only")
+LIFE = ("tests.sweep", "--tickets", "--victim", "service", "--only")
 DOOR = ("tests.sweep", "--door", "--victim", "service", "--only")
 OUTAGE = ("tests.sweep", "--outage", "--victim", "postgres", "--only")
 
@@ -1488,6 +1489,20 @@ BUGS = [
         "idempotency_key=moment, ",
         "",
         DURABLE + "test_ticket_life.py::test_tickets_that_nobody_looks_after_are_found_once_however_many_notice",
+    ),
+    Bug(
+        "tickets: a repeat tells receivers how the ticket stands now",
+        "tickets/changing.py",
+        "Stood.model_validate_json(written) if written else stood(held.row, held.sla_due_at)",
+        "stood(held.row, held.sla_due_at)",
+        DURABLE + "test_ticket_life.py::test_a_repeat_tells_receivers_what_was_told_first",
+    ),
+    Bug(
+        "tickets: of what fell due just before a kill nobody is told",
+        "tickets/changing.py",
+        "if repeated or held.change.done else Done()",
+        "if held.change.done else Done()",
+        (*LIFE, "TicketLife/look, run look, after COMMIT, after input 8"),
     ),
     Bug(
         "tickets: an answer to a duplicate stays where nobody reads it",

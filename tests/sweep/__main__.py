@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.sweep.deciding import Deciding
 from tests.sweep.door import KNOCKING, STREAMING, Door
+from tests.sweep.lives import LIVING, SETTINGS, Lives
 from tests.sweep.outage import AWAY_SECONDS, LASTING, REGISTRY, ROUTER, Outages
 from tests.sweep.points import Position
 from tests.sweep.sweep import VICTIMS, Case, Summary, Sweep, Victim
@@ -41,6 +42,7 @@ def _arguments() -> argparse.Namespace:
         "--people", action="store_true", help="sweep the path of a call that people decide, and of what they undo"
     )
     path.add_argument("--door", action="store_true", help="sweep what a client asks of the gateway, and watches")
+    path.add_argument("--tickets", action="store_true", help="sweep the life of a ticket, and what falls due of it")
     path.add_argument(
         "--outage",
         action="store_true",
@@ -56,8 +58,15 @@ def _arguments() -> argparse.Namespace:
 async def _run(folder: Path, arguments: argparse.Namespace) -> list[Case]:
     replay, server = arguments.always_replay, arguments.server
     router, registry = (ROUTER, REGISTRY) if arguments.outage else (STREAMING if arguments.door else {}, {})
+    tickets = SETTINGS if arguments.tickets else {}
     async with world(
-        folder, always_replay=replay, server=server, router=router, registry=registry, door=arguments.door
+        folder,
+        always_replay=replay,
+        server=server,
+        router=router,
+        registry=registry,
+        tickets=tickets,
+        door=arguments.door,
     ) as started:
         sweep = _sweep(started, arguments)
         positions = [each for each in await sweep.positions() if arguments.only in str(each)][:: arguments.every]
@@ -77,6 +86,8 @@ async def _run(folder: Path, arguments: argparse.Namespace) -> list[Case]:
 def _usual(arguments: argparse.Namespace) -> Sequence[Victim]:
     if arguments.door:
         return KNOCKING
+    if arguments.tickets:
+        return LIVING
     if arguments.outage:
         return LASTING
     return TALKING if arguments.talk or arguments.people else VICTIMS
@@ -87,6 +98,8 @@ def _sweep(started: SweepWorld, arguments: argparse.Namespace) -> Sweep:
         return Outages(started)
     if arguments.door:
         return Door(started)
+    if arguments.tickets:
+        return Lives(started)
     if arguments.people:
         return Deciding(started)
     return Talks(started) if arguments.talk else Sweep(started)

@@ -61,15 +61,21 @@ class Outside:
     def __init__(self) -> None:
         self.messages: dict[str, list[str]] = defaultdict(list)
         """Message ids by the subject of the ticket."""
+        self._contents: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         self.url = ""
+
+    def of(self, ticket_id: str) -> dict[str, set[str]]:
+        """What was told of a ticket: the contents that came under each message id."""
+        return self._contents[ticket_id]
 
     async def status(self, _: web.Request) -> web.Response:
         await asyncio.sleep(LATENCY_SECONDS)
         return web.json_response(summary(datetime.now(UTC)))
 
     async def webhook(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        self.messages[body["data"]["subject"]].append(request.headers["webhook-id"])
+        body, message_id = await request.json(), request.headers["webhook-id"]
+        self.messages[body["data"]["subject"]].append(message_id)
+        self._contents[body["data"]["ticket_id"]][message_id].add(await request.text())
         await asyncio.sleep(LATENCY_SECONDS)
         return web.Response()
 
@@ -91,7 +97,7 @@ async def outside() -> AsyncGenerator[Outside]:
 class SweepWorld:
     """The parts. `start` makes them and keeps each running until the stack unwinds.
 
-    `router` and `registry` are settings of these; with `door` there is a gateway, too.
+    `router`, `registry` and `tickets` are settings of these; with `door` there is a gateway, too.
     """
 
     def __init__(
@@ -104,6 +110,7 @@ class SweepWorld:
         server: str = "",
         router: Mapping[str, str] | None = None,
         registry: Mapping[str, str] | None = None,
+        tickets: Mapping[str, str] | None = None,
         door: bool = False,
     ) -> None:
         self.outside = out
@@ -140,6 +147,7 @@ class SweepWorld:
                 DATABASE_URL=self._database.url("tickets", "app"),
                 WEBHOOK_URL=f"{out.url}/webhook",
                 WEBHOOK_SECRET=SECRET,
+                **(tickets or {}),
             ),
             "router": self._faulted(
                 "router",
@@ -332,6 +340,14 @@ class SweepWorld:
 
         await self._until(heard, f"a notification about: {subject}")
 
+    async def told(self, ticket_id: str, messages: int) -> None:
+        """Returns once the receiver has heard so many messages about a ticket."""
+
+        async def heard() -> bool:
+            return len(self.outside.of(ticket_id)) >= messages
+
+        await self._until(heard, f"{messages} messages about {ticket_id}")
+
     async def idle(self) -> None:
         """Returns once no invocation is open; says which are when that does not come."""
         left: list[dict[str, Any]] = []
@@ -413,12 +429,21 @@ async def world(
     server: str = "",
     router: Mapping[str, str] | None = None,
     registry: Mapping[str, str] | None = None,
+    tickets: Mapping[str, str] | None = None,
     door: bool = False,
 ) -> AsyncGenerator[SweepWorld]:
-    """`router` and `registry` are settings of these; with `door` there is a gateway, too."""
+    """`router`, `registry` and `tickets` are settings of these; with `door` there is a gateway, too."""
     async with outside() as out, AsyncExitStack() as stack:
         made = SweepWorld(
-            folder, out, stack, always_replay=always_replay, server=server, router=router, registry=registry, door=door
+            folder,
+            out,
+            stack,
+            always_replay=always_replay,
+            server=server,
+            router=router,
+            registry=registry,
+            tickets=tickets,
+            door=door,
         )
         await made.start()
         yield made

@@ -32,7 +32,7 @@ from tickets.looking import (
     line,
     unknown_ticket,
 )
-from tickets.notification import Acting, Notification, ticket_changed
+from tickets.notification import Acting, Notification, Stood, stood, ticket_changed
 from tickets.store import args_hash
 
 _COLUMNS = [each.name for each in fields(Standing)]
@@ -48,9 +48,9 @@ WHERE ticket_id = $1 RETURNING sla_due_at
 """  # noqa: S608
 _PLAN = "UPDATE tickets SET next_look_at = $2, clock_since = $3, reply_due_at = $4 WHERE ticket_id = $1"
 _AUDIT = """
-INSERT INTO audit (ticket_id, who, action, args_hash, note, act, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO audit (ticket_id, who, action, args_hash, note, act, at, stood) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
-_DONE = "SELECT action, note, args_hash, ticket_id, at FROM act_done($1)"
+_DONE = "SELECT action, note, args_hash, ticket_id, at, stood FROM act_told($1)"
 _SAY = "INSERT INTO messages (ticket_id, user_id, kind, who, words, at) VALUES ($1, $2, $3, $4, $5, $6)"
 _LINE_OF = f"SELECT {LINE} FROM tickets WHERE ticket_id = $1"  # noqa: S608
 _FOLLOW = "UPDATE tickets SET merged_into = $2 WHERE merged_into = $1"
@@ -266,9 +266,9 @@ class Changing:
             return
         values = asdict(row)
         due = await db.fetchval(_WRITE, row.ticket_id, now, *(values[name] for name in _CHANGING))
-        held.sla_due_at = due
+        held.sla_due_at, then = due, stood(row, due).model_dump_json()
         for action, note in held.change.done:
-            await db.execute(_AUDIT, row.ticket_id, act.who, action, args_hash(act.digest), note, act.name, now)
+            await db.execute(_AUDIT, row.ticket_id, act.who, action, args_hash(act.digest), note, act.name, now, then)
         for kind, words in held.said:
             await db.execute(_SAY, row.ticket_id, row.user_id, kind, act.who, words, now)
 
@@ -281,15 +281,23 @@ class Changing:
     async def _told(self, db: Connection, act: Act, held: Held) -> Done:
         known = await db.fetch(_DONE, act.name)
         rows: Sequence[Any] = [each for each in known if each["ticket_id"] == held.row.ticket_id]
-        told = (held.subject, held.sla_due_at)
         events = [
-            ticket_changed(act.name, each["action"], each["at"], held.row, told, act.who, act.acting) for each in rows
+            ticket_changed(
+                act.name, each["action"], each["at"], held.row, (held.subject, _then(each, held)), act.who, act.acting
+            )
+            for each in rows
         ]
         return Done(
             events=[each for each in events if each] if self._notify else [],
             looks=[held.row.ticket_id],
             actions=[each["action"] for each in rows],
         )
+
+
+def _then(line: Any, held: Held) -> Stood:
+    """How the ticket stood after this line; a former version has not written it."""
+    written: str | None = line["stood"]
+    return Stood.model_validate_json(written) if written else stood(held.row, held.sla_due_at)
 
 
 async def _unless_changed(db: Connection, asked: ChangingTicket) -> None:

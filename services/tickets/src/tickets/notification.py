@@ -39,6 +39,17 @@ class TicketChanged(TicketCreated):
     merged_into: str = ""
 
 
+class Stood(BaseModel):
+    """How a ticket stood after a change, as the audit keeps it."""
+
+    category: Category
+    priority: Priority
+    sla_due_at: datetime
+    state: TicketState
+    assignee: str
+    merged_into: str
+
+
 EventType = Literal[
     "ticket.created",
     "ticket.replied",
@@ -99,16 +110,27 @@ def ticket_created(workflow_key: str, user_id: str, ticket: Ticket) -> Notificat
     )
 
 
+def stood(row: Standing, sla_due_at: datetime) -> Stood:
+    return Stood(
+        category=row.category,
+        priority=row.priority,
+        sla_due_at=sla_due_at,
+        state=row.state,
+        assignee=row.assignee or "",
+        merged_into=row.merged_into or "",
+    )
+
+
 def ticket_changed(
-    act: str, action: str, at: datetime, row: Standing, told: tuple[str, datetime], who: str, acting: Acting
+    act: str, action: str, at: datetime, row: Standing, told: tuple[str, Stood], who: str, acting: Acting
 ) -> Notification | None:
-    """The notification of one line of the audit, if it is one for outside; its id follows from the act. `told` is what
-    stands beside the row: the subject, and when the ticket is due."""
+    """The notification of one line of the audit, if it is one for outside; its id follows from the act. `told` is the
+    subject, and how the ticket stood then: the row may have changed since."""
     event = _EVENTS.get(action)
     if event is None:
         return None
     clocks: dict[str, Literal["first_reply", "solution"]] = {"reply": "first_reply", "solve": "solution"}
-    subject, due_at = told
+    subject, then = told
     return Notification(
         message_id=f"msg_{hashlib.sha256(f'{act}/{action}'.encode()).hexdigest()[:32]}",
         type=event,
@@ -117,14 +139,9 @@ def ticket_changed(
             ticket_id=row.ticket_id,
             user_id=row.user_id,
             subject=subject,
-            category=row.category,
-            priority=row.priority,
-            sla_due_at=due_at,
-            state=row.state,
-            assignee=row.assignee or "",
             who=who,
             acting=acting,
             clock=clocks.get(action.rpartition("_")[2], "") if event in ("ticket.reminded", "ticket.escalated") else "",
-            merged_into=row.merged_into or "",
+            **then.model_dump(),
         ),
     )
