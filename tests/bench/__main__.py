@@ -23,6 +23,7 @@ from typing import TypeVar
 from tests.bench.code import Code, checked_out, compared
 from tests.bench.cpu import used
 from tests.bench.door import UNLIMITED, both_ways
+from tests.bench.due import falling_due
 from tests.bench.flood import flooded
 from tests.bench.growing import growing
 from tests.bench.load import Client, Load, client_session
@@ -97,6 +98,9 @@ def main() -> None:
     if options.door:
         _door(options.quick)
         return
+    if options.due:
+        _due(options.quick)
+        return
     report = _run(options)
     print(report.as_markdown())
     if options.out:
@@ -114,6 +118,14 @@ def _door(quick: bool) -> None:
     print(asyncio.run(_in_folder(streams)).as_markdown(), flush=True)
     flood = partial(flooded, rounds=1, seconds=4) if quick else flooded
     print(asyncio.run(_in_folder(flood)).as_markdown())
+
+
+def _due(quick: bool) -> None:
+    falling = partial(falling_due, tickets=200, window=60) if quick else partial(falling_due, tickets=5000, window=400)
+    due = asyncio.run(_in_folder(falling))
+    print(due.as_markdown())
+    if not due.held:
+        sys.exit("a due time was lost, came twice, or came before its time")
 
 
 def _run(options: argparse.Namespace) -> Report:
@@ -158,6 +170,11 @@ def _options() -> argparse.Namespace:
         "--door",
         action="store_true",
         help="ours by the gateway and at the ingress, 1,000 streams through one gateway, and a flood",
+    )
+    what.add_argument(
+        "--due",
+        action="store_true",
+        help="how late the due times of 5,000 tickets come, through kills and a clock that jumps",
     )
     what.add_argument("--only", default="", help="comma-separated variants; the baseline is always measured")
     what.add_argument(
