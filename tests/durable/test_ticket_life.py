@@ -287,7 +287,7 @@ async def test_no_customer_ever_reads_a_note(
 
 async def test_the_same_act_is_done_once_and_another_under_its_name_is_refused(tickets: TicketServices) -> None:
     ticket_id = (await made(tickets))["ticket_id"]
-    same = {"ticket_id": ticket_id, "act_id": "a1"}
+    same = {"ticket_id": ticket_id, "act_id": uuid.uuid4().hex}
     lines = [await done(tickets, "reply", **same, text="Hello") for _ in range(2)]
     assert lines[0] == lines[1]
     other = await desk(tickets, "reply", **same, text="Good bye")
@@ -329,7 +329,7 @@ async def test_a_repeat_is_the_same_whatever_was_seen_meanwhile(tickets: TicketS
 
 async def test_a_repeat_tells_receivers_what_was_told_first(tickets: TicketServices, receiver: WebhookReceiver) -> None:
     ticket_id = (await made(tickets))["ticket_id"]
-    lower = {"ticket_id": ticket_id, "act_id": "a1", "priority": "low"}
+    lower = {"ticket_id": ticket_id, "act_id": uuid.uuid4().hex, "priority": "low"}
     await done(tickets, "change", **lower)
     await done(tickets, "change", ticket_id=ticket_id, state="closed")
     await done(tickets, "change", **lower)

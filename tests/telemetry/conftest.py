@@ -279,8 +279,10 @@ class Stage:
         return found
 
     async def fired(self, since: float, until: float = 0) -> set[Rule]:
-        """The rules that fired at any time since then."""
-        series = await self.prometheus.query_range('ALERTS{alertstate="firing"}', since, until or time.time())
+        """The rules that fired at any time since then, if only for the second until they were looked at again."""
+        series = await self.prometheus.query_range(
+            'ALERTS{alertstate="firing"}', since, until or time.time(), step=0.25
+        )
         return {rule_of(each["metric"]["alertname"], each["metric"]) for each in series}
 
     async def until_fires(
