@@ -8,7 +8,7 @@ from playwright.async_api import expect
 from contracts import AuditLine, cursor_of
 from tests.browser.desk import SignIn, console, rooms, sign_in
 from tests.browser.injections import INJECTIONS
-from tests.browser.test_desk_approvals import LOOKS
+from tests.browser.test_desk_approvals import LOOKS, WITH_SCRIPT
 from tests.browser.test_desk_injections import FOREIGN, HANDLERS
 from tests.parts.fake_rooms import FakeRooms
 
@@ -32,7 +32,8 @@ async def test_the_audit_is_readable_in_every_look(rooms: FakeRooms, sign_in: Si
     for number in range(60):
         done(rooms, number, f"word{number}")
     await desk.go("/audit")
-    assert (await desk.axe(), await desk.is_cut_off()) == ([], 0)
+    assert await desk.is_cut_off() == 0
+    assert look not in WITH_SCRIPT or await desk.axe() == []
     await desk.page.get_by_role("link", name="Older").press("Enter")
     await expect(desk.page.locator(".line")).to_have_count(10)
     await desk.page.get_by_label("Who").fill("word7")
