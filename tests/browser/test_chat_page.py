@@ -161,6 +161,7 @@ async def test_a_reload_and_a_second_tab_go_on(page: ChatPage, gateway: FakeGate
         assert await each.mine() == [QUESTION]
         await expect(each.log.locator(".item.ticket")).to_have_count(1)
     await second.ask("Thanks")
+    await gateway.heard(2)
     await page.sees("Thanks")
     assert talk.said == [QUESTION, "Thanks"]
 
