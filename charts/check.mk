@@ -1,7 +1,7 @@
 # Checks of the charts and of the workflows. Their tools are taken from PATH, else built at the versions of k8s/tools.
 
 CHARTS := charts/switchboard charts/restate
-CHART_TOOLS := helm helm-unittest helm-docs kubeconform actionlint
+CHART_TOOLS := helm helm-unittest helm-docs kubeconform actionlint kind-config
 HELM_DOCS := helm-docs --log-level warning --sort-values-order alphanum
 
 export PATH := $(PATH):$(CURDIR)/.tools/bin
@@ -39,7 +39,7 @@ check-workflows: install chart-tools
 
 chart-tools: $(foreach tool,$(CHART_TOOLS),$(if $(shell command -v $(tool)),,.tools/bin/$(tool)))
 
-.tools/bin/%: k8s/tools/go.mod
+.tools/bin/%: k8s/tools/go.mod $(wildcard k8s/kind/config/*)
 	@command -v go >/dev/null || { echo "$* is missing: install it, or Go, which then builds it from $<" >&2; exit 1; }
 	@mkdir -p .tools/bin
 	go -C k8s/tools build -o $(CURDIR)/$@ $$(go -C k8s/tools list -f '{{.ImportPath}}' tool | grep '/$*$$')
