@@ -88,6 +88,37 @@ async def test_nothing_is_missed_while_the_rooms_tell_nothing(
     await expect(desk.page.get_by_text("Is anybody there?")).to_be_visible()
 
 
+async def test_the_queue_follows_both_rooms(rooms: FakeRooms, sign_in: SignIn) -> None:
+    desk = await sign_in("Anna Berg", "/queue")
+    await follows(desk.page)
+    ticket = rooms.ticket()
+    await expect(desk.page.locator(f'a[href="/tickets/{ticket.ticket_id}"]')).to_be_visible()
+    key = rooms.talk()
+    await expect(desk.page.locator(f'a[href="/conversations/{key}"]')).to_be_visible()
+    await expect(desk.page.locator("#counts")).to_contain_text("All (2)")
+
+
+async def test_a_list_is_worked_through_by_keyboard(rooms: FakeRooms, sign_in: SignIn) -> None:
+    keys = [rooms.talk(user_id=f"user_{number}") for number in range(2)]
+    desk = await sign_in("Anna Berg", "/queue")
+    page = desk.page
+    for pressed, at in (("j", 0), ("j", 1), ("k", 0)):
+        await page.keyboard.press(pressed)
+        await expect(page.locator(f'a[href="/conversations/{keys[at]}"]')).to_be_focused()
+    await page.keyboard.press("/")
+    search = page.get_by_label("Search")
+    await expect(search).to_be_focused()
+    await expect(search).to_have_value("")
+    await page.keyboard.type("human/j")
+    await expect(search).to_have_value("human/j")
+    await search.fill("human")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/queue?search=human**")
+    await page.keyboard.press("j")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"**/conversations/{keys[0]}")
+
+
 async def test_who_else_has_a_page_open_is_shown_until_they_leave(rooms: FakeRooms, sign_in: SignIn) -> None:
     ticket = rooms.ticket()
     for path in (f"/conversations/{of_anna(rooms)}", f"/tickets/{ticket.ticket_id}"):

@@ -52,7 +52,7 @@ async def test_conversations_and_tickets_show_them_as_text(rooms: FakeRooms, sig
         said = [{**message, "number": 1}]
         rooms.ticket(subject=text, description=text, user_id=text, assignee=text, messages=said, history=[event])
     desk = await sign_in("Anna Berg", "/queue")
-    paths = ["/queue", "/tickets"]
+    paths = ["/queue", "/queue?search=a", "/tickets"]
     paths += [f"/conversations/{key}" for key in rooms.talks] + [f"/tickets/{each}" for each in rooms.tickets]
     for path in paths:
         await desk.go(path)

@@ -35,6 +35,23 @@ async def test_a_picture_of_a_conversation(rooms: FakeRooms, sign_in: SignIn) ->
     await desk.page.screenshot(path=PICTURES / "desk-conversation.png", full_page=True)
 
 
+async def test_a_picture_of_the_queue(rooms: FakeRooms, sign_in: SignIn) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for each in (rooms.talks, rooms.tickets):
+        each.clear()
+    at = [f"2026-11-30T{hour:02}:15:00+00:00" for hour in range(9, 14)]
+    waiting = rooms.talk(("packet", {"reason": "They want to talk to a person about a refund."}), user_id="user_10002")
+    rooms.dues[waiting], rooms.talks[waiting][0]["at"] = at[1], at[0]
+    taken = rooms.talk(("packet", {"reason": "The agent found no way on."}), user_id="user_10003")
+    rooms.line(taken, "owner", speaker="person", person="anna", by="anna")
+    rooms.talks[taken][0]["at"] = at[0]
+    rooms.ticket(subject="Production is down", priority="urgent", due_at=at[0], escalated=True, category="outage")
+    rooms.ticket(subject="The chart of May is empty", state="open", assignee="ben", due_at=at[2], priority="normal")
+    rooms.ticket(subject="Invoice has the wrong address", due_at=at[4], priority="low", category="billing")
+    desk = await sign_in("Anna Berg", "/queue", **LOOK)
+    await desk.page.screenshot(path=PICTURES / "desk-queue.png", full_page=True)
+
+
 async def test_a_picture_of_what_the_agent_did(rooms: FakeRooms, sign_in: SignIn) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     account = {"call": "call_1_1", "tool": "query_user_database", "status": "ok", "ms": 42}

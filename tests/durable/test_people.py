@@ -260,3 +260,21 @@ async def test_what_only_staff_may_see_is_not_in_the_customers_history(hall: Boa
 async def test_a_conversation_that_is_not_there_cannot_be_taken(hall: Board, talk: Talk) -> None:
     assert (await ask(talk, "take")).status_code == 404
     assert (await ask(talk, "show")).status_code == 404
+
+
+async def test_staff_read_a_conversation_from_its_end(hall: Board, talk: Talk) -> None:
+    await talk.say(await hall.script(calls(("hand_over_to_person", {"reason": REASON}))))
+    await talk.answers()
+    await talk.settled()
+    await done(talk, "take")
+    for number in range(4):
+        await say(talk, f"Line {number}.")
+    positions = [each["position"] for each in await talk.entries()]
+    last = await done(talk, "show", latest=True, limit=3)
+    assert [line["position"] for line in last["entries"]] == positions[-3:]
+    assert (last["earlier"], last["held"]) == (positions[-3], {"person": "anna", "waiting": False})
+    assert last["packet"]["reason"] == REASON
+    assert last["of_people"] == [last["entries"][0]["run"]]
+    first = await done(talk, "show", latest=True, before=last["earlier"], limit=200)
+    assert [line["position"] for line in first["entries"]] == positions[:-3]
+    assert first["earlier"] is None

@@ -28,6 +28,8 @@ from contracts import (
     TicketNote,
     TicketReply,
     TicketShown,
+    TicketsQuery,
+    WaitingQuery,
 )
 from standalone.ports import free_port
 
@@ -79,6 +81,8 @@ class FakeRooms:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.approvals: dict[str, ApprovalShown] = {}
+        self.dues: dict[str, str] = {}
+        """When somebody should have come to a conversation."""
         self.calls: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
         """Each call: its target, who made it, and its body."""
         self.talks: dict[str, list[dict[str, Any]]] = {}
@@ -271,13 +275,31 @@ class FakeRooms:
         return {"lines": [line.model_dump() for line in found[: asked.limit]]}
 
     def _standing(self, _: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-        rows = [
-            {"conversation": key, "user_id": self.owners[key], "person": self.holder(key), "since": lines[0]["at"]}
-            | {"reason": next((line["body"]["reason"] for line in lines if line["kind"] == "packet"), "")}
-            for key, lines in self.talks.items()
-            if self.holder(key) is not None
-        ]
-        return {"conversations": sorted(rows, key=lambda row: bool(row["person"]))}
+        asked, name = WaitingQuery.model_validate(body | {"staff_token": ""}), by["sub"]
+        rows = [self._stands(key) for key in self.talks]
+        with_people = [row for row in rows if row["speaks"] == "person"]
+        people = [row["person"] for row in with_people]
+        counts = {"waiting": people.count(""), "mine": people.count(name), "taken": len(people) - people.count("")}
+        found = [row for row in rows if self._says(row, asked.search)] if asked.search else with_people
+        found = [row for row in found if asked.user_id in (None, row["user_id"]) and not asked.overdue]
+        found = [row for row in found if asked.who == "all" or row["person"] == (name if asked.who == "mine" else "")]
+        found = sorted(found, key=lambda row: bool(row["person"]))
+        left = [row for row in found if not asked.cursor or row["place"] > asked.cursor]
+        return {"conversations": left[: asked.limit], "counts": counts, "more": len(left) > asked.limit}
+
+    def _stands(self, key: str) -> dict[str, Any]:
+        lines, has = self.talks[key], self.holder(key)
+        reason = next((line["body"]["reason"] for line in lines if line["kind"] == "packet"), "")
+        place = f"infinity~{list(self.talks).index(key):09}~{key}"
+        row = {"conversation": key, "user_id": self.owners[key], "person": has or "", "since": lines[0]["at"]}
+        row |= {"due_at": self.dues.get(key, ""), "speaks": "agent" if has is None else "person"}
+        return row | {"reason": reason, "place": place}
+
+    def _says(self, row: dict[str, Any], words: str) -> bool:
+        """Whether these words were said in it; then the line with them is what was found."""
+        texts = (str(line["body"].get("text", "")) for line in self.talks[row["conversation"]])
+        row["found"] = next((text for text in texts if words in text), "")
+        return bool(row["found"])
 
     def _conversation(self, rest: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         key, _, handler = rest.partition("/")
@@ -285,10 +307,7 @@ class FakeRooms:
             raise Refuse(404, "unknown_conversation")
         has, name = self.holder(key), by["sub"]
         if handler == "show":
-            lines = [line for line in self.talks[key] if line["position"] > body["after"]]
-            page = lines[: body["limit"]]
-            told = {"entries": page, "user_id": self.owners[key]}
-            return told | {"next": page[-1]["position"] if len(lines) > len(page) else None}
+            return self._transcript(key, body)
         if handler == "steps":
             return self._steps(key, body)
         if handler == "take" and has not in (None, "", name):
@@ -302,6 +321,16 @@ class FakeRooms:
             return {"person": "", "waiting": False}
         self.line(key, "owner", speaker="person", person=body.get("to", name), by=name)
         return {"person": body.get("to", name), "waiting": False}
+
+    def _transcript(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
+        before, limit = body.get("before") or len(self.talks[key]) + 1, body["limit"]
+        lines = [line for line in self.talks[key] if body.get("after", 0) < line["position"] < before]
+        page, more = (lines[-limit:], "earlier") if body.get("latest") else (lines[:limit], "next")
+        has, packets = self.holder(key), [line["body"] for line in self.talks[key] if line["kind"] == "packet"]
+        told = {"entries": page, "user_id": self.owners[key], "packet": packets[-1] if packets else None}
+        told |= {"held": {"person": has or "", "waiting": has == ""}, "of_people": ["run_of_a_person"]}
+        end = 0 if more == "earlier" else -1
+        return told | {more: page[end]["position"] if len(lines) > limit else None}
 
     def _account(self, _: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         if not {"agent", "admin"} & set(by["roles"]):
@@ -327,13 +356,23 @@ class FakeRooms:
         if handler == "counts":
             return {"new": len(self.tickets), "open": 0, "waiting": 0, "mine": 0, "unassigned": 0, "overdue": 0}
         if handler == "list":
-            found = [each.model_dump() for each in self.tickets.values() if body["search"] in each.subject]
-            return {"tickets": found[: body["limit"]], "next": "infinity~9" if len(found) > body["limit"] else ""}
+            asked = TicketsQuery.model_validate(body | {"staff_token": ""})
+            wanted = [each for each in self.tickets.values() if self._is_wanted(each, asked, by["sub"])]
+            found = [each.model_dump() | {"place": f"~{each.ticket_id[4:]}"} for each in wanted]
+            found = [each for each in found if not asked.cursor or each["place"] > asked.cursor]
+            page = found[: asked.limit]
+            return {"tickets": page, "next": page[-1]["place"] if len(found) > len(page) else ""}
         if body["ticket_id"] not in self.tickets:
             raise Refuse(404, "no_such_ticket", "there is no such ticket", "ticket_id")
         if handler in TICKET_ACTS:
             self._change(handler, by["sub"], TICKET_ACTS[handler].model_validate(body | {"staff_token": ""}))
         return self.tickets[body["ticket_id"]].model_dump()
+
+    def _is_wanted(self, ticket: TicketShown, asked: TicketsQuery, name: str) -> bool:
+        chosen = {"priority": asked.priority, "user_id": asked.user_id, "assignee": name if asked.mine else None}
+        chosen |= {"assignee": ""} if asked.unassigned else {}
+        is_like_it = all(getattr(ticket, field) == value for field, value in chosen.items() if value is not None)
+        return is_like_it and ticket.state in asked.states and asked.search in ticket.subject
 
     def _change(self, handler: str, name: str, asked: ChangingTicket) -> None:
         told = f"{handler} {asked.model_dump_json(exclude={'staff_token', 'act_id', 'seen'})}"

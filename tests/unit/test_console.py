@@ -343,13 +343,14 @@ async def test_the_address_says_what_is_listed(rooms: FakeRooms, staff: StaffBro
     mine, waiting = rooms.talk(user_id="user_mine"), rooms.talk(user_id="user_waiting")
     rooms.line(mine, "owner", speaker="person", person="anna", by="anna")
     await staff.sign_in("anna")
-    seen = {each: (await staff.get(f"/queue?{each}")).text for each in ("", "who=mine", "who=nobody", "customer=WAIT")}
+    views = ("", "who=mine", "who=nobody", "customer=user_waiting")
+    seen = {each: (await staff.get(f"/queue?{each}")).text for each in views}
     found = {each: (mine in text, waiting in text) for each, text in seen.items()}
     assert found == {
         "": (True, True),
         "who=mine": (True, False),
         "who=nobody": (False, True),
-        "customer=WAIT": (False, True),
+        "customer=user_waiting": (False, True),
     }
     await staff.get("/tickets?who=mine&state=solved&priority=high&customer=user_1&search=words&after=12~3")
     assert rooms.made("TicketDesk/list")[-1] == {

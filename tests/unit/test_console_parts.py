@@ -14,7 +14,7 @@ from console.routes.conversations import links_to, unfolded_at
 from console.settings import ConsoleSettings
 from console.tokens import Signer
 from console.visible import visible
-from contracts import HistoryLine, RunSteps
+from contracts import HistoryLine, RunSteps, StaffHistory
 from tests.browser.injections import INJECTIONS
 from tests.parts.fake_rooms import OF_A_CONSOLE, SCHEMA
 from tests.parts.signed import PRIVATE, PUBLIC
@@ -183,8 +183,9 @@ def test_a_run_is_unfolded_where_it_answered_else_where_it_is_told_of_last() -> 
         HistoryLine.model_validate({"position": place, "kind": kind, "run": run, "at": "", "body": {}})
         for place, (kind, run) in enumerate(told, start=1)
     ]
-    assert unfolded_at(lines, lines) == {2: "run_1", 6: "run_2"}
-    assert unfolded_at(lines, lines[5:]) == {6: "run_2"}
+    whole = StaffHistory(entries=lines, of_people=["run_3"])
+    assert unfolded_at(whole) == {2: "run_1", 6: "run_2"}
+    assert unfolded_at(StaffHistory(entries=lines[5:], of_people=["run_3"])) == {6: "run_2"}
 
 
 def test_a_run_leads_on_to_where_it_is_known_and_the_settings_say_where() -> None:

@@ -17,11 +17,11 @@ from contracts import (
     AuditPage,
     Choice,
     Held,
+    HistoryLine,
     Ruling,
     RunSteps,
     Said,
     StaffHistory,
-    Standing,
     StandingPage,
     TicketCounts,
     TicketLine,
@@ -31,7 +31,9 @@ from contracts import (
 )
 
 MOST = 200
-"""Of a list, and of one page of a transcript."""
+"""Of a list, and of one page of what is new in a transcript."""
+SHOWN_LINES = 100
+"""Of a transcript, on one page of it."""
 
 Result = TypeVar("Result", bound=BaseModel)
 
@@ -58,17 +60,25 @@ class Desk:
             told["arguments"] = arguments
         return await self._call("Approvals/decide", Ruling, once=True, **told)
 
-    async def standing(self) -> list[Standing]:
-        """The conversations that wait for a person, the longest first, then those that a person has."""
-        return (await self._call("ConversationDesk/list", StandingPage, limit=MOST)).conversations
+    async def standing(self, **wanted: Any) -> StandingPage:
+        """The conversations that wait for a person, then those that a person has; with words, all that have them."""
+        return await self._call("ConversationDesk/list", StandingPage, **wanted)
 
-    async def transcript(self, conversation: str, after: int = 0) -> StaffHistory:
-        """All of it behind a position: who has it now stands at its end."""
-        whole = StaffHistory(entries=[], next=after)
-        while whole.next is not None:
-            page = await self._call(f"Conversation/{conversation}/show", StaffHistory, after=whole.next, limit=MOST)
-            whole = StaffHistory(entries=whole.entries + page.entries, next=page.next, user_id=page.user_id)
-        return whole
+    async def transcript(self, conversation: str, before: int = 0) -> StaffHistory:
+        """The end of it, or of what comes before a position."""
+        asked: dict[str, Any] = {"latest": True, "before": before, "limit": SHOWN_LINES}
+        return await self._call(f"Conversation/{conversation}/show", StaffHistory, **asked)
+
+    async def transcript_after(self, conversation: str, after: int) -> StaffHistory:
+        """All that comes after a position."""
+        lines: list[HistoryLine] = []
+        of_people: list[str] = []
+        while True:
+            page = await self._call(f"Conversation/{conversation}/show", StaffHistory, after=after, limit=MOST)
+            lines, of_people = lines + page.entries, of_people + page.of_people
+            if page.next is None:
+                return page.model_copy(update={"entries": lines, "of_people": of_people})
+            after = page.next
 
     async def account(self, conversation: str) -> AccountShown:
         """That of whoever has this conversation."""

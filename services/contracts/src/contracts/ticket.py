@@ -63,6 +63,7 @@ class TicketLine(BaseModel):
     reply_due_at: str = ""
     solve_due_at: str = ""
     escalated: bool = Field(default=False, description="A due time of it has passed.")
+    place: str = Field(default="", description="In a list: the cursor of what comes after it.")
 
 
 class TicketPage(BaseModel):

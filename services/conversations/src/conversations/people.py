@@ -111,13 +111,11 @@ def add_people(service: restate.VirtualObject, parts: Parts) -> None:
     @checked
     async def show(ctx: ObjectSharedContext, asked: StaffHistoryQuery) -> StaffHistory:  # pyright: ignore[reportUnusedFunction]
         """A page of the transcript, with what only staff may see."""
-        _, owner, _ = await opened(ctx, asked, parts)
-
-        async def page() -> StaffHistory:
-            told = await parts.store.history(ctx.key(), owner, asked.after, asked.limit, for_staff=True)
-            return StaffHistory(entries=told.entries, next=told.next, user_id=owner.user_id)
-
-        return await ctx.run_typed("read transcript", page)
+        control, owner, _ = await opened(ctx, asked, parts)
+        told = (ctx.key(), owner, asked)
+        page = await ctx.run_typed("read transcript", parts.store.staff_history, RunOptions(), *told)
+        page.held = held(control)
+        return page
 
     @service.handler("steps", kind="shared", input_serde=RAW)
     @checked
@@ -179,15 +177,13 @@ def desk(parts: Parts) -> restate.Service:
 
     audit = AuditStore(parts.store.pool)
 
-    async def listed(limit: int) -> StandingPage:
-        return StandingPage(conversations=await parts.store.with_people(limit))
-
     @service.handler("list", input_serde=RAW)
     @checked
     async def show_list(ctx: restate.Context, asked: WaitingQuery) -> StandingPage:  # pyright: ignore[reportUnusedFunction]
-        """The conversations that wait for a person, or that one has."""
-        await ctx.run_typed("who asks", proven, RunOptions(), ctx.request().id, asked.staff_token, parts)
-        return await ctx.run_typed("list", listed, RunOptions(), asked.limit)
+        """The conversations that wait for a person, or that one has; with words, all in which they were said."""
+        who = await ctx.run_typed("who asks", proven, RunOptions(), ctx.request().id, asked.staff_token, parts)
+        patience = timedelta(minutes=parts.settings.person_minutes)
+        return await ctx.run_typed("list", parts.store.standing, RunOptions(), asked, who.name, patience)
 
     @service.handler("audit", input_serde=RAW)
     @checked

@@ -1,16 +1,37 @@
 """The staff's part of the transcript, after the rules of `store.py`."""
 
 import json
+from datetime import timedelta
+from typing import Any
 
 from pydantic import BaseModel
 
-from contracts import Caller, RunSteps, Said, Say, Standing
+from contracts import (
+    Caller,
+    RunSteps,
+    Said,
+    Say,
+    StaffHistory,
+    StaffHistoryQuery,
+    Standing,
+    StandingCounts,
+    StandingPage,
+    WaitingQuery,
+)
 from conversations.control import Control, Decision, give_back
 from conversations.lines import add_entry, add_event
 from conversations.steps import steps_of
-from conversations.store import HOLD, ConversationStore, Settled, unknown_conversation
+from conversations.store import (
+    HOLD,
+    IS_THERE,
+    PAGE,
+    ConversationStore,
+    Settled,
+    history_line,
+    unknown_conversation,
+)
 from runtime.errors import Refused
-from runtime.postgres import caller_transaction
+from runtime.postgres import Connection, caller_transaction
 
 _UNANSWERED = """
 SELECT input_id FROM inputs
@@ -21,7 +42,31 @@ ORDER BY position
 _GIVEN_BACK = "SELECT body -> 'unanswered' FROM entries WHERE conversation_id = $1 AND key = $2"
 _SAID = "SELECT position, kind, body ->> 'text' AS text FROM entries WHERE conversation_id = $1 AND key = $2"
 _PACKET = "SELECT body FROM entries WHERE conversation_id = $1 AND key = $2"
-_WITH_PEOPLE = "SELECT * FROM with_people($1)"
+_MICROSECONDS = "CASE WHEN {0} = 'infinity' THEN 'infinity' ELSE (extract(epoch FROM {0}) * 1000000)::bigint::text END"
+_MOMENT = (
+    "CASE WHEN {0} = 'infinity' THEN 'infinity'::timestamptz"
+    " ELSE to_timestamp(0) + {0}::bigint * interval '1 microsecond' END"
+)
+_NOTHING_HIDDEN: tuple[list[str], list[str]] = ([], [])
+_END = """
+SELECT e.position, e.kind, coalesce(nullif(i.run, ''), e.run) AS run, e.at, e.body
+FROM entries e
+LEFT JOIN inputs i ON i.conversation_id = e.conversation_id AND i.position = e.position
+WHERE e.conversation_id = $1 AND ($2 = 0 OR e.position < $2)
+ORDER BY e.position DESC LIMIT $3
+"""
+_HANDED_OVER = """
+SELECT body FROM entries WHERE conversation_id = $1 AND kind = 'packet' ORDER BY position DESC LIMIT 1
+"""
+_OF_PEOPLE = """
+SELECT r.run FROM runs r JOIN conversations c ON c.conversation_id = r.conversation_id
+WHERE r.run = ANY($1::text[]) AND (r.outcome = 'person' OR r.run = c.stretch)
+"""
+_STANDING = f"""
+SELECT *, {_MICROSECONDS.format("risk_at")} AS risk
+FROM standing($1, $2, $3, $4, $5, $6, {_MOMENT.format("$7")}, $8, $9, $10)
+"""  # noqa: S608
+_COUNTS = "SELECT * FROM standing_counts($1, $2)"
 
 
 class Packet(BaseModel):
@@ -91,17 +136,55 @@ class StaffStore(ConversationStore):
         async with caller_transaction(self.pool, caller.user_id) as db:
             return await steps_of(db, conversation, run, after, limit)
 
-    async def with_people(self, limit: int) -> list[Standing]:
-        """Where a person speaks or is waited for. Whoever asks has been proven to be staff."""
+    async def staff_history(self, conversation: str, caller: Caller, asked: StaffHistoryQuery) -> StaffHistory:
+        """A page with what only staff may see. Raises: `Refused` 404 for a conversation that is not there."""
+        async with caller_transaction(self.pool, caller.user_id) as db:
+            if not await db.fetchval(IS_THERE, conversation):
+                raise unknown_conversation()
+            page = await (_end(db, conversation, asked) if asked.latest else _after(db, conversation, asked))
+            packet = await db.fetchval(_HANDED_OVER, conversation)
+            spoken = await db.fetch(_OF_PEOPLE, sorted({line.run for line in page.entries}))
+        page.user_id = caller.user_id
+        page.packet = json.loads(packet) if packet else None
+        page.of_people = [row["run"] for row in spoken]
+        return page
+
+    async def standing(self, asked: WaitingQuery, name: str, patience: timedelta) -> StandingPage:
+        """A page of those in which a person speaks or is waited for, or of those that a search finds, and the counts.
+        Whoever asks has been proven to be staff."""
+        risk, place, after = asked.cursor.split("~") if asked.cursor else ("0", "0", "")
+        told = (asked.who, name, asked.user_id or "", asked.search.strip(), patience, asked.overdue)
         async with caller_transaction(self.pool, "") as db:
-            rows = await db.fetch(_WITH_PEOPLE, limit)
-        return [
-            Standing(
-                conversation=row["conversation_id"],
-                user_id=row["user_id"],
-                person=row["person"],
-                since=row["handed_at"].isoformat(),
-                reason=row["reason"],
-            )
-            for row in rows
-        ]
+            rows = await db.fetch(_STANDING, *told, risk, int(place), after, asked.limit + 1)
+            counts = await db.fetchrow(_COUNTS, name, patience)
+        page = [_standing(row) for row in rows[: asked.limit]]
+        return StandingPage(
+            conversations=page, counts=StandingCounts(**dict(counts or {})), more=len(rows) > asked.limit
+        )
+
+
+async def _after(db: Connection, conversation: str, asked: StaffHistoryQuery) -> StaffHistory:
+    rows = await db.fetch(PAGE, conversation, asked.after, asked.limit + 1, *_NOTHING_HIDDEN)
+    lines = [history_line(row) for row in rows[: asked.limit]]
+    return StaffHistory(entries=lines, next=lines[-1].position if len(rows) > asked.limit else None)
+
+
+async def _end(db: Connection, conversation: str, asked: StaffHistoryQuery) -> StaffHistory:
+    """What was said last, or last before a position."""
+    rows = await db.fetch(_END, conversation, asked.before, asked.limit + 1)
+    lines = [history_line(row) for row in reversed(rows[: asked.limit])]
+    return StaffHistory(entries=lines, earlier=lines[0].position if len(rows) > asked.limit else None)
+
+
+def _standing(row: Any) -> Standing:
+    return Standing(
+        conversation=row["conversation_id"],
+        user_id=row["user_id"],
+        person=row["person"],
+        since=row["since"].isoformat(),
+        reason=row["reason"],
+        speaks=row["speaks"],
+        due_at="" if row["risk"] == "infinity" else row["risk_at"].isoformat(),
+        found=row["found"],
+        place=f"{row['risk']}~{row['place']}~{row['conversation_id']}",
+    )

@@ -133,7 +133,8 @@ WHERE e.conversation_id = $1 AND e.kind = 'effect' AND e.body ? 'task_id' AND NO
     WHERE o.conversation_id = $1 AND o.kind = 'approval' AND o.body ->> 'task_id' = e.body ->> 'task_id')
 ORDER BY e.position DESC LIMIT $2
 """
-_PAGE = """
+IS_THERE = "SELECT 1 FROM conversations WHERE conversation_id = $1"
+PAGE = """
 SELECT e.position, e.kind, coalesce(nullif(i.run, ''), e.run) AS run, e.at, e.body - $5::text[] AS body
 FROM entries e
 LEFT JOIN inputs i ON i.conversation_id = e.conversation_id AND i.position = e.position
@@ -171,7 +172,6 @@ _NOT_EXPORTED = ["conversation_id", "user_id", "key", "invocation", "trace_id"]
 FOR_THE_MODEL: list[EntryKind] = ["message", "answer", "effect", "person", "owner", "approval", "undone"]
 HIDDEN = (["packet", "late"], ["person", "by", "approval", "reason", "told", "refusal", "unanswered"])
 """The kinds of lines, and the parts of others, that no customer is shown."""
-NOTHING_HIDDEN: tuple[list[str], list[str]] = ([], [])
 
 TITLE_CHARACTERS = 80
 """Of what was said first in a conversation, where it stands in a list."""
@@ -377,25 +377,13 @@ class ConversationStore:
         async with caller_transaction(self.pool, caller.user_id) as db:
             return Quiet(seconds=await db.fetchval(_QUIET_SECONDS, conversation))
 
-    async def history(
-        self, conversation: str, caller: Caller, after: int, limit: int, *, for_staff: bool = False
-    ) -> History:
-        """Raises: `Refused` 404 to everybody but the owner, on whose behalf staff read too."""
+    async def history(self, conversation: str, caller: Caller, after: int, limit: int) -> History:
+        """Raises: `Refused` 404 to everybody but the owner."""
         async with caller_transaction(self.pool, caller.user_id) as db:
-            if not await db.fetchval("SELECT 1 FROM conversations WHERE conversation_id = $1", conversation):
+            if not await db.fetchval(IS_THERE, conversation):
                 raise unknown_conversation()
-            hidden = NOTHING_HIDDEN if for_staff else HIDDEN
-            rows = await db.fetch(_PAGE, conversation, after, limit + 1, *hidden)
-        page = [
-            HistoryLine(
-                position=row["position"],
-                kind=row["kind"],
-                run=row["run"],
-                at=row["at"].isoformat(),
-                body=json.loads(row["body"]),
-            )
-            for row in rows[:limit]
-        ]
+            rows = await db.fetch(PAGE, conversation, after, limit + 1, *HIDDEN)
+        page = [history_line(row) for row in rows[:limit]]
         return History(entries=page, next=page[-1].position if len(rows) > limit else None)
 
     async def _write(
@@ -552,6 +540,16 @@ def _state(came: Input, decision: Decision) -> str:
     if came.type == "stop":
         return "done"
     return "queued" if came.input_id in (*decision.control.following, *decision.control.queue) else "steered"
+
+
+def history_line(row: Any) -> HistoryLine:
+    return HistoryLine(
+        position=row["position"],
+        kind=row["kind"],
+        run=row["run"],
+        at=row["at"].isoformat(),
+        body=json.loads(row["body"]),
+    )
 
 
 def _line(row: Any) -> Line:

@@ -102,9 +102,8 @@ class Looking:
         )
         async with desk_transaction(self._pool, by_staff(name)) as db:
             rows = await db.fetch(query, *arguments)
-        page, more = rows[: asked.limit], rows[asked.limit :]
-        following = f"{page[-1]['place']}~{page[-1]['number']}" if more else ""
-        return TicketPage(tickets=[TicketLine(**line(row)) for row in page], next=following)
+        page = [TicketLine(**line(row), place=f"{row['place']}~{row['number']}") for row in rows[: asked.limit]]
+        return TicketPage(tickets=page, next=page[-1].place if len(rows) > asked.limit else "")
 
     async def shown(self, ticket_id: str, name: str) -> TicketShown:
         """Raises: `Refused` 404 for one that never was."""

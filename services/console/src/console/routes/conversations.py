@@ -1,4 +1,4 @@
-"""Conversations in which a person speaks or is waited for: the queue, and one of them with all that staff may see."""
+"""One conversation with all that staff may see of it, and what they do in it."""
 
 import re
 import uuid
@@ -13,33 +13,18 @@ from console.rendering import CONVERSATION, INVOCATION, RUN, TRACE
 from console.restate import Refusal
 from console.settings import ConsoleSettings
 from console.visits import Visit, for_staff
-from contracts import Held, HistoryLine, RunSteps, Standing
+from contracts import HistoryLine, RunSteps, StaffHistory
 from runtime.ingress import Away
-
-SHOWN_LINES = 200
-WHO = ("all", "nobody", "mine")
 
 
 def routes() -> list[Route]:
     page = "/conversations/{key}"
     return [
-        Route("/queue", for_staff(show_queue), methods=["GET"]),
         Route(page, for_staff(show_one), methods=["GET"]),
         Route(page, for_staff(act, TALKERS), methods=["POST"]),
         Route(f"{page}/runs/{{run}}", for_staff(show_run), methods=["GET"]),
         Route(f"{page}/account", for_staff(show_account, TALKERS), methods=["GET"]),
     ]
-
-
-async def show_queue(visit: Visit) -> Response:
-    asked = visit.request.query_params
-    who = asked.get("who", "all") if asked.get("who") in WHO else "all"
-    customer = asked.get("customer", "").strip()[:64]
-    standing = await visit.desk.standing()
-    counts = {each: len([row for row in standing if _is_wanted(row, each, visit.member.name)]) for each in WHO}
-    rows = [row for row in standing if _is_wanted(row, who, visit.member.name)]
-    rows = [row for row in rows if customer.lower() in row.user_id.lower()]
-    return visit.page("queue.html", rows=rows, counts=counts, who=who, customer=customer)
 
 
 async def show_one(visit: Visit) -> Response:
@@ -117,44 +102,31 @@ SAID = {
 """What is told of a refusal, by the code of the room."""
 
 
-def unfolded_at(lines: list[HistoryLine], shown: list[HistoryLine]) -> dict[int, str]:
+def unfolded_at(page: StaffHistory) -> dict[int, str]:
     """The agent's runs, each by the position of the line under which it can be unfolded: where it answered, else where
     it is told of last. A stretch of a person is no run of the agent."""
-    of_people = {line.run for line in lines if line.kind == "owner"}
     places: dict[str, HistoryLine] = {}
-    for line in shown:
-        if not RUN.fullmatch(line.run) or line.run in of_people:
+    for line in page.entries:
+        if not RUN.fullmatch(line.run) or line.run in page.of_people:
             continue
         if line.run not in places or places[line.run].kind not in ("answer", "late"):
             places[line.run] = line
     return {line.position: run for run, line in places.items()}
 
 
-def holder(lines: list[HistoryLine]) -> Held:
-    """Who speaks now, as the transcript tells it."""
-    for line in reversed(lines):
-        if line.kind == "owner":
-            person = str(line.body.get("person") or "")
-            speaks = line.body.get("speaker") == "person"
-            return Held(person=person if speaks else "", waiting=speaks and not person)
-    return Held()
-
-
 async def _page(visit: Visit, status: int = 200, notice: str = "") -> Response:
-    key = _key(visit)
-    lines = (await visit.desk.transcript(key, _shown_already(visit))).entries
-    is_whole = visit.request.query_params.get("all") == "1"
-    shown = lines if is_whole else lines[-SHOWN_LINES:]
+    key, before = _key(visit), _position(visit, "before")
+    after = _position(visit, "after") if visit.is_refresh else 0
+    desk = visit.desk
+    page = await (desk.transcript_after(key, after) if after else desk.transcript(key, before))
     return visit.page(
         "conversation.html",
         status,
         key=key,
-        lines=shown,
-        left_out=len(lines) - len(shown),
-        runs=unfolded_at(lines, shown),
+        page=page,
+        before=before,
+        runs=unfolded_at(page),
         others=visit.others(f"conversation:{key}"),
-        held=holder(lines),
-        packet=next((line.body for line in reversed(lines) if line.kind == "packet"), None),
         may_talk=visit.member.may(TALKERS),
         say_id=uuid.uuid4().hex,
         text=visit.form.get("text", "").replace("\r\n", "\n"),
@@ -163,14 +135,10 @@ async def _page(visit: Visit, status: int = 200, notice: str = "") -> Response:
     )
 
 
-def _shown_already(visit: Visit) -> int:
-    """Of a page that fetches what is new, the last position that it shows."""
-    after = visit.request.query_params.get("after", "")
-    return int(after) if visit.is_refresh and re.fullmatch("[0-9]{1,15}", after, re.ASCII) else 0
-
-
-def _is_wanted(row: Standing, who: str, name: str) -> bool:
-    return who == "all" or (row.person == name if who == "mine" else not row.person)
+def _position(visit: Visit, name: str) -> int:
+    """In the transcript, as the address says it; `after` is the last one that a page shows which looks for more."""
+    told = visit.request.query_params.get(name, "")
+    return int(told) if re.fullmatch("[0-9]{1,15}", told, re.ASCII) else 0
 
 
 def _key(visit: Visit) -> str:

@@ -25,6 +25,10 @@ document.addEventListener("keydown", (event) => {
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "j") move(1);
   if (event.key === "k") move(-1);
+  if (event.key === "/") {
+    event.preventDefault();
+    document.querySelector("input[type=search]")?.focus();
+  }
 });
 
 // What has changed meanwhile is fetched anew (following.js): part by part, so that nothing that is written, open or focused is

@@ -11,6 +11,7 @@ let source = null;
 let slowly = 0;
 let isFetching = false;
 
+const topicsOf = (part) => part.dataset.on.split(" ");
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 async function page(address) {
@@ -70,6 +71,39 @@ async function extend(part) {
   if (lines.some((line) => line.matches(".owner"))) show(document.getElementById("holder"), fresh.getElementById("holder"));
 }
 
+// Earlier lines come above what is read, which stays where it is; without script the link leads to a page of them.
+async function bringEarlier(link) {
+  const fresh = await page(link.href);
+  const list = document.querySelector("#lines .lines");
+  const first = list.firstElementChild;
+  const top = first.getBoundingClientRect().top;
+  const lines = [...fresh.querySelectorAll("#lines .line")];
+  for (const line of lines) {
+    tellTimes(line);
+    for (const each of line.querySelectorAll(":scope > details[id]")) {
+      if (document.getElementById(each.id)) each.remove(); // its run goes on below, and is unfolded there
+    }
+  }
+  list.prepend(...lines);
+  const more = fresh.querySelector("a[data-earlier]");
+  if (more) link.setAttribute("href", more.getAttribute("href"));
+  else {
+    if (document.activeElement === link) document.getElementById("lines").focus({ preventScroll: true });
+    link.parentElement.remove();
+  }
+  scrollBy(0, first.getBoundingClientRect().top - top);
+}
+
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("a[data-earlier]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  if (link.ariaBusy) return;
+  link.ariaBusy = "true";
+  await bringEarlier(link).catch(() => location.assign(link.href));
+  link.ariaBusy = null;
+});
+
 async function bring(some) {
   for (const part of some.filter((each) => "tail" in each.dataset)) await extend(part);
   const others = some.filter((each) => !("tail" in each.dataset));
@@ -96,7 +130,7 @@ async function want(some) {
 
 function changed({ kind, id, entries }) {
   const topics = id ? [kind, `${kind}:${id}`] : null;
-  const concerned = parts.filter(({ dataset: { on } }) => (topics ? topics.includes(on) : on.split(":")[0] === kind));
+  const concerned = parts.filter((part) => topicsOf(part).some((on) => (topics ? topics.includes(on) : on.split(":")[0] === kind)));
   want(concerned.filter((part) => !("tail" in part.dataset) || entries > lastOf(part)));
 }
 
@@ -108,7 +142,7 @@ function look({ on, who }) {
 
 function follow() {
   if (source || document.hidden) return;
-  const topics = new Set(parts.map((part) => part.dataset.on));
+  const topics = new Set(parts.flatMap(topicsOf));
   const asked = new URLSearchParams([...topics].map((topic) => ["on", topic]));
   asked.set("after", place);
   const opened = new EventSource(`/changes?${asked}`);
