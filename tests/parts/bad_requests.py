@@ -1,5 +1,6 @@
 """Requests that no gateway may take, as a table: each with the status that it has to get."""
 
+import gzip
 import json
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -45,7 +46,15 @@ SYNTAX = [
     *(b'{"message":"\xff"}', b'{"message":"\xed\xa0\x80"}', b'{"message":"\xc0\xaf"}', b'{"message":"a\nb"}'),
     *(b'{"message":"\x00"}', b'{"message":"\x1b"}', b'{"message":"\\x41"}', b'{"message":"\\u12"}', b"\xef\xbb\xbf{}"),
     *(b'{"message":"x"}//', b'/**/{"message":"x"}', b'{"message":01}', b'{"message":+1}', b'{"message":.5}'),
-    *(b"[" * 100_00, b'{"a":' * 5_000, "é".encode("latin-1"), '{"message":"x"}'.encode("utf-16"), b"--", b"<xml/>"),
+    *(
+        b"[" * 10_000,
+        b"[" * 60_000,
+        b'{"a":' * 5_000,
+        b"[" * 30_000 + b"]" * 30_000,
+        b'{"message":' + b"9" * 5_000 + b"}",
+    ),
+    *(gzip.compress(b'{"message":"x"}', mtime=0), b'{"message":"x","n":-' + b"1" * 5_000 + b"}"),
+    *("é".encode("latin-1"), '{"message":"x"}'.encode("utf-16"), b"--", b"<xml/>"),
 ]
 DUPLICATES = [b'{"%s":"a","%s":"b"}', b'{"%s":"a","more":{"x":1,"x":2}}']
 VALUES: list[Any] = [
@@ -67,7 +76,9 @@ VALUES: list[Any] = [
     "\u00a0 ",
     "x" * 8001,
 ]
-NOT_TEXT = [r"\u0000", r"a\u0000b", r"\ud800", r"\udfff", r"\ud83d", r"\ude00\ud83d", r"\uDBFFx"]
+NUL = [r"\u0000", r"a\u0000b", r"\u0000\u0000"]
+LONE_SURROGATES = [r"\ud800", r"\udfff", r"\ud83d", r"\ude00\ud83d", r"\uDBFFx", r"x\uD800\u0041"]
+DEEP = [32, 33, 100, 400, 900]
 OBJECTS = [b"[]", b"null", b"true", b"1", b'"x"', b"[{}]", b"[1,2]", b"0.5", b"-0", b'""']
 CONSTANTS = [b"NaN", b"Infinity", b"-Infinity"]
 KINDS = [
@@ -106,6 +117,20 @@ FIELDS = {
         "more": [1],
     },
 }
+CHAT: dict[str, Any] = {"model": "switchboard", "messages": [{"role": "user", "content": "hello"}]}
+CHAT_FIELDS: dict[str, list[Any]] = {
+    "model": [None, 1, [], {}],
+    "messages": [
+        *(None, [], {}, "hello", 1, [1], [None], [{}], [{"role": "user"}], [{"role": "customer", "content": "hello"}]),
+        *([{"role": "user", "content": each}] for each in (1, {}, True, [1], [{}], "", " ", "x" * 8001)),
+        [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]}],
+        [{"role": "assistant", "content": "hello"}],
+        [{"role": "system", "content": "hello"}],
+    ],
+    "stream": ["yes", 2, [], {}],
+    "stream_options": [1, "x", []],
+    "n": [0, 2, -1, "x"],
+}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "TRACE", "PROPFIND", "FOO")
 ROUTES = {
     "/api/v1/me": {"GET"},
@@ -131,7 +156,6 @@ NO_IDS = [
         "conv-0123456789abcdef",
     ),
     *(
-        "conv_0123456789abcdef%00",
         "conv_0123456789abcdef%0a",
         "conv_0123456789abcdef%20",
         "%63onv_short",
@@ -151,6 +175,8 @@ NO_IDS = [
         "conv_0123456789abcdef;x",
     ),
 ]
+NO_TEXTS = ["conv_0123456789abcdef%00", "%00", "a%00b", "%ff", "conv_%ff%fe0123456789", "%ed%a0%80", "%c0%af", "x%E4y"]
+"""Of an address: NUL, or not UTF-8."""
 OF_ONE = {
     "/api/v1/conversations/{}": ("GET", None),
     "/api/v1/conversations/{}/events": ("GET", None),
@@ -185,10 +211,16 @@ NOWHERE = [
         "/%2e%2e/%2e%2e/etc/passwd",
         "/chat/../../../etc/passwd",
         "/api/v1/conversations/x/y/z",
-        "/" + "a" * 2100,
-        "/?" + "a" * 2100,
+        "/v1",
+        "/v1/",
+        "/v1/completions",
+        "/v1/chat/completions/",
+        "/v1/models/another",
+        "/v1/models/",
+        "/v2/models",
     ),
 ]
+LONG = ["/" + "a" * 2100, "/?" + "a" * 2100, "/" + "%41" * 700, "/" + "a" * 2047 + "?a", "/" + "a/" * 4000]
 QUERIES = {
     "/api/v1/conversations": [
         "limit=0",
@@ -215,7 +247,7 @@ QUERIES = {
     "/api/v1/tickets": ["limit=0", "limit=101", "limit=x", "limit=%F0%9F%98%80", "limit=Infinity"],
     f"/api/v1/questions/{QUESTION}": ["wait=-1", "wait=61", "wait=x", "wait=nan", "wait=inf", "wait=1e999", "wait=%00"],
 }
-KEYS = ["", " ", "a b", "x" * 256, "ä", "a\tb", "\u00a0"]
+KEYS = ["", " ", "a b", "x" * 129, "x" * 256, "x" * 10_000, "ä", "a\tb", "\u00a0"]
 TOKENS = [
     *(None, "", "x", "demo-", "demo-user_1", "demo-user_12345 x", "Demo-user_12345", "demo-user_12345,demo-user_67890"),
     *(
@@ -243,19 +275,22 @@ def rows() -> Iterator[Row]:
             yield Row(422, "POST", path, body)
         for value in VALUES:
             yield Row(422, "POST", path, json.dumps({name: value}).encode())
-        for value in NOT_TEXT:
-            yield Row(422, "POST", path, f'{{"{name}":"{value}"}}'.encode())
-            yield Row(422, "POST", path, f'{{"{name}":"x","{value}":1}}'.encode())
+        for status, values in ((422, NUL), (400, LONE_SURROGATES)):
+            for value in values:
+                yield Row(status, "POST", path, f'{{"{name}":"{value}"}}'.encode())
+                yield Row(status, "POST", path, f'{{"{name}":"x","{value}":1}}'.encode())
         for constant in CONSTANTS:
             yield Row(422, "POST", path, b'{"%s":%s}' % (name.encode(), constant))
-        for levels in (32, 33, 100, 400):
-            yield Row(422, "POST", path, _nested(levels))
+        for levels in DEEP:
+            yield Row(400, "POST", path, _nested(levels))
         yield Row(422, "POST", path, b"{}")
         for field, values in FIELDS[path].items():
             for value in values:
                 yield Row(422, "POST", path, json.dumps({**good, field: value}).encode())
         for kind in KINDS:
             yield Row(415, "POST", path, json.dumps(good).encode(), kind)
+        yield Row(400, "POST", path, b"", None)
+        yield Row(400, "POST", path, None)
         for size in (65_537, 70_000, 200_000):
             yield Row(413, "POST", path, json.dumps({**good, "more": "x" * size}).encode())
         for key in KEYS:
@@ -276,19 +311,48 @@ def rows() -> Iterator[Row]:
     for path, (method, body) in OF_ONE.items():
         for name in NO_IDS:
             yield Row(404, method, path.format(name), None if body is None else json.dumps(body).encode())
+        for name in NO_TEXTS:
+            yield Row(400, method, path.format(name), None if body is None else json.dumps(body).encode())
     for path in NOWHERE:
         yield Row(404, "GET", path)
+    for path in LONG:
+        yield Row(414, "GET", path)
+        yield Row(414, "POST", f"/api/v1/questions{path}", json.dumps(MESSAGE).encode())
+        yield Row(414, "GET", f"/v1/models{path}")
     for path, queries in QUERIES.items():
         for query in queries:
             yield Row(422, "GET", f"{path}?{query}")
-    for body in (
-        b"",
-        b"[]",
-        b"{",
-        b'{"model":"switchboard"}',
-        b'{"model":"switchboard","messages":[]}',
-        b'{"messages":1}',
-    ):
-        yield Row(400, "POST", "/v1/chat/completions", body)
+    yield from of_chat_clients()
     for place in ("x" * 201, "\u00e9", "a\tb"):
         yield Row(422, "GET", f"/api/v1/conversations/{CONVERSATION}/events", headers={"Last-Event-ID": place})
+
+
+def of_chat_clients() -> Iterator[Row]:
+    """What they may not send. They know 400 for a value that is wrong, and for a body that is no JSON, too."""
+    path, good = "/v1/chat/completions", json.dumps(CHAT).encode()
+    for body in SYNTAX:
+        yield Row(400, "POST", path, body)
+    for body in (*OBJECTS, *(each.replace(b"%s", b"model") for each in DUPLICATES), b"{}"):
+        yield Row(400, "POST", path, body)
+    for field, values in CHAT_FIELDS.items():
+        for value in values:
+            yield Row(400, "POST", path, json.dumps({**CHAT, field: value}).encode())
+    for text in (*NUL, *LONE_SURROGATES):
+        yield Row(400, "POST", path, good.replace(b"hello", text.encode()))
+    for levels in DEEP:
+        yield Row(400, "POST", path, good.replace(b'"hello"', b"[" * levels + b"]" * levels))
+    for constant in CONSTANTS:
+        yield Row(400, "POST", path, good[:-1] + b',"temperature":' + constant + b"}")
+    for kind in KINDS:
+        yield Row(400, "POST", path, good, kind)
+    for key in KEYS:
+        yield Row(400, "POST", path, good, headers={"Idempotency-Key": key})
+    yield Row(400, "POST", path, b"", None)
+    yield Row(400, "GET", "/v1/models/%ff")
+    yield Row(431, "POST", path, good, headers={f"X-{n}": "x" for n in range(150)})
+    for route, taken in {path: "POST", "/v1/models": "GET", "/v1/models/switchboard": "GET"}.items():
+        for method in METHODS:
+            if method != taken:
+                yield Row(405, method, route)
+        for token in TOKENS:
+            yield Row(401, taken, route, b"{}" if taken == "POST" else None, token=token)

@@ -1387,8 +1387,8 @@ BUGS = [
     Bug(
         "gateway: any kind of body is taken for JSON",
         "gateway/api/asked.py",
-        'if kind != "application/json":',
-        'if kind == "text/html":',
+        'if body and kind != "application/json":',
+        'if body and kind == "text/html":',
         "tests/unit/test_gateway_inputs.py::test_what_is_refused_gets_its_status_and_goes_no_further",
     ),
     Bug(

@@ -21,6 +21,7 @@ from tests.parts.service import Service
 
 TABLE = list(rows())
 WIDE_OPEN = {"REQUESTS_PER_MINUTE": "1000000", "BURST": "1000000", "BODY_SECONDS": "3"}
+OF_OPENAI = {401: "authentication_error", 404: "not_found_error"}
 ORIGIN = "https://shop.example"
 ANSWER = {"text": "Hello.", "outcome": "answered"}
 
@@ -107,7 +108,7 @@ async def test_what_is_refused_gets_its_status_and_goes_no_further(gateway: Serv
             elif row.method != "HEAD":
                 told = json.loads(text)
                 if row.path.startswith("/v1/"):
-                    wrong += [] if told["error"]["type"] == "invalid_request_error" else [text]
+                    wrong += [] if told["error"]["type"] == OF_OPENAI.get(status, "invalid_request_error") else [text]
                     continue
                 code = told["type"].rpartition(":")[2]
                 if kind != "application/problem+json" or KINDS[code].status != status or not told["request_id"]:
@@ -156,7 +157,11 @@ JSON = b"Content-Type: application/json\r\n"
         (HEAD + JSON + b"Content-Length: x\r\n\r\n{}", b"400"),
         (HEAD + JSON + b"Content-Length: -1\r\n\r\n{}", b"400"),
         (HEAD + JSON + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", b"400"),
-        (HEAD + JSON + b"X-Long: " + b"x" * 70_000 + b"\r\n\r\n", b"431"),
+        (HEAD + JSON + b"X-Long: " + b"x" * 30_000 + b"\r\n\r\n", b"431"),
+        (b"GET /" + b"a" * 30_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414"),
+        (b"GET /" + b"a" * 30_000, b"414"),
+        (HEAD + JSON + b"X-Long: " + b"x" * 30_000, b"431"),
+        (b"GET /api/v1/me?" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414"),
         (HEAD + b"X: a\x00b\r\n\r\n", b"400"),
         (b"GET /api/v1/me\r\n\r\n", b"400"),
         (b"GET  HTTP/1.1\r\n\r\n", b"400"),

@@ -14,7 +14,7 @@ from console.problems import Problem
 from console.restate import Refusal
 from console.routes import approvals, audit, changes, conversations, login, queue, sign_in, tickets
 from console.visits import parts_of, render
-from runtime.asgi import is_taken
+from runtime.asgi import is_longer, is_text
 from runtime.defects import expect, tell
 from runtime.ingress import Away
 from runtime.telemetry.logs import get_logger
@@ -69,10 +69,10 @@ class Inner:
                 scope["state"]["route"] = route.path
                 break
         try:
-            if is_taken(scope, MAX_URL_BYTES):
-                await self._app(scope, receive, send)
-            else:
+            if is_longer(scope, MAX_URL_BYTES) or not is_text(scope):
                 await self._refuse(404, scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
         except Exception as error:  # noqa: BLE001 - told, and whoever asked gets an answer
             tell("console", "request", error)
             if not scope["state"]["begun"]:

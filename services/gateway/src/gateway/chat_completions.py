@@ -73,7 +73,7 @@ class Message(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", strict=True)
 
     include_usage: bool = False
 
@@ -81,7 +81,7 @@ class StreamOptions(BaseModel):
 class Completion(BaseModel):
     """What is read of a request; a temperature and the like are the operator's to set."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", strict=True)
 
     model: str
     messages: list[Message] = Field(min_length=1)

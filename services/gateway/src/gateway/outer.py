@@ -15,13 +15,14 @@ from gateway.api.asked import MAX_CHAT_BYTES
 from gateway.limits import Room
 from gateway.problems import MEDIA_TYPE, Problem, envelope, status_for_openai
 from gateway.signals import TABLE
-from runtime.asgi import Bounded, complete, is_taken, raw
+from runtime.asgi import Bounded, complete, is_longer, is_text, raw
 from runtime.checked import MAX_BODY_BYTES
 from runtime.defects import expect, tell
 from runtime.telemetry.logs import get_logger
 
 MAX_URL_BYTES = 2048
 MAX_HEADERS = 100
+MAX_HEADER_BYTES = 16 * 1024
 PROBES = frozenset({"/livez", "/readyz", "/health"})
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -171,11 +172,14 @@ def too_much(most_bytes: int, code: Literal["too_large", "body_too_slow"]) -> Pr
 
 
 def check_head(scope: Scope) -> None:
-    """Raises: `Problem` 431 for too many headers, 404 for an address that is none of ours, and is not looked at."""
-    if len(scope["headers"]) > MAX_HEADERS:
+    """Raises: `Problem` 431 for headers beyond the bounds, 414 or 400 for an address that can be none of ours."""
+    headers = scope["headers"]
+    if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
         raise Problem("too_many_headers")
-    if not is_taken(scope, MAX_URL_BYTES):
-        raise Problem("not_found")
+    if is_longer(scope, MAX_URL_BYTES):
+        raise Problem("address_too_long", f"the address is longer than {MAX_URL_BYTES} bytes")
+    if not is_text(scope):
+        raise Problem("invalid_address", "the address is not UTF-8, or holds NUL characters")
 
 
 def route_of(scope: Scope) -> str:

@@ -16,6 +16,11 @@ NOT_READY = 470
 ROUTE = {"target": "idempotentInvocation", "service": "ToolRouter", "handler": "route"}
 
 
+_SAID_BY_RESTATE = {404: "unavailable", 409: "cancelled", 429: "too_many"}
+"""What the status means of an answer that is no room's: nothing is registered, somebody cancelled it, Restate is full.
+With any other it was tried in vain."""
+
+
 class Restate:
     def __init__(self, http: aiohttp.ClientSession, url: str, token: str = "") -> None:
         self._ingress = Ingress(http, url, token)
@@ -74,7 +79,7 @@ def _result(reply: Reply) -> dict[str, Any]:
         return reply.body
     metadata: dict[str, Any] = reply.body.get("metadata") or {}
     code = metadata.get("code")
-    if code is None:
-        raise Problem("unavailable" if reply.status == 404 else "failed")
     message = str(reply.body.get("message", ""))
+    if code is None:
+        raise Problem("unavailable" if message == "killed" else _SAID_BY_RESTATE.get(reply.status, "given_up"))
     raise told_by_a_room(reply.status, code, message, metadata.get("field"), metadata.get("run"))

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
 
+from runtime.bounded import is_utf8
 from runtime.checked import MAX_BODY_BYTES
 
 Scope = MutableMapping[str, Any]
@@ -47,9 +49,15 @@ class Bounded:
         return message
 
 
-def is_taken(scope: Scope, most: int) -> bool:
-    """Whether an address is looked at at all; one of more than so many bytes is not."""
-    return len(scope.get("raw_path", b"")) + len(scope["query_string"]) <= most and "\0" not in scope["path"]
+def is_longer(scope: Scope, most: int) -> bool:
+    """Whether an address has more than so many bytes."""
+    return len(scope.get("raw_path", b"")) + len(scope["query_string"]) > most
+
+
+def is_text(scope: Scope) -> bool:
+    """Whether the path of an address can be the name of something: UTF-8 without NUL."""
+    path = unquote_to_bytes(scope.get("raw_path", b""))
+    return b"\0" not in path and is_utf8(path.decode(errors="surrogateescape"))
 
 
 def complete(headers: Iterable[tuple[bytes, bytes]], usual: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

@@ -2,6 +2,7 @@
 touches it."""
 
 import json
+from collections.abc import Iterator
 from typing import Any, cast
 
 MAX_DEPTH = 32
@@ -41,12 +42,25 @@ def is_too_deep(value: Any, levels: int = MAX_DEPTH) -> bool:
 
 def is_text(value: Any) -> bool:
     """Whether PostgreSQL and UTF-8 can hold every text in it: NUL characters and lone surrogates they cannot."""
+    return all("\0" not in text and is_utf8(text) for text in texts(value))
+
+
+def is_utf8(text: str) -> bool:
+    """Whether it holds no lone surrogate."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in it, names of fields among them."""
     if isinstance(value, str):
-        return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
-    if isinstance(value, dict):
-        pairs = cast(dict[str, Any], value)
-        return all(is_text(key) and is_text(item) for key, item in pairs.items())
-    return not isinstance(value, list) or all(is_text(item) for item in cast(list[Any], value))
+        yield value
+    elif isinstance(value, dict):
+        for key, item in cast(dict[str, Any], value).items():
+            yield key
+            yield from texts(item)
+    elif isinstance(value, list):
+        for item in cast(list[Any], value):
+            yield from texts(item)
 
 
 def _items(value: Any) -> list[Any]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from restate import TerminalError
 from restate.serde import Serde
 
-from runtime.bounded import MAX_DEPTH, is_text, is_too_deep
+from runtime.bounded import MAX_DEPTH, is_too_deep, is_utf8, texts
 from runtime.errors import Refused
 from runtime.telemetry.metrics import SHARED, is_live
 from runtime.telemetry.tracing import below_caller
@@ -50,8 +50,8 @@ def checked(
 
     Use it below `@service.handler(input_serde=RAW)`. The published schema is that of the annotated model.
 
-    Raises (in the handler): `Refused` 400 for what is no JSON, 413 for a body over `most_bytes`, 422 for a wrong value
-    or one that is nested too deep.
+    Raises (in the handler): `Refused` 400 for what is no JSON or nested too deep, 413 for a body over `most_bytes`,
+    422 for a wrong value.
     """
     model = list(inspect.signature(handler, eval_str=True).parameters.values())[1].annotation
 
@@ -86,13 +86,22 @@ def parse(model: type[Input], body: bytes, most_bytes: int = MAX_BODY_BYTES) -> 
     if not isinstance(value, dict):
         raise Refused(422, "invalid_request", "the body must be a JSON object")
     if is_too_deep(value):
-        raise Refused(422, "too_deep", f"the body is nested more than {MAX_DEPTH} levels deep")
-    if b"\\u" in body and not is_text(value):
-        raise Refused(422, "invalid_text", "NUL characters and lone surrogates are not text")
+        raise Refused(400, "too_deep", f"the body is nested more than {MAX_DEPTH} levels deep")
+    if b"\\u" in body:
+        _check_escapes(value)
     try:
         return model.model_validate(value)
     except ValidationError as error:
         raise _refusal(error) from None
+
+
+def _check_escapes(value: Any) -> None:
+    """An escape says what bytes of UTF-8 cannot, or what PostgreSQL cannot hold."""
+    for text in texts(value):
+        if not is_utf8(text):
+            raise Refused(400, "invalid_json", "the body is not valid JSON in UTF-8: a surrogate stands alone")
+        if "\0" in text:
+            raise Refused(422, "invalid_text", "NUL characters are not text")
 
 
 def _refusal(error: ValidationError) -> Refused:

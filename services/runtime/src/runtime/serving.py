@@ -22,6 +22,7 @@ import uvloop
 from h2.settings import SettingCodes
 from hypercorn.config import Config
 from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.protocol.h11 import H11Protocol
 from restate.server import install_shutdown_hook
 
 from runtime.clock import keep_time
@@ -69,6 +70,7 @@ async def serve_web(settings: WebSettings, app: AsgiApp) -> None:
     stop = _stop_on_signals(settings.drain_seconds)
     log.info("serving", extra={"port": settings.port})
     _guard_refused_streams()
+    _name_what_is_too_long()
     watching = asyncio.create_task(watch_loop())
     try:
         await _hypercorn(app, _web_config(settings), stop)
@@ -146,6 +148,21 @@ def _guard_refused_streams() -> None:
 
     guarded.guarded = True  # pyright: ignore[reportFunctionMemberAccess]
     H2Protocol._handle_events = guarded  # pyright: ignore[reportPrivateUsage]
+
+
+def _name_what_is_too_long() -> None:
+    """414 where hypercorn says 431 of a head that grows too long while its first line, the address, has no end."""
+    refuse: Any = H11Protocol._send_error_response  # pyright: ignore[reportPrivateUsage]
+    if getattr(refuse, "exact", False):
+        return
+
+    async def exact(self: H11Protocol, status_code: int) -> None:
+        begun, _ = self.connection.trailing_data
+        is_address = status_code == 431 and b"\n" not in begun
+        await refuse(self, 414 if is_address else status_code)
+
+    exact.exact = True  # pyright: ignore[reportFunctionMemberAccess]
+    H11Protocol._send_error_response = exact  # pyright: ignore[reportPrivateUsage]
 
 
 def _take_what_comes_before_the_settings() -> None:

@@ -21,7 +21,7 @@ API = "/api/v1"
 MAX_CHAT_BYTES = 1024 * 1024
 """Of a request of a chat client, which sends all that was said before every time."""
 
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _BEARER = HTTPBearer(
     auto_error=False,
     description="A JWT of your identity provider, or the API key of a machine; in a demo, one of"
@@ -70,7 +70,7 @@ async def idempotency_key(request: Request) -> str | None:
         return None
     if len(told) > 1 or not _KEY.fullmatch(told[0]):
         raise Problem(
-            "invalid_header", "Idempotency-Key: 1 to 255 visible characters of ASCII", field="Idempotency-Key"
+            "invalid_header", "Idempotency-Key: 1 to 128 visible characters of ASCII", field="Idempotency-Key"
         )
     return told[0]
 
@@ -83,10 +83,11 @@ def body_of(model: type[Body], most_bytes: int = MAX_BODY_BYTES) -> Callable[[Re
 
     async def read(request: Request) -> Body:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
+        body = await request.body()
+        if body and kind != "application/json":
             raise Problem("wrong_media_type")
         try:
-            return parse(model, await request.body(), most_bytes)
+            return parse(model, body, most_bytes)
         except Refused as refused:
             raise Problem(refused.code, refused.message, field=(refused.metadata or {}).get("field")) from None
 
@@ -110,9 +111,9 @@ KEY_PARAMETER: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "A name of yours for this request, 1 to 255 visible characters of ASCII, so that it may be sent"
+    "description": "A name of yours for this request, 1 to 128 visible characters of ASCII, so that it may be sent"
     " again: it is done once. The same key with another body is refused with 422.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[\\x21-\\x7e]+$"},
     "example": "6f1c2d1e-3b7a-4f8e-9d0a-6a1f0f5b2c11",
 }
 
@@ -137,23 +138,26 @@ COMMON = (
     "token_invalid",
     "token_expired",
     "forbidden",
+    "invalid_address",
     "not_found",
+    "address_too_long",
     "too_many",
     "too_many_headers",
     "failed",
+    "given_up",
     "unavailable",
 )
-"""Of every route: an address of more than 2 KB is one of nothing."""
+"""Of every route."""
 BODY = (
     "empty_body",
     "invalid_json",
     "duplicate_key",
+    "too_deep",
     "invalid_header",
     "body_too_slow",
     "too_large",
     "wrong_media_type",
     "invalid_request",
-    "too_deep",
     "invalid_text",
     "key_reused",
 )

@@ -55,7 +55,7 @@ async def opening(request: Request) -> Opening:
 @router.post(
     "/conversations",
     status_code=201,
-    responses=problems(*COMMON, *BODY),
+    responses=problems(*BODY, *COMMON),
     openapi_extra=described(Opening, required=False),
     summary="Open a conversation",
 )
@@ -115,7 +115,7 @@ async def read(
 @router.post(
     "/conversations/{id}/inputs",
     status_code=202,
-    responses=problems(*COMMON, *BODY, "busy", "run_changed", "queue_full"),
+    responses=problems(*BODY, *COMMON, "busy", "run_changed", "queue_full"),
     openapi_extra=described(Said),
     summary="Say something, or stop what runs",
 )

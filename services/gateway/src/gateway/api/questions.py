@@ -42,7 +42,7 @@ router = APIRouter(prefix=API, tags=["questions"], dependencies=[SIGNED_IN])
     "/questions",
     response_model=Answered,
     responses={202: {"model": Running, "description": "Not answered yet; `url` says where to look."}}
-    | problems(*COMMON, *BODY, "in_progress"),
+    | problems(*BODY, *COMMON, "in_progress", "cancelled"),
     openapi_extra=described(Asked),
     summary="Ask a question",
 )
@@ -88,7 +88,8 @@ async def put_question(
 @router.get(
     "/questions/{id}",
     response_model=Answered,
-    responses={202: {"model": Running, "description": "Not answered yet."}} | problems(*COMMON, "invalid_request"),
+    responses={202: {"model": Running, "description": "Not answered yet."}}
+    | problems(*COMMON, "invalid_request", "cancelled"),
     summary="Look for an answer",
 )
 async def look(
