@@ -139,7 +139,7 @@ def seconds_of(who: Visitor) -> float:
 async def spoken(here: Parts, who: Visitor, chat: Chat, asked: Completion, text: str, *, live: bool) -> Response:
     """The next message of a conversation whose transcript we hold: nothing else of the request is read."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(here.limits.held("questions", who.user_id))
+        await stack.enter_async_context(here.limits.held("questions", who.user_id))
         said = await say(here, who, chat, text)
         shown = [each.text for each in asked.messages if each.role == "assistant"]
         before = await unseen(here, who, chat, said, shown)

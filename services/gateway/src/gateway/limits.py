@@ -1,5 +1,5 @@
 """How much one caller may do, and all together: in this process, so of several replicas each allows as much, unless
-Valkey counts the requests of a caller for all of them.
+Valkey counts for all of them what a caller asks and has open.
 
 Whoever asks for too much is told at once, before anything is done for them, and when to come again. Nothing waits for a
 place here, so nothing grows old.
@@ -8,12 +8,16 @@ place here, so nothing grows old.
 import math
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
+from gateway.leases import Lease
 from gateway.problems import Problem
+
+Kind = Literal["questions", "streams"]
+"""What goes on for a while."""
 
 KEPT_CALLERS = 100_000
 WINDOW_SECONDS = 60
@@ -43,6 +47,12 @@ class Common(Protocol):
     async def take(self, user_id: str) -> Taken | None:
         """One request; None while it is away."""
         ...
+
+    async def hold(self, kind: Kind, user_id: str, most: int) -> Lease | None:
+        """One more that is open; None if all replicas together hold so many."""
+        ...
+
+    def free(self, lease: Lease) -> None: ...
 
 
 @dataclass
@@ -77,13 +87,13 @@ class Buckets:
 
 
 class Limits:
-    """Requests at a `rate`, counted in `common` while it is there; so many questions `waiting`, so many `streams`."""
+    """Requests at a `rate`, so many questions `waiting`, so many `streams`: counted in `common` while it is there."""
 
     def __init__(self, rate: Rate, waiting: int, streams: int, common: Common | None = None) -> None:
         self._rate, self._common = rate, common
-        self._most = {"questions": waiting, "streams": streams}
+        self._most: Mapping[Kind, int] = {"questions": waiting, "streams": streams}
         self._buckets = Buckets(rate)
-        self._open: Counter[tuple[str, str]] = Counter()
+        self._open: Counter[tuple[Kind, str]] = Counter()
 
     async def take(self, user_id: str) -> dict[str, str]:
         """One request; the headers that tell how much is left. Raises: `Problem` 429 for one too many."""
@@ -100,11 +110,25 @@ class Limits:
         self._buckets.keep(user_id, taken.left)
         return taken
 
-    @contextmanager
-    def held(self, kind: str, user_id: str) -> Generator[None]:
+    @asynccontextmanager
+    async def held(self, kind: Kind, user_id: str) -> AsyncGenerator[None]:
         """Something of a caller's that goes on for a while. Raises: `Problem` 429 for one too many at a time."""
+        with self._held_here(kind, user_id):
+            if self._common is None:
+                yield
+                return
+            lease = await self._common.hold(kind, user_id, self._most[kind])
+            if lease is None:
+                raise self._full(kind)
+            try:
+                yield
+            finally:
+                self._common.free(lease)
+
+    @contextmanager
+    def _held_here(self, kind: Kind, user_id: str) -> Generator[None]:
         if self._open[kind, user_id] >= self._most[kind]:
-            raise Problem("too_many", f"at most {self._most[kind]} {kind} at a time")
+            raise self._full(kind)
         self._open[kind, user_id] += 1
         try:
             yield
@@ -112,6 +136,9 @@ class Limits:
             self._open[kind, user_id] -= 1
             if not self._open[kind, user_id]:
                 del self._open[kind, user_id]
+
+    def _full(self, kind: Kind) -> Problem:
+        return Problem("too_many", f"at most {self._most[kind]} {kind} at a time")
 
     def _too_many(self, left: float) -> Problem:
         problem = Problem("too_many", "too many requests")

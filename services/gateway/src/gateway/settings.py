@@ -118,7 +118,7 @@ class GatewaySettings(DoorSettings):
     burst: int = Field(default=60, ge=1, description="Requests of one caller that may come at once")
     limits_url: Annotated[SecretStr, AfterValidator(_valkey)] = Field(
         default=SecretStr(""),
-        description="Valkey or Redis, in which all replicas count the requests of a caller together:"
+        description="Valkey or Redis, in which all replicas count together what a caller asks and has open:"
         " `valkey://host:6379`, by TLS `valkeys://host:6379`; empty: each replica counts by itself",
     )
     limits_password: SecretStr = Field(
@@ -129,6 +129,12 @@ class GatewaySettings(DoorSettings):
     )
     limits_seconds: float = Field(
         default=0.1, gt=0, le=10, description="How long a request waits for it at most, and is then counted here"
+    )
+    limits_lease_seconds: float = Field(
+        default=30,
+        ge=1,
+        le=3600,
+        description="How long questions and streams of a replica that was killed still count there",
     )
     waiting_per_caller: int = Field(default=8, ge=1, description="Questions of one caller that are waited for")
     streams_per_caller: int = Field(default=10, ge=1, description="Streams of one caller at a time")

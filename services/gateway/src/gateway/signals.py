@@ -86,7 +86,7 @@ LOG_EVENTS = (
         ("warning",),
         ("reason", "mend"),
         ("gateway",),
-        "Valkey or Redis is away, so each replica counts the requests of a caller by itself. Said once for an outage.",
+        "Valkey or Redis is away, so each replica counts callers by itself. Said once for an outage.",
     ),
     LogEvent("limits_back", ("info",), (), ("gateway",), "All replicas count together again."),
 )

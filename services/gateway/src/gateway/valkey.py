@@ -1,4 +1,4 @@
-"""Counts the requests of a caller for all replicas, in Valkey or Redis: by one question to it, within a short time.
+"""Counts what a caller asks and has open for all replicas, in Valkey or Redis: by one question to it, in a short time.
 
 While it is away no request waits for it: each replica counts by itself, and one task looks whether it is back.
 """
@@ -7,9 +7,10 @@ import asyncio
 import hashlib
 import hmac
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from pydantic import SecretStr
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
@@ -18,7 +19,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 from yarl import URL
 
-from gateway.limits import Rate, Taken
+from gateway.leases import Lease, Leases
+from gateway.limits import Kind, Rate, Taken
 from gateway.settings import BY_TLS, GatewaySettings
 from gateway.signals import TABLE
 from runtime.telemetry.logs import get_logger
@@ -43,10 +45,16 @@ return {passes, told}
 """
 """The bucket of `limits.py`, by the server's clock; a key goes when its bucket is full, which is as having none."""
 
+RIGHTS = "+eval +time +pexpire +hmget +hset +zadd +zcard +zrem +zremrangebyscore"
+
 CONNECTIONS = 4
 CONNECT_SECONDS = 2
 LOOK_SECONDS = 1
+RENEWALS = 3
+"""How often a lease is renewed before it would end."""
 AWAY = (RedisError, OSError, TimeoutError)
+
+Result = TypeVar("Result")
 
 log = get_logger(__name__)
 
@@ -54,47 +62,101 @@ _alone = TABLE.counter("switchboard_gateway_counted_alone_total")
 
 
 class Valkey:
-    """The buckets of callers, filled at `rate`. A request waits `seconds` for one; `secret` makes their names."""
+    """The buckets of callers, filled at `rate`, and what they have open, by leases of `lease_seconds`. A request waits
+    `seconds` for an answer; `secret` makes the names of callers."""
 
-    def __init__(self, server: Redis, rate: Rate, seconds: float, secret: SecretStr) -> None:
+    def __init__(self, server: Redis, rate: Rate, seconds: float, lease_seconds: float, secret: SecretStr) -> None:
         self._server, self._rate, self._seconds = server, rate, seconds
+        self._leases = Leases(server, lease_seconds)
         self._secret = secret.get_secret_value().encode()
         self._returning: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self._freeing = set[asyncio.Task[None]]()
 
     async def take(self, user_id: str) -> Taken | None:
         """One request; None while Valkey is away."""
-        if self._returning is None:
-            try:
-                return await self._count(user_id, self._seconds)
-            except AWAY as error:
-                self._note_away(error)
-        _alone.inc()
-        return None
+        taken = await self._told(partial(self._count, user_id))
+        if taken is None:
+            _alone.inc()
+        return taken
 
-    async def look(self) -> None:
+    async def hold(self, kind: Kind, user_id: str, most: int) -> Lease | None:
+        """One more that is open; None if all replicas together hold so many. A Valkey that is away is told later."""
+        lease = self._leases.hold(f"{START}{kind}:{self._digest(user_id)}")
+        try:
+            is_held = await self._told(partial(self._leases.take, lease, most))
+        except BaseException:
+            self.free(lease)
+            raise
+        if is_held is False:
+            self._leases.drop(lease)
+            return None
+        return lease
+
+    def free(self, lease: Lease) -> None:
+        """Nobody waits for it: whoever held it may be cancelled by now."""
+        self._leases.drop(lease)
+        freeing = asyncio.create_task(self._free(lease))
+        self._freeing.add(freeing)
+        freeing.add_done_callback(self._freeing.discard)
+
+    async def begin(self) -> None:
         """Whether it is there, noted and told; connections are made here, so that no request waits for one."""
         try:
             await self._connect()
         except AWAY as error:
             self._note_away(error)
+        self._renewing = asyncio.create_task(self._renew())
 
     async def close(self) -> None:
-        if self._returning is not None:
-            self._returning.cancel()
+        await asyncio.gather(*self._freeing)
+        for task in (self._returning, self._renewing):
+            if task is not None:
+                task.cancel()
         await self._server.aclose()
 
     async def _connect(self) -> None:
-        """Raises: one of `AWAY` unless it answers, and answers in time once there are connections."""
-        await asyncio.gather(*(self._count("", CONNECT_SECONDS) for _ in range(CONNECTIONS)))
-        await self._count("", self._seconds)
+        """Raises: one of `AWAY` unless it answers, does all that is asked of it, and in time once there are
+        connections."""
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await asyncio.gather(*(self._count("") for _ in range(CONNECTIONS)))
+            await self._leases.take(Lease(f"{START}probe", "probe"), 0)
+            await self._leases.renew()
+        async with asyncio.timeout(self._seconds):
+            await self._count("")
 
-    async def _count(self, user_id: str, seconds: float) -> Taken:
-        digest = hmac.new(self._secret, user_id.encode(), hashlib.sha256).hexdigest()[:32]
-        async with asyncio.timeout(seconds):
-            passes, left = await self._server.eval(
-                SCRIPT, 1, START + digest, str(self._rate.per_second), str(self._rate.burst)
-            )
+    async def _told(self, ask: Callable[[], Awaitable[Result]]) -> Result | None:
+        """What it answers in time; None while it is away."""
+        if self._returning is not None:
+            return None
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await ask()
+        except AWAY as error:
+            self._note_away(error)
+            return None
+
+    async def _count(self, user_id: str) -> Taken:
+        key, rate = START + self._digest(user_id), self._rate
+        passes, left = await self._server.eval(SCRIPT, 1, key, str(rate.per_second), str(rate.burst))
         return Taken(passes == 1, float(left))
+
+    async def _free(self, lease: Lease) -> None:
+        await self._told(partial(self._leases.give_back, lease))
+
+    async def _renew(self) -> None:
+        """For ever. One that comes back is told all of them at once."""
+        while True:
+            await asyncio.sleep(self._leases.seconds / RENEWALS)
+            if self._returning is None:
+                try:
+                    async with asyncio.timeout(CONNECT_SECONDS):
+                        await self._leases.renew()
+                except AWAY as error:
+                    self._note_away(error)
+
+    def _digest(self, user_id: str) -> str:
+        return hmac.new(self._secret, user_id.encode(), hashlib.sha256).hexdigest()[:32]
 
     def _note_away(self, error: Exception) -> None:
         """Of many requests that find it away at once, the first tells."""
@@ -121,7 +183,7 @@ def why(error: Exception) -> tuple[str, str]:
     if isinstance(error, AuthenticationError):
         return "it takes no such user or password", "LIMITS_PASSWORD, or user and password in LIMITS_URL"
     if isinstance(error, NoPermissionError):
-        return "its user may not do this", f"let it: +eval +hmget +hset +pexpire +time ~{START}*"
+        return "its user may not do this", f"let it: {RIGHTS} ~{START}*"
     if isinstance(error, ssl.SSLError) or isinstance(cause, ssl.SSLError):
         return "no TLS with it, or its certificate is not believed", "LIMITS_URL, LIMITS_CA_FILE"
     if isinstance(error, TimeoutError):
@@ -137,9 +199,10 @@ async def connected(settings: GatewaySettings, rate: Rate) -> AsyncGenerator[Val
     if not settings.limits_url.get_secret_value():
         yield None
         return
-    valkey = Valkey(server_of(settings), rate, settings.limits_seconds, settings.names_secret)
+    seconds, lease_seconds = settings.limits_seconds, settings.limits_lease_seconds
+    valkey = Valkey(server_of(settings), rate, seconds, lease_seconds, settings.names_secret)
     try:
-        await valkey.look()
+        await valkey.begin()
         yield valkey
     finally:
         await valkey.close()

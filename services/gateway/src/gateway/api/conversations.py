@@ -172,7 +172,7 @@ async def watch(request: Request, here: Here, who: Who, conversation: Conversati
         raise Problem("invalid_request", "Last-Event-ID: no id of an event", field="Last-Event-ID")
     token = here.token(who, for_conversation(is_named(CONVERSATION, conversation)))
     async with AsyncExitStack() as stack:
-        stack.enter_context(here.limits.held("streams", who.user_id))
+        await stack.enter_async_context(here.limits.held("streams", who.user_id))
         opened = Stream.opened(here.rooms, conversation, token, after, who.until, here.leaving)
         stream = await stack.enter_async_context(opened)
         kept = stack.pop_all()

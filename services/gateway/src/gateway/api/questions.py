@@ -72,7 +72,7 @@ async def put_question(
     hidden = here.names.at_restate(who.user_id, id_)
     token = here.token(who, for_question(question["message"]))
     sent = {**question, "caller_token": token, "request": request}
-    with here.limits.held("questions", who.user_id):
+    async with here.limits.held("questions", who.user_id):
         if key or not wait:
             before = await here.restate.send_question(hidden, sent)
             answer = await waited(here, here.restate.answer(hidden, wait))
@@ -103,7 +103,7 @@ async def look(
 ) -> Response:
     """Answers are kept for a day."""
     hidden = here.names.at_restate(who.user_id, is_named(QUESTION, question))
-    with here.limits.held("questions", who.user_id):
+    async with here.limits.held("questions", who.user_id):
         answer = await waited(here, here.restate.answer(hidden, min(wait, here.settings.max_wait_seconds)))
     return running(question) if answer is None else answered(question, answer)
 
