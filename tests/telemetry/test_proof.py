@@ -20,6 +20,7 @@ import jwt
 import pytest
 
 from runtime.telemetry.signals import Signal
+from standalone.ports import free_port
 from standalone.signals import METRICS, SPANS
 from tests.parts.board import calls
 from tests.parts.dashboards import Query, queries
@@ -356,6 +357,14 @@ async def test_a_door_behind_which_there_is_nobody(stage: Stage) -> None:
     )
     await stage.services["conversations"].start()
     assert (await stage.come_in("GET", "/conversations")).status_code == 200
+
+
+async def test_a_door_whose_valkey_is_away(stage: Stage) -> None:
+    await stage.run_with("gateway", LIMITS_URL=f"valkey://127.0.0.1:{free_port()}")
+    for _ in range(3):
+        assert (await stage.come_in("GET", "/me")).status_code == 200
+        await stage.after_scrapes(2)
+    await stage.run_with("gateway", LIMITS_URL="")
 
 
 async def test_no_door(stage: Stage) -> None:

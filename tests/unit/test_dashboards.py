@@ -225,6 +225,13 @@ def test_what_every_pod_tells_alike_is_not_added_up(expr: str, legend: str) -> N
             assert re.search(r"\bmax(?: by \([^()]*\) )?\($", expr[: found.start()])
 
 
+def test_every_metric_of_the_gateway_has_a_place() -> None:
+    told = {metric.name for metric in METRICS if metric.name.startswith("switchboard_gateway_")}
+    shown = set[str]().union(*(asked(expr) for expr, _ in EXPRESSIONS.values()))
+    assert len(told) == 8
+    assert told <= {name.removesuffix("_bucket") for name in shown}
+
+
 def test_time_to_answer_carries_exemplars() -> None:
     [panel] = [panel for panel in DASHBOARDS["agent"]["panels"] if panel["title"] == "Time to answer"]
     assert [target for target in panel["targets"] if target.get("exemplar")]
