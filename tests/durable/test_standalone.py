@@ -88,6 +88,13 @@ async def test_make_ask_and_make_tickets_use_what_runs(running: Standalone) -> N
     assert "tickets: TCK-000001" in asked.stdout
     assert "TCK-000001" in listed.stdout, listed.stderr
 
+    assigned = running.run_command("tickets", "assign", "TCK-000001", "ben", "--as", "anna")
+    shown = running.run_command("tickets", "show", "TCK-000001")
+
+    assert "as anna, with a staff token that this command made itself" in assigned.stdout
+    assert "TCK-000001 is assigned to ben" in assigned.stdout, assigned.stderr
+    assert "anna  assign  to ben" in shown.stdout
+
 
 async def test_make_chat_answers_each_line_and_tells_the_steps(running: Standalone) -> None:
     said = running.run_command(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from runtime.postgres import open_pool
+from tests.parts.desk import STAFF_KEY
 from tests.parts.dying_tickets import UNDELIVERED
 from tests.parts.polling import eventually
 from tests.parts.postgres import PostgresServer
@@ -70,7 +71,7 @@ class Desk:
         await eventually(so, 30)
 
     async def staff(self, *arguments: str) -> str:
-        code, out, err = await staff(self.database, *arguments)
+        code, out, err = await staff(self.database, *arguments, at=self.services.restate)
         assert (code, err) == (0, "")
         return out
 
@@ -93,6 +94,7 @@ async def desk(
         DATABASE_URL=database.app,
         WEBHOOK_URL=receiver.url,
         WEBHOOK_SECRET=SECRET,
+        STAFF_KEYS=STAFF_KEY,
     )
     made = Desk(restate, child, database)
     await made.services.register(child)
@@ -186,7 +188,8 @@ async def test_one_that_nobody_needs_any_more_is_dropped_once(desk: Desk, receiv
     await desk.until(("refused", "refused", 410, 0))
     assert await desk.staff("drop", ticket, "--note", "known") == f"the notification of {ticket} is dropped\n"
     for command in (("drop", ticket), ("resend", ticket)):
-        assert await staff(desk.database, *command) == (1, "", f"no notification of {ticket} is undelivered\n")
+        told = await staff(desk.database, *command, at=desk.services.restate)
+        assert told == (1, "", f"{ticket}: no notification of it is undelivered\n")
     assert await desk.staff("resend", "--all") == "no undelivered notifications\n"
     assert (await desk.staff("show", ticket)).splitlines()[-1].endswith("dana  drop  known")
     await desk.until(("dropped", "refused", 410, 0))
@@ -206,22 +209,23 @@ async def test_a_crash_loses_no_refused_notification_and_doubles_none(
     await desk.start_with(DIE_AT=position)
     receiver.status = 404
     ticket = await desk.create()
-    resent = False
+    resent = None
     while not died.exists():
         rows = await desk.rows()
         if [row[0] for row in rows] == ["refused"] and not resent:
-            receiver.status, resent = 200, True
-            await desk.staff("resend", ticket)
+            receiver.status, resent = 200, asyncio.create_task(desk.staff("resend", ticket))
         await asyncio.sleep(0.05)
     await asyncio.wait_for(desk.child.wait(), 30)
     await desk.child.start()
     await eventually(lambda: is_refused_or_more(desk), 30)
     receiver.status = 200
-    if not resent:
-        await desk.staff("resend", ticket)
+    told = await (resent or desk.staff("resend", ticket))
+    assert told == f"the notification of {ticket} is going to be sent again\n"
     await desk.until(("delivered", "refused", 404, 1))
     await desk.services.restate.wait_idle()
     assert (died.read_text(), len(set(receiver.accepted))) == (position, 1)
+    audited = await desk.database.rows("SELECT who FROM audit WHERE action = 'resend'")
+    assert [row["who"] for row in audited] == ["dana"]
     posts = len(receiver.of(ticket))
     assert posts == len(receiver.accepted) + 1  # the one that was refused
     assert posts <= 3  # it may have died in the middle of a post

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 POSITIONS = ("before insert", "after insert", "after send", "before post", "after post")
-UNDELIVERED = ("before keep", "after keep", "after find", "before sent", "after sent", "after delivered")
-"""When a notification was refused, is looked for, handed over again and delivered after all."""
+UNDELIVERED = (
+    *("before keep", "after keep", "before resend", "after resend"),
+    *("after find", "before sent", "after sent", "after delivered"),
+)
+"""When a notification was refused, is wanted again, is looked for, handed over again and delivered after all."""
 
 TOLD = ("after the workflow's spans", "after the delivery's span")
 """When spans have left, and the invocation that they tell of has not ended yet."""
@@ -37,8 +40,8 @@ def deadly(what: str, effect: Callable[..., Awaitable[Any]]) -> Callable[..., Aw
 
 
 def run_with_deadly_effects() -> None:
-    names = ("service", "store", "workflow", "notifier", "resender", "undelivered")
-    program, store, workflow, notifier, resender, undelivered = [_module(name) for name in names]
+    names = ("service", "store", "workflow", "notifier", "resender", "undelivered", "deciding")
+    program, store, workflow, notifier, resender, undelivered, deciding = [_module(name) for name in names]
     send, webhook_post = workflow.send, program.webhook_post
 
     def send_and_die(*args: Any) -> None:
@@ -50,6 +53,7 @@ def run_with_deadly_effects() -> None:
     program.webhook_post = lambda *args: deadly("post", webhook_post(*args))
     for name in ("keep", "find", "sent", "delivered"):
         setattr(undelivered.Undelivered, name, deadly(name, getattr(undelivered.Undelivered, name)))
+    deciding.Deciding.send_again = deadly("resend", deciding.Deciding.send_again)
     resender.PAUSE = timedelta(milliseconds=300)
     workflow.spans_sent = deadly("the workflow's spans", workflow.spans_sent)
     notifier.spans_sent = deadly("the delivery's span", notifier.spans_sent)

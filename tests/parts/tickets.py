@@ -17,6 +17,7 @@ from runtime.caller import PROMPT_HEADER
 from runtime.postgres import migrate, provision
 from standalone.ports import free_port
 from tests.parts import nursery
+from tests.parts.desk import staff_token
 from tests.parts.postgres import PostgresServer
 from tests.parts.restate import HttpReply, RestateServer, request
 from tests.parts.service import Service
@@ -147,8 +148,12 @@ def user_of(body: Any) -> str:
     return str(body.get("user_id", "")) if isinstance(body, dict) else ""
 
 
-async def staff(database: TicketsDatabase, *arguments: str, person: str = "dana") -> tuple[int, str, str]:
-    return await command("staff", *arguments, STAFF_DATABASE_URL=await database.login(person), USER="somebody")
+async def staff(
+    database: TicketsDatabase, *arguments: str, person: str = "dana", at: RestateServer | None = None, **env: str
+) -> tuple[int, str, str]:
+    """The staff's command. `at`: where that person may act, too, by a staff token of their own."""
+    acting = {} if at is None else {"RESTATE_INGRESS_URL": at.ingress_url, "STAFF_TOKEN": staff_token(person)}
+    return await command("staff", *arguments, STAFF_DATABASE_URL=await database.login(person), **acting | env)
 
 
 async def command(*arguments: str, **env: str) -> tuple[int, str, str]:

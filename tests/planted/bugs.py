@@ -604,10 +604,17 @@ BUGS = [
     ),
     Bug(
         "a change that anybody may have made",
-        "tickets/migrations/0005_audit_who.sql",
-        "        NEW.who := session_user;\n",
+        "tickets/migrations/0007_life.sql",
+        "        NEW.who := substr(tickets.desk(), 7);\n",
         "        NULL;\n",
         DURABLE + "test_tickets.py::test_nobody_can_say_that_another_did_it",
+    ),
+    Bug(
+        "staff who change tickets by SQL",
+        "tickets/migrations/0013_reading_staff.sql",
+        "REVOKE UPDATE (status, assignee, updated_at) ON tickets FROM tickets_staff;\n",
+        "",
+        DURABLE + "test_tickets.py::test_the_staffs_role_reads_and_writes_nothing",
     ),
     Bug(
         "a steered message that its run has not read is dropped",

@@ -34,6 +34,7 @@ MERGED = {
     "tickets/0010_audited.sql": "7f341523a66f47e8717ef1b56ea7108c90565400fdf8ff846d7ebfaa8732a530",
     "tickets/0011_changed.sql": "4f850baddd651c866b22dafc098567970892508202320bc290ab2ed1b0dbc2a1",
     "tickets/0012_told.sql": "08f7b4c46709b8748308165d92789a62751d2498a07ea497b809126e3ed0fd26",
+    "tickets/0013_reading_staff.sql": "f4f74829d42958c845e447cc98a1006fb5af33d1c3aa7f0fc85f6aa1ec766c03",
     "users/0001_accounts.sql": "48938873753f87f5fb0318f076f2d376813e3818dcd62c334364ca2ac7b3bb07",
     "users/0002_refunds.sql": "4b476d10d6d077a1e2ea26a684696a931b67ffc3b2f0de5fe2369de4672e28a6",
 }

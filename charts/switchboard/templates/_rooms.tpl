@@ -223,10 +223,15 @@ urgent={{ round .urgent 4 }} high={{ round .high 4 }} normal={{ round .normal 4 
 {{- end }}
 {{- end }}
 
-{{- define "switchboard.env.console" -}}
-- {name: DRAIN_SECONDS, value: {{ .Values.drainSeconds | quote }}}
+{{- /* Where Restate takes what comes from outside. */}}
+{{- define "switchboard.env.ingress" -}}
 - {name: RESTATE_INGRESS_URL, value: {{ include "switchboard.ingressUrl" . | quote }}}
 {{- include "switchboard.restateToken" (dict "root" . "name" "RESTATE_INGRESS_TOKEN" "key" .Values.externalRestate.ingressTokenKey) }}
+{{- end }}
+
+{{- define "switchboard.env.console" -}}
+- {name: DRAIN_SECONDS, value: {{ .Values.drainSeconds | quote }}}
+{{ include "switchboard.env.ingress" . }}
 - {name: CONVERSATIONS_URL, value: "http://{{ include "switchboard.fullname" . }}-watch:9088"}
 {{ include "switchboard.secretEnv" (dict "name" "STAFF_KEY" "secret" (include "switchboard.staffSecret" .) "key" (ternary .Values.staff.signingKey "private.pem" (ne .Values.staff.existingSecret ""))) }}
 {{ include "switchboard.env.staffTokens" . }}
@@ -260,8 +265,7 @@ urgent={{ round .urgent 4 }} high={{ round .high 4 }} normal={{ round .normal 4 
 
 {{- define "switchboard.env.gateway" -}}
 - {name: DRAIN_SECONDS, value: {{ .Values.drainSeconds | quote }}}
-- {name: RESTATE_INGRESS_URL, value: {{ include "switchboard.ingressUrl" . | quote }}}
-{{- include "switchboard.restateToken" (dict "root" . "name" "RESTATE_INGRESS_TOKEN" "key" .Values.externalRestate.ingressTokenKey) }}
+{{ include "switchboard.env.ingress" . }}
 - {name: CONVERSATIONS_URL, value: "http://{{ include "switchboard.fullname" . }}-watch:9088"}
 {{ include "switchboard.secretEnv" (dict "name" "SIGNING_KEY" "secret" (include "switchboard.callersSecret" .) "key" "private.pem") }}
 - {name: CALLER_AUDIENCE, value: {{ .Values.callers.audience | quote }}}

@@ -196,3 +196,26 @@ class TicketMerge(ChangingTicket):
     """The ticket is a duplicate: it is closed, and what was said of it stands in `into`, of the same customer."""
 
     into: TICKET_ID
+
+
+class NotificationsResend(ByStaff):
+    """Have the notification of a ticket that its receiver refused sent again, or without one all of them.
+
+    `again`: also what is on its way again already.
+    """
+
+    ticket_id: TICKET_ID | None = None
+    again: bool = False
+
+
+class NotificationsDrop(ByStaff):
+    """Give up the notification of a ticket that was not delivered. `note` says why."""
+
+    ticket_id: TICKET_ID
+    note: str = Field(default="", max_length=TICKET_WORDS)
+
+
+class NotificationsDecided(BaseModel):
+    """The tickets whose notifications are sent again, or given up."""
+
+    tickets: list[str]

@@ -13,6 +13,7 @@ from standalone.approvals import ApprovalDesk
 from standalone.ask import NoAnswer, ask_and_show
 from standalone.chat import chat
 from standalone.database import running_database, staff_url
+from standalone.people import login, staff_token
 from standalone.process import StartError, inherited
 from standalone.run import run
 from standalone.services import accepted
@@ -55,17 +56,6 @@ def talk(user: Annotated[str, typer.Option(metavar="ID", help="Who talks.")] = "
         raise typer.Exit(1) from None
 
 
-@commands.command("tickets", context_settings={"ignore_unknown_options": True, "help_option_names": []})
-def tickets(arguments: Annotated[list[str] | None, typer.Argument(metavar="COMMAND")] = None) -> None:
-    """The staff's command, on the database of this machine: list, show, assign, close, undelivered, resend, drop."""
-    try:
-        url = staff_url(StandaloneSettings.read())
-    except StartError as error:
-        complain(str(error))
-        raise typer.Exit(1) from None
-    raise typer.Exit(_run(["tickets", "staff", *(arguments or ["list"])], {"STAFF_DATABASE_URL": url}))
-
-
 @commands.command("api-key", context_settings={"ignore_unknown_options": True, "help_option_names": []})
 def api_key(arguments: Annotated[list[str] | None, typer.Argument(metavar="COMMAND")] = None) -> None:
     """Keys by which machines come in at the gateway of this machine: make, list, revoke."""
@@ -83,6 +73,27 @@ people = typer.Typer(
 commands.add_typer(people, name="conversations")
 Conversation = Annotated[str, typer.Argument(metavar="CONVERSATION")]
 As = Annotated[str, typer.Option("--as", metavar="NAME", help="Which member of staff; by default who is logged in.")]
+
+
+TICKET_ACTS = frozenset({"assign", "close", "resend", "drop"})
+"""What needs a staff token."""
+
+
+@commands.command("tickets", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+def tickets(arguments: Annotated[list[str] | None, typer.Argument(metavar="COMMAND")] = None, name: As = "") -> None:
+    """The staff's command on this machine: list, show, assign, close, undelivered, resend, drop."""
+    told = arguments or ["list"]
+    settings = StandaloneSettings.read()
+    try:
+        env = {"STAFF_DATABASE_URL": staff_url(settings), "RESTATE_INGRESS_URL": settings.ingress_url}
+    except StartError as error:
+        complain(str(error))
+        raise typer.Exit(1) from None
+    if told[0] in TICKET_ACTS:
+        by = name or login()
+        env["STAFF_TOKEN"] = staff_token(settings.data_dir, by)
+        say(f"as {by}, with a staff token that this command made itself", "dim")
+    raise typer.Exit(_run(["tickets", "staff", *told], env))
 
 
 @people.callback()

@@ -47,7 +47,7 @@ class StaffDesk:
     def __init__(self, settings: AskSettings, http: aiohttp.ClientSession, name: str) -> None:
         self._settings = settings
         self._http = http
-        self.name = name or _login()
+        self.name = name or login()
 
     async def list(self) -> None:
         page = StandingPage.model_validate(await self._call("ConversationDesk/list"))
@@ -108,7 +108,7 @@ class StaffDesk:
             raise NoAnswer("nothing answers there: is `make run` up? (RESTATE_INGRESS_PORT)") from None
 
 
-def _login() -> str:
+def login() -> str:
     """Who uses this terminal, as far as that is a name for staff."""
     try:
         name = getpass.getuser()

@@ -28,6 +28,7 @@ NOT_INHERITED = {
     "OTEL_EXPORTER_OTLP_HEADERS",
     "RESTATE_ADMIN_TOKEN",
     "RESTATE_INGRESS_TOKEN",
+    "STAFF_TOKEN",
     "WEBHOOK_SECRET",
 }
 """Secrets that only the program which needs them gets, by its own `env`."""

@@ -1,9 +1,8 @@
 """Sends again what the staff want to be sent again.
 
-The staff have the database alone, and no handler of ours can be reached from outside. So `look` reads what they want,
-hands it to the notifier, and looks again after a pause, for as long as something is undelivered; each notification that
-is refused begins it anew. What it hands over is a new invocation, which Restate routes to the newest version: the one
-with the mended address.
+`look` reads what they want, hands it to the notifier, and looks again after a pause, for as long as something is
+undelivered; each notification that is refused begins it anew, and so does the word of a member of staff. What it hands
+over is a new invocation, which Restate routes to the newest version: the one with the mended address.
 """
 
 from datetime import timedelta
@@ -31,7 +30,7 @@ log = get_logger(__name__)
 
 
 class Look(BaseModel):
-    """`number`: how many looks came before this one; None when a notification has just been refused."""
+    """`number`: how many looks came before this one; None when a notification was refused or wanted just now."""
 
     number: int | None = None
 
@@ -48,7 +47,7 @@ class Noted(BaseModel):
 
 
 def look_soon(ctx: restate.Context) -> None:
-    """Something is undelivered from now on."""
+    """Something is undelivered from now on, or wanted again."""
     _plan(ctx, Look())
 
 

@@ -19,6 +19,7 @@ from runtime.telemetry.metrics import serve_metrics
 from tickets.changing import Changing
 from tickets.counts import counting
 from tickets.customer import customer_tickets
+from tickets.deciding import Deciding
 from tickets.looking import Looking
 from tickets.notifier import Post, notifier, webhook_post
 from tickets.reading import ticket_tools
@@ -78,7 +79,7 @@ async def _serve(settings: TicketSettings) -> None:
             workflow = ticket_workflow(store, changing, callers, notify=post is not None)
             delivering = [notifier(post, undelivered), resender(undelivered)]
             reading = [ticket_tools(store, changing, callers), customer_tickets(store, settings, acceptance)]
-            desk = ticket_desk(Parts(settings, acceptance, Looking(pool), changing))
+            desk = ticket_desk(Parts(settings, acceptance, Looking(pool), changing, Deciding(pool)))
             await serve(settings, [workflow, desk, *ticket_life(changing), *reading, *delivering])
 
 

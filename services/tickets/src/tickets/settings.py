@@ -129,7 +129,19 @@ class AdminSettings(SchemaSettings):
 
 
 class StaffSettings(Settings):
-    """What `staff` needs."""
+    """What `staff` needs to read."""
 
     staff_database_url: DatabaseUrl = Field(description="PostgreSQL, as the staff's login role `tickets_staff`")
     staff_database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")
+
+
+class ActingSettings(Settings):
+    """What `staff` needs to change something."""
+
+    restate_ingress_url: str = Field(default="http://127.0.0.1:8080", description="Restate's ingress")
+    restate_ingress_token: SecretStr = Field(
+        default=SecretStr(""), description="Bearer token that it wants, as Restate Cloud's does; empty: none"
+    )
+    staff_token: SecretStr = Field(
+        default=SecretStr(""), description="A staff token of whoever changes something; reading needs none"
+    )

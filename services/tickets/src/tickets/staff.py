@@ -1,17 +1,25 @@
-"""The staff command: list, show, assign and close tickets; send notifications again that were not delivered."""
+"""The staff command: list, show, assign and close tickets; send notifications again that were not delivered.
+
+It reads by SQL. What it changes goes through `TicketDesk`, by a staff token of whoever acts.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
+from pydantic import SecretStr
 
+from contracts import STAFF_NAME_PATTERN
 from runtime import terminal
 from runtime.postgres import UNUSABLE
+from tickets.acts import Acts, acting
 from tickets.desk import Declined, Desk, Event, Filter, KeptNotification, StaffTicket, open_desk
-from tickets.settings import StaffSettings
+from tickets.settings import ActingSettings, StaffSettings
 
 Result = TypeVar("Result")
 
@@ -40,14 +48,24 @@ def _upper(ticket_id: str) -> str:
     return ticket_id.upper()
 
 
-def _clean_name(name: str) -> str:
-    name = name.strip()
-    if not 1 <= len(name) <= 64 or not name.isprintable():
-        raise typer.BadParameter("a name has 1 to 64 printable characters")
+def _staff_name(name: str) -> str:
+    if not re.fullmatch(STAFF_NAME_PATTERN, name):
+        raise typer.BadParameter("a member of staff has a name of 1 to 64 letters, digits and _.@:-")
     return name
 
 
 TicketId = Annotated[str, typer.Argument(metavar="ID", help="Such as TCK-000123.", callback=_upper)]
+
+
+@staff.callback()
+def who_acts(
+    context: typer.Context,
+    token_stdin: Annotated[
+        bool, typer.Option("--token-stdin", help="Read the staff token from standard input.")
+    ] = False,
+) -> None:
+    """List, show, assign and close tickets; send notifications again."""
+    context.obj = SecretStr(sys.stdin.readline().strip()) if token_stdin else None
 
 
 @staff.command("list")
@@ -102,22 +120,24 @@ def show(ticket_id: TicketId) -> None:
 
 @staff.command()
 def assign(
+    context: typer.Context,
     ticket_id: TicketId,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Who shall work on it.", callback=_clean_name)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who shall work on it.", callback=_staff_name)],
     reassign: Annotated[bool, typer.Option("--reassign", help="Also when somebody else has it.")] = False,
 ) -> None:
     """Give a ticket to somebody."""
-    _at_desk(lambda desk: desk.assign(ticket_id, name, reassign=reassign))
+    _act(context, lambda acts: acts.assign(ticket_id, name, reassign=reassign))
     terminal.show(f"{ticket_id} is assigned to {name}")
 
 
 @staff.command()
 def close(
+    context: typer.Context,
     ticket_id: TicketId,
     note: Annotated[str, typer.Option(help="How it was solved; kept in the history.")] = "",
 ) -> None:
     """Close a ticket."""
-    _at_desk(lambda desk: desk.close(ticket_id, note))
+    _act(context, lambda acts: acts.close(ticket_id, note))
     terminal.show(f"{ticket_id} is closed")
 
 
@@ -134,6 +154,7 @@ def list_undelivered(
 
 @staff.command()
 def resend(
+    context: typer.Context,
     ticket_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Of which ticket.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All that were refused.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Also what is on its way again already.")] = False,
@@ -142,7 +163,7 @@ def resend(
     if (ticket_id is None) != every:
         raise typer.BadParameter("name one ticket, or give --all")
     wanted = ticket_id and _upper(ticket_id)
-    tickets = _at_desk(lambda desk: desk.resend(wanted, again=again))
+    tickets = _act(context, lambda acts: acts.resend(wanted, again=again))
     for ticket in tickets:
         terminal.show(f"the notification of {ticket} is going to be sent again")
     if not tickets:
@@ -151,11 +172,12 @@ def resend(
 
 @staff.command()
 def drop(
+    context: typer.Context,
     ticket_id: TicketId,
     note: Annotated[str, typer.Option(help="Why nobody needs it; kept in the history.")] = "",
 ) -> None:
     """Give up the notification of a ticket that was not delivered."""
-    _at_desk(lambda desk: desk.drop(ticket_id, note))
+    _act(context, lambda acts: acts.drop(ticket_id, note))
     terminal.show(f"the notification of {ticket_id} is dropped")
 
 
@@ -210,10 +232,25 @@ def _at_desk(work: Callable[[Desk], Awaitable[Result]]) -> Result:
             return await work(desk)
 
     try:
-        return asyncio.run(run())
-    except Declined as reason:
-        line = str(reason)
+        return _done(run())
     except (*UNUSABLE, ValueError) as error:
-        line = f"setting STAFF_DATABASE_URL: the database cannot be used: {error or type(error).__name__}"
-    terminal.complain(line)
-    raise typer.Exit(1)
+        terminal.complain(f"setting STAFF_DATABASE_URL: the database cannot be used: {error or type(error).__name__}")
+        raise typer.Exit(1) from None
+
+
+def _act(context: typer.Context, work: Callable[[Acts], Awaitable[Result]]) -> Result:
+    settings, token = ActingSettings.read(), context.obj
+
+    async def run() -> Result:
+        async with acting(settings, token or settings.staff_token) as acts:
+            return await work(acts)
+
+    return _done(run())
+
+
+def _done(work: Coroutine[Any, Any, Result]) -> Result:
+    try:
+        return asyncio.run(work)
+    except Declined as reason:
+        terminal.complain(str(reason))
+        raise typer.Exit(1) from None

@@ -16,6 +16,9 @@ from contracts import (
     AuditQuery,
     ByStaff,
     ChangingTicket,
+    NotificationsDecided,
+    NotificationsDrop,
+    NotificationsResend,
     TicketAssign,
     TicketChange,
     TicketCounts,
@@ -37,7 +40,9 @@ from runtime.retries import RETRY, RETRY_UNTIL_DONE
 from runtime.serving import ABORT_TIMEOUT
 from runtime.telemetry.metrics import is_live
 from tickets.changing import Act, Changing, Done
+from tickets.deciding import Deciding
 from tickets.looking import Looking, unknown_ticket
+from tickets.resender import look_soon
 from tickets.settings import TicketSettings
 from tickets.signals import TABLE
 from tickets.ticket_life import find_left_alone, tell
@@ -58,6 +63,8 @@ for _action in (
     "close",
     "reopen",
     "merge",
+    "resend",
+    "drop",
 ):
     _acts.labels(_action)
 
@@ -77,6 +84,7 @@ class Parts:
     acceptance: Acceptance
     looking: Looking
     changing: Changing
+    deciding: Deciding
 
 
 def ticket_desk(parts: Parts) -> restate.Service:
@@ -178,6 +186,33 @@ def ticket_desk(parts: Parts) -> restate.Service:
     async def merge(ctx: Context, asked: TicketMerge) -> TicketLine:  # pyright: ignore[reportUnusedFunction]
         """Close a duplicate; what was said of it stands in the other ticket."""
         return await act(ctx, asked, parts.changing.merge)
+
+    @changes("resend")
+    @checked
+    async def resend(ctx: Context, asked: NotificationsResend) -> NotificationsDecided:  # pyright: ignore[reportUnusedFunction]
+        """Have what the receiver of a ticket's webhooks refused sent again, or all of it; it counts once there."""
+        name = await who(ctx, asked, parts)
+        by = Act(f"desk/{ctx.uuid().hex}", name, "staff", f"resend {asked.ticket_id or 'all'}")
+        told = (asked.ticket_id, asked.again, name)
+        tickets = await ctx.run_typed("read what was refused", parts.deciding.to_send_again, RunOptions(), *told)
+        if tickets:
+            await ctx.run_typed("resend", parts.deciding.send_again, RunOptions(), tickets, asked.again, by)
+            look_soon(ctx)
+            count("resend")
+        return NotificationsDecided(tickets=tickets)
+
+    @changes("drop")
+    @checked
+    async def drop(ctx: Context, asked: NotificationsDrop) -> NotificationsDecided:  # pyright: ignore[reportUnusedFunction]
+        """Give up what the receiver of a ticket's webhooks refused."""
+        name = await who(ctx, asked, parts)
+        by = Act(f"desk/{ctx.uuid().hex}", name, "staff", f"drop {asked.ticket_id} {asked.note}")
+        tickets = await ctx.run_typed(
+            "read what was refused", parts.deciding.to_drop, RunOptions(), asked.ticket_id, name
+        )
+        await ctx.run_typed("drop", parts.deciding.drop, RunOptions(), asked.ticket_id, asked.note, by)
+        count("drop")
+        return NotificationsDecided(tickets=tickets)
 
     return service
 
