@@ -36,7 +36,7 @@ compile_room = $(COMPILE) --constraints requirements.lock \
 
 include k8s/cluster.mk charts/check.mk
 
-.PHONY: help run ask chat tickets conversations approvals api-key api-keys accept transcript export test test-operation test-whole test-replay \
+.PHONY: help run ask chat tickets conversations approvals api-key api-keys accept transcript export seed test test-operation test-whole test-replay \
 	telemetry check lock injections interleave \
 	sweep planted waiting bench \
 	install clean
@@ -86,7 +86,7 @@ SIDE_BY_SIDE := $(if $(filter-out 1,$(JOBS)),--numprocesses "$$JOBS" --dist load
 TWO_AT_ONCE := $(if $(filter-out 1,$(JOBS)),--numprocesses 2 --dist loadfile)
 
 # The product as a whole: it is started again and again as `make run` starts it, and the crash sweeps in short. They take minutes.
-WHOLE := $(addprefix tests/durable/test_,standalone.py sweep_short.py sweep_door.py sweep_tickets.py)
+WHOLE := $(addprefix tests/durable/test_,standalone.py seed.py sweep_short.py sweep_door.py sweep_tickets.py)
 
 # What operators meet: processes that come and go, databases of every kind, what is registered and what is not.
 OPERATION := $(addprefix tests/durable/test_,$(addsuffix .py,processes serving sigterm granian switchover restored database_later \
@@ -146,6 +146,9 @@ sweep: install ## kill everything at every position, and count what was lost
 
 planted: install ## plant known bugs, one after the other, and show that a test catches each
 	$(WITH_ARGS) $(PY) -m tests.planted
+
+seed: install ## demo data for the desk while `make run` is up: make seed [ARGS="--tickets 10000 --messages 50000"]
+	@$(WITH_ARGS) $(PY) -m standalone seed
 
 waiting: install ## many calls wait for a person's yes while everything is killed: make waiting [ARGS="--runs 1000"]
 	$(WITH_ARGS) $(PY) -m tests.bench.waiting

@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from tests.bench.code import Code, checked_out, compared
 from tests.bench.cpu import used
+from tests.bench.desk import full_desk
 from tests.bench.door import UNLIMITED, both_ways
 from tests.bench.due import falling_due
 from tests.bench.flood import flooded
@@ -101,6 +102,9 @@ def main() -> None:
     if options.due:
         _due(options.quick)
         return
+    if options.desk:
+        _desk(options.quick)
+        return
     report = _run(options)
     print(report.as_markdown())
     if options.out:
@@ -126,6 +130,14 @@ def _due(quick: bool) -> None:
     print(due.as_markdown())
     if not due.held:
         sys.exit("a due time was lost, came twice, or came before its time")
+
+
+def _desk(quick: bool) -> None:
+    few = partial(full_desk, tickets=500, messages=2500, times=5)
+    desk = asyncio.run(_in_folder(few if quick else partial(full_desk, tickets=10_000, messages=50_000, times=100)))
+    print(desk.as_markdown())
+    if not quick and not desk.held:
+        sys.exit("a page of the desk takes too long, or is too large")
 
 
 def _run(options: argparse.Namespace) -> Report:
@@ -175,6 +187,11 @@ def _options() -> argparse.Namespace:
         "--due",
         action="store_true",
         help="how late the due times of 5,000 tickets come, through kills and a clock that jumps",
+    )
+    what.add_argument(
+        "--desk",
+        action="store_true",
+        help="how long the lists of the desk take with 10,000 tickets and 50,000 messages in it",
     )
     what.add_argument("--only", default="", help="comma-separated variants; the baseline is always measured")
     what.add_argument(

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from contracts import (
     ApprovalShown,
+    ApprovalsQuery,
     AuditLine,
     AuditQuery,
     ChangingTicket,
@@ -423,8 +424,12 @@ class FakeRooms:
 
     def _approvals(self, handler: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         if handler == "list":
-            chosen = [each for each in self.approvals.values() if (each.status != "pending") == body["decided"]]
-            return {"approvals": [each.model_dump() for each in chosen]}
+            asked = ApprovalsQuery.model_validate(body | {"staff_token": ""})
+            chosen = [each for each in self.approvals.values() if (each.status != "pending") == asked.decided]
+            begin = int(asked.cursor.partition("~")[0] or 0)
+            end, page = begin + asked.limit, chosen[begin : begin + asked.limit]
+            following = f"{end}~{page[-1].approval_id}" if len(chosen) > end else ""
+            return {"approvals": [each.model_dump() for each in page], "next": following}
         shown = self.approvals.get(body["approval_id"])
         if shown is None:
             raise Refuse(404, "unknown_approval", "there is no such approval", "approval_id")

@@ -102,7 +102,7 @@ class Standalone:
                 found["postgres"] = process
         return found
 
-    def run_command(self, *arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
+    def run_command(self, *arguments: str, typed: str = "", seconds: float = 60) -> "subprocess.CompletedProcess[str]":
         """`make ask`, `make tickets` and the like; `typed` is what a person would type into them."""
         return subprocess.run(
             [sys.executable, "-m", "standalone", *arguments],
@@ -110,7 +110,7 @@ class Standalone:
             env={**os.environ, **self._env},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=seconds,
             check=False,
         )
 

@@ -134,3 +134,15 @@ async def test_what_a_search_finds_is_shown_as_text(rooms: FakeRooms, staff: Sta
 async def test_without_anything_it_says_what_will_stand_there(staff: StaffBrowser) -> None:
     assert "no ticket is unfinished" in (await staff.get("/queue")).text
     assert "Nothing is like that" in (await staff.get("/queue?who=mine")).text
+
+
+async def test_pages_of_approvals_show_each_once(rooms: FakeRooms, staff: StaffBrowser) -> None:
+    wanted = {f"/approvals/{rooms.asked().approval_id}" for _ in range(150)}
+    address, seen = "/approvals", list[str]()
+    while address:
+        page = await staff.get(address)
+        seen += ROW.findall(page.text)
+        address = next(map(html.unescape, MORE.findall(page.text)), "")
+    assert (len(seen), set(seen)) == (150, wanted)
+    await staff.get("/approvals?show=decided&after=%27")
+    assert rooms.made("Approvals/list")[-1] == {"decided": True, "limit": 100, "cursor": ""}

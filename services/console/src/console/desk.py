@@ -11,7 +11,6 @@ from console.restate import Restate
 from console.tokens import Signer
 from contracts import (
     AccountShown,
-    ApprovalLine,
     ApprovalPage,
     ApprovalShown,
     AuditPage,
@@ -31,7 +30,7 @@ from contracts import (
 )
 
 MOST = 200
-"""Of a list, and of one page of what is new in a transcript."""
+"""Of one page of what is new in a transcript."""
 SHOWN_LINES = 100
 """Of a transcript, on one page of it."""
 
@@ -44,10 +43,9 @@ class Desk:
     def __init__(self, restate: Restate, signer: Signer, member: Member) -> None:
         self._restate, self._signer, self._member = restate, signer, member
 
-    async def approvals(self, *, decided: bool) -> list[ApprovalLine]:
+    async def approvals(self, **wanted: Any) -> ApprovalPage:
         """Those that wait, the most urgent first; or the latest that do not."""
-        told = await self._call("Approvals/list", ApprovalPage, limit=MOST, decided=decided)
-        return told.approvals
+        return await self._call("Approvals/list", ApprovalPage, **wanted)
 
     async def approval(self, approval_id: str) -> ApprovalShown:
         return await self._call("Approvals/show", ApprovalShown, approval_id=approval_id)

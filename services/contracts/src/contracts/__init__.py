@@ -24,7 +24,7 @@ from contracts.approval import (
     Ruling,
     digest_of,
 )
-from contracts.audit import AuditKind, AuditLine, AuditPage, AuditQuery, cursor_of
+from contracts.audit import AuditKind, AuditLine, AuditPage, AuditQuery, cursor_of, place_of
 from contracts.conversation import (
     CONVERSATION_ID,
     INPUT_ID,
@@ -236,4 +236,5 @@ __all__ = [
     "WhenBusy",
     "cursor_of",
     "digest_of",
+    "place_of",
 ]

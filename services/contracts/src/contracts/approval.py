@@ -102,10 +102,12 @@ class ApprovalOutcome(BaseModel):
 
 
 class ApprovalsQuery(ByStaff):
-    """Which approvals to list: those that wait for a decision, or the latest of all."""
+    """Which approvals to list: those that wait for a decision, or those that do not; `cursor` is a former page's
+    `next`."""
 
     limit: int = Field(default=50, ge=1, le=200)
     decided: bool = False
+    cursor: str = Field(default="", max_length=96, pattern=r"^([0-9]{1,17}~appr_[A-Za-z0-9]{16,64})?$")
 
 
 class ApprovalQuery(ByStaff):
@@ -172,9 +174,11 @@ class ApprovalLine(BaseModel):
 
 
 class ApprovalPage(BaseModel):
-    """Those that expire first come first; of decided ones the latest."""
+    """Those that expire first come first; of decided ones the latest. `next` is the cursor of the page after it, empty
+    at the end."""
 
     approvals: list[ApprovalLine]
+    next: str = ""
 
 
 class Change(BaseModel):

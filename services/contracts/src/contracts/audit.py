@@ -17,6 +17,12 @@ def cursor_of(at: datetime, key: str) -> str:
     return f"{(at - _EPOCH) // timedelta(microseconds=1)}~{key}"
 
 
+def place_of(cursor: str) -> tuple[datetime | None, str]:
+    """The moment and the key of a cursor; of an empty one neither."""
+    moment, _, key = cursor.partition("~")
+    return (_EPOCH + timedelta(microseconds=int(moment)), key) if key else (None, "")
+
+
 class AuditQuery(ByStaff):
     """What to tell of the audit, the newest first. What is not said does not matter.
 
@@ -34,8 +40,7 @@ class AuditQuery(ByStaff):
     @property
     def before(self) -> tuple[datetime | None, str]:
         """The moment and the key of the line before."""
-        moment, _, key = self.cursor.partition("~")
-        return (_EPOCH + timedelta(microseconds=int(moment)), key) if key else (None, "")
+        return place_of(self.cursor)
 
 
 class AuditLine(BaseModel):

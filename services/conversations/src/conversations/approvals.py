@@ -68,9 +68,6 @@ def approvals(parts: Parts) -> restate.Service:
         await store.forget(approval_id)
         return Noted()
 
-    async def listed(asked: ApprovalsQuery) -> ApprovalPage:
-        return await store.listed(asked.limit, decided=asked.decided)
-
     async def edited(ctx: Context, wanted: Decide) -> Made:
         """Raises: `Refused` 422 for arguments that the tool would not take, or that nobody may edit."""
         if wanted.arguments is None:
@@ -99,7 +96,7 @@ def approvals(parts: Parts) -> restate.Service:
     async def show_list(ctx: Context, asked: ApprovalsQuery) -> ApprovalPage:  # pyright: ignore[reportUnusedFunction]
         """The approvals that wait for a decision, or the latest that do not."""
         await who(ctx, asked)
-        return await ctx.run_typed("list", listed, RunOptions(), asked)
+        return await ctx.run_typed("list", store.listed, RunOptions(), asked)
 
     @service.handler("show", input_serde=RAW)
     @checked

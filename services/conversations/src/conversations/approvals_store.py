@@ -10,6 +10,7 @@ from contracts import (
     ApprovalOutcome,
     ApprovalPage,
     ApprovalShown,
+    ApprovalsQuery,
     ApprovalState,
     ApprovalStatus,
     Caller,
@@ -18,7 +19,9 @@ from contracts import (
     Decide,
     Proposal,
     Ruling,
+    cursor_of,
     digest_of,
+    place_of,
 )
 from conversations.approving import tell_status, withdraw
 from conversations.lines import add_entry, add_event
@@ -71,7 +74,7 @@ FROM approvals WHERE approval_id = $1
 """
 _AS_OWNER = "SELECT set_config('app.user_id', approval_owner($1), true)"
 _CONVERSATION = "SELECT conversation_id FROM approvals WHERE approval_id = $1"
-_LISTED = "SELECT * FROM approvals_listed($1, $2)"
+_LISTED = "SELECT * FROM approvals_page($1, $2, $3, $4)"
 _FORGET = """
 DELETE FROM approvals
 WHERE approval_id = $1 AND conversation_id IS NULL AND (status <> 'pending' OR expires_at <= now())
@@ -156,11 +159,15 @@ class ApprovalStore:
         at = row["decided_at"].isoformat()
         return Ruling(approval_id=wanted.approval_id, status=row["status"], by=by.name, at=at)
 
-    async def listed(self, limit: int, *, decided: bool) -> ApprovalPage:
+    async def listed(self, asked: ApprovalsQuery) -> ApprovalPage:
         """Whoever asks has been proven to be staff."""
         async with caller_transaction(self._pool, "") as db:
-            rows = await db.fetch(_LISTED, decided, limit)
-        return ApprovalPage(approvals=[ApprovalLine(**_line(row)) for row in rows])
+            rows = await db.fetch(_LISTED, asked.decided, *place_of(asked.cursor), asked.limit + 1)
+        page, following = [ApprovalLine(**_line(row)) for row in rows[: asked.limit]], ""
+        if len(rows) > asked.limit:
+            last = rows[asked.limit - 1]
+            following = cursor_of(last["asked_at" if asked.decided else "expires_at"], last["approval_id"])
+        return ApprovalPage(approvals=page, next=following)
 
     async def shown(self, approval_id: str) -> ApprovalShown:
         """Raises: `Refused` 404 for an unknown one. Whoever asks has been proven to be staff."""

@@ -16,6 +16,8 @@ from standalone.database import running_database, staff_url
 from standalone.people import login, staff_token
 from standalone.process import StartError, inherited
 from standalone.run import run
+from standalone.seed.command import seed
+from standalone.seed.guard import SeedSettings
 from standalone.services import accepted
 from standalone.settings import DEFAULT_QUESTION, AskSettings, StandaloneSettings
 from standalone.terminal import complain, say
@@ -214,6 +216,19 @@ def accept(tools: Annotated[list[str], typer.Argument(metavar="TOOL[=DIGEST]")])
     raise typer.Exit(
         _run(["registry", "accept", *tools], {"RESTATE_ADMIN_URL": settings.admin_url, **accepted(settings)})
     )
+
+
+@commands.command("seed")
+def seed_demo_data(
+    tickets: Annotated[int, typer.Option(min=0, max=1_000_000, help="How many tickets there are then.")] = 10_000,
+    messages: Annotated[int, typer.Option(min=0, max=5_000_000, help="In all conversations together.")] = 50_000,
+) -> None:
+    """Fill the database of this machine with demo tickets, conversations and approvals; never beside what is real."""
+    try:
+        asyncio.run(seed(SeedSettings.read(), tickets, messages))
+    except StartError as error:
+        complain(str(error))
+        raise typer.Exit(1) from None
 
 
 def _run(command: list[str], env: dict[str, str]) -> int:

@@ -1,7 +1,9 @@
 """Calls that wait for a person's yes: what waits, what is asked, and what was decided by whom."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -9,10 +11,13 @@ from starlette.routing import Route
 from console.editing import Field, fields_of, read, refilled
 from console.posted import Unfit
 from console.problems import Problem
+from console.rendering import APPROVAL
 from console.restate import Refusal
 from console.visits import Visit, for_staff
 from contracts import ApprovalShown, Choice
 
+PAGE = 100
+CURSOR = re.compile(rf"[0-9]{{1,17}}~{APPROVAL.pattern}", re.ASCII)
 CHOICES: tuple[Choice, ...] = ("approve", "deny", "edit")
 SAID = {
     "decided": "Somebody decided this before you did. What you see now is what was decided.",
@@ -33,8 +38,13 @@ def routes() -> list[Route]:
 
 
 async def show_list(visit: Visit) -> Response:
-    decided = visit.request.query_params.get("show") == "decided"
-    return visit.page("approvals.html", approvals=await visit.desk.approvals(decided=decided), decided=decided)
+    asked = visit.request.query_params
+    decided, after = asked.get("show") == "decided", asked.get("after", "")
+    cursor = after if CURSOR.fullmatch(after) else ""
+    page = await visit.desk.approvals(decided=decided, limit=PAGE, cursor=cursor)
+    filters = {"show": "decided"} if decided else dict[str, str]()
+    more = f"/approvals?{urlencode(filters | {'after': page.next})}" if page.next else ""
+    return visit.page("approvals.html", approvals=page.approvals, decided=decided, is_first=not cursor, more=more)
 
 
 async def show_one(visit: Visit) -> Response:

@@ -1,0 +1,1 @@
+"""Demo data for the desk: tickets, conversations and approvals of the demo customers, in bulk."""
