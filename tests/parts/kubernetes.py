@@ -24,6 +24,8 @@ class Kubernetes:
     """What the ConfigMap says, one answer after the other; the last one stays. None at all: there is no ConfigMap."""
     configs: dict[str, dict[str, str]] = field(default_factory=dict)
     """Other ConfigMaps, by their names."""
+    versions: dict[str, int] = field(default_factory=dict)
+    """How often each of them was changed."""
     pods: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
     before_delete: Callable[[], None] | None = None
@@ -99,8 +101,10 @@ class Kubernetes:
 
     async def _config(self, request: web.Request) -> web.Response:
         self._check(request)
-        if (data := self.configs.get(request.match_info["name"])) is not None:
-            return web.json_response({"data": data} if data else {})
+        name = request.match_info["name"]
+        if (data := self.configs.get(name)) is not None:
+            metadata = {"resourceVersion": str(self.versions.get(name, 1))}
+            return web.json_response({"metadata": metadata} | ({"data": data} if data else {}))
         if not self.wanted or request.match_info["name"] != CONFIGMAP:
             return _refusal(404, "configmaps not found")
         text = self.wanted.pop(0) if len(self.wanted) > 1 else self.wanted[0]
@@ -109,9 +113,15 @@ class Kubernetes:
     async def _set_config(self, request: web.Request) -> web.Response:
         self._check(request)
         assert request.content_type == "application/merge-patch+json"
-        if request.match_info["name"] not in self.configs:
+        name, wanted = request.match_info["name"], await request.json()
+        if name not in self.configs:
             return _refusal(404, "configmaps not found")
-        self.configs[request.match_info["name"]] |= (await request.json())["data"]
+        version = self.versions.get(name, 1)
+        if wanted.get("metadata", {}).get("resourceVersion", str(version)) != str(version):
+            return _refusal(409, "the object has been modified")
+        data = self.configs[name] | wanted["data"]
+        self.configs[name] = {key: text for key, text in data.items() if text is not None}
+        self.versions[name] = version + 1
         return web.json_response({})
 
     def _check(self, request: web.Request) -> None:

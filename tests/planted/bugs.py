@@ -12,6 +12,7 @@ CHATS = "tests/durable/test_chat_uis.py::"
 KEYS = "tests/durable/test_api_keys.py::"
 UNDO = "tests/durable/test_undo.py::"
 ACCEPTED = "tests/unit/test_registry_accepted.py::"
+RECORD = "tests/unit/test_registry_record.py::"
 INTERLEAVE = "tests/unit/test_interleave.py::test_nothing_is_lost_answered_twice_or_run_beside_another"
 SWEEP = ("tests.sweep", "--victim", "service", "--only")
 TALK = ("tests.sweep", "--talk", "--victim", "service", "--only")
@@ -570,9 +571,37 @@ BUGS = [
     Bug(
         "what was accepted, forgotten at a restart",
         "registry/accepted.py",
-        "                await self._store.write(name, accepted.model_dump_json())\n",
+        "                await self._store.write({name: accepted.model_dump_json()})\n",
         "",
         ACCEPTED + "test_what_is_seen_first_is_accepted_and_nothing_else",
+    ),
+    Bug(
+        "what an admin switched off, forgotten at a restart",
+        "registry/record.py",
+        '        await store.write({f"{_ACT}{act.act_id}": act.model_dump_json(), **removed}, version)\n',
+        "",
+        RECORD + "test_what_is_switched_off_stays_so_over_a_restart_until_it_is_switched_on",
+    ),
+    Bug(
+        "what an admin switched off, on while the record is away",
+        "registry/record.py",
+        "            if not self._read:\n                raise\n",
+        "            self.acts = []\n",
+        RECORD + "test_while_the_record_is_away_what_was_read_before_stays_in_force",
+    ),
+    Bug(
+        "a switch that is repeated, made again",
+        "registry/record.py",
+        "if known := self._repeated(asked, who):",
+        "if (known := self._repeated(asked, who)) and False:",
+        RECORD + "test_an_act_is_done_once_whoever_repeats_it",
+    ),
+    Bug(
+        "what an admin switched off, on offer",
+        "registry/catalogue.py",
+        "self._take_over(without(self.whole, self._record.off))",
+        "self._take_over(self.whole)",
+        DURABLE + "test_tool_desk.py::test_a_new_question_is_not_offered_the_tool_and_no_kill_gives_it_back",
     ),
     Bug(
         "tools that nobody has accepted, on offer",

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from contracts import Catalogue
-from registry.accepted import MAX_KEPT, Accepted, AcceptedTool, ConfigMap, Folder, Mode, NotKept
+from registry.accepted import MAX_KEPT, Accepted, AcceptedTool, Mode
 from registry.admin import Deployment, Service
 from registry.catalogue import build_catalogue
 from registry.cluster import Cluster
+from registry.kept import ConfigMap, Entries, Folder, NotKept
 from registry.pins import Homes, digest
 from registry.policy import Policy
 from registry.tools import build_tool
@@ -70,7 +71,7 @@ async def test_what_is_accepted_by_command_is_taken_over_at_the_next_poll(tmp_pa
     found = await offered(CHANGED, accepted)
     assert (found.left_out[0].reason, found.left_out[0].withdrawn) == ("nobody has accepted it", False)
     tool = build_tool(CHANGED[0], CHANGED[0].handlers[0])
-    await Folder(tmp_path).write("look", AcceptedTool.of(tool, "http://parcels:9099").model_dump_json())
+    await Folder(tmp_path).write({"look": AcceptedTool.of(tool, "http://parcels:9099").model_dump_json()})
     assert (await offered(CHANGED, accepted)).tools
     (left_out,) = (await offered(CHANGED, accepted, MOVED)).left_out
     assert left_out.withdrawn
@@ -125,7 +126,7 @@ async def test_on_kubernetes_it_stands_in_a_configmap(tmp_path: Path) -> None:
     runner = await kubernetes.start()
     store = ConfigMap(lambda: Cluster(kubernetes.url, "agents", tmp_path), "accepted")
     assert (await offered(BEFORE, Accepted("first_seen", store))).tools
-    await store.write("another", "kept beside it")
+    await store.write({"another": "kept beside it"})
     assert list(kubernetes.configs["accepted"]) == ["look", "another"]
     assert (await offered(CHANGED, Accepted("first_seen", store))).left_out[0].withdrawn
     with pytest.raises(NotKept, match="ConfigMap missing: the Kubernetes API refuses: configmaps not found"):
@@ -142,13 +143,13 @@ class Failing:
         self.texts: dict[str, str] = {}
         self.fails = True
 
-    async def read(self) -> Mapping[str, str]:
+    async def read(self) -> Entries:
         self._fail()
-        return dict(self.texts)
+        return Entries(dict(self.texts))
 
-    async def write(self, name: str, text: str) -> None:
+    async def write(self, texts: Mapping[str, str | None], version: str = "") -> None:
         self._fail()
-        self.texts[name] = text
+        self.texts |= {name: text for name, text in texts.items() if text is not None}
 
     def _fail(self) -> None:
         if self.fails:

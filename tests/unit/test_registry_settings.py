@@ -33,6 +33,21 @@ def test_a_deployment_that_restate_could_not_call_is_refused(monkeypatch: pytest
         RegistrySettings()
 
 
+@pytest.mark.parametrize(
+    ("told", "advice"),
+    [({"RECORD_DIR": "/tmp/record"}, "STAFF_KEYS"), ({"STAFF_KEYS": "x" * 32}, "RECORD_DIR or RECORD_CONFIGMAP")],
+    ids=str,
+)
+def test_a_desk_that_lets_nobody_in_or_forgets_is_refused(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, str], advice: str
+) -> None:
+    monkeypatch.setenv("DESK_PORT", "9092")
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=f"DESK_PORT needs {advice}"):
+        RegistrySettings()
+
+
 def test_deployments_keep_their_order() -> None:
     assert list(deployments_in("users=http://u,tickets=http://t,router=http://r")) == ["users", "tickets", "router"]
 

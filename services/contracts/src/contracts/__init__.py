@@ -109,6 +109,16 @@ from contracts.ticket import (
     TicketState,
 )
 from contracts.tool import Catalogue, LeftOut, Mode, Tool
+from contracts.tool_desk import (
+    ToolAct,
+    ToolChange,
+    ToolLine,
+    ToolOrigin,
+    ToolsQuery,
+    ToolsShown,
+    ToolState,
+    ToolSwitch,
+)
 from contracts.undo import Undo, Undoing, Undone, UndoNoted, UndoRun, UndoStatus, UndoWanted
 
 __all__ = [
@@ -222,6 +232,14 @@ __all__ = [
     "TicketsChangedQuery",
     "TicketsQuery",
     "Tool",
+    "ToolAct",
+    "ToolChange",
+    "ToolLine",
+    "ToolOrigin",
+    "ToolState",
+    "ToolSwitch",
+    "ToolsQuery",
+    "ToolsShown",
     "Tried",
     "TurnStep",
     "Undo",

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from contracts.people import ByStaff
 
-AuditKind = Literal["ticket", "approval", "conversation"]
+AuditKind = Literal["ticket", "approval", "conversation", "tool"]
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 

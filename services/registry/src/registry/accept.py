@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from contracts import Tool
-from registry.accepted import AcceptedTool, ConfigMap, Folder, NotKept, Store, parsed
+from registry.accepted import AcceptedTool, parsed
 from registry.admin import Admin, Handler, Service
 from registry.catalogue import name_of, tool_handlers
-from registry.cluster import Cluster
 from registry.commands import Failed
+from registry.kept import NotKept, Store, store_at
 from registry.pins import Homes, address, digest, said
 from registry.policy import Policy, PolicyError, PolicyFile
-from registry.settings import AcceptedSettings, AcceptSettings
+from registry.settings import AcceptSettings
 from registry.tools import NotOffered, build_tool
 from runtime.terminal import printable, show
 
@@ -21,8 +20,8 @@ async def accept(settings: AcceptSettings, names: Sequence[str]) -> None:
     """Prints what these tools say. Of `<tool>=<digest>`, the digest that was read, it accepts what was read."""
     try:
         policy = PolicyFile(settings.policy_file).policy
-        store = store_of(settings)
-        kept = {name: parsed(text) for name, text in (await store.read()).items()} if store else {}
+        store = store_at(settings, settings.accepted_configmap, settings.accepted_dir)
+        kept = {name: parsed(text) for name, text in (await store.read()).texts.items()} if store else {}
         wanted = dict(_name_and_digest(each) for each in names)
         found = await _found(settings, policy, wanted)
         for name, read in wanted.items():
@@ -32,14 +31,6 @@ async def accept(settings: AcceptSettings, names: Sequence[str]) -> None:
                 await _accept(tool, uri, read, policy, store)
     except (PolicyError, NotKept) as error:
         raise Failed(str(error)) from error
-
-
-def store_of(settings: AcceptedSettings) -> Store | None:
-    """Where stands what was accepted; None: nowhere."""
-    if settings.accepted_configmap:
-        cluster = partial(Cluster, settings.kubernetes_url, settings.namespace, settings.service_account)
-        return ConfigMap(cluster, settings.accepted_configmap)
-    return Folder(settings.accepted_dir) if settings.accepted_dir else None
 
 
 def _name_and_digest(text: str) -> tuple[str, str]:
@@ -104,5 +95,5 @@ async def _accept(tool: Tool, uri: str, read: str, policy: Policy, store: Store 
         raise Failed(f"{tool.name}: the policy says what is accepted of it: change it there")
     if store is None:
         raise Failed("setting ACCEPTED_DIR: there is no place to keep it; the lines above can stand in the policy")
-    await store.write(tool.name, AcceptedTool.of(tool, address(uri) if uri else "").model_dump_json())
+    await store.write({tool.name: AcceptedTool.of(tool, address(uri) if uri else "").model_dump_json()})
     show(f"# {tool.name} is accepted")

@@ -1,14 +1,11 @@
 """What was accepted of the tools that others brought, kept where no tool reaches it."""
 
-import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts import Tool
-from registry.cluster import Cluster, ClusterError
+from registry.kept import NotKept, Store
 from registry.pins import NOWHERE, Withdrawn, changes, digest, family, said
 from registry.tools import NotOffered
 from runtime.telemetry.logs import get_logger
@@ -19,10 +16,6 @@ Mode = Literal["first_seen", "named", "any"]
 
 MAX_KEPT = 3_000
 """Characters of what a tool said that are kept, to show later what has changed: 200 tools fit into one ConfigMap."""
-
-
-class NotKept(Exception):
-    """What was accepted cannot be read or written; the message says where and why."""
 
 
 class AcceptedTool(BaseModel):
@@ -51,60 +44,6 @@ class AcceptedTool(BaseModel):
         return changes(self.said, said(tool)) if self.said else f"digest: {self.digest} -> {digest(tool)}"
 
 
-class Store(Protocol):
-    """A place that outlives this process. Both raise `NotKept`."""
-
-    async def read(self) -> Mapping[str, str]: ...
-
-    async def write(self, name: str, text: str) -> None: ...
-
-
-class Folder:
-    """One file for each tool."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    async def read(self) -> Mapping[str, str]:
-        try:
-            return {file.stem: file.read_text() for file in self._path.glob("*.json")}
-        except (OSError, UnicodeDecodeError) as error:
-            raise NotKept(f"{self._path} cannot be read: {error}") from error
-
-    async def write(self, name: str, text: str) -> None:
-        """Complete or not at all."""
-        file = self._path / f"{name}.json"
-        unfinished = file.with_suffix(f".{os.getpid()}")
-        try:
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            unfinished.write_text(text)
-            unfinished.replace(file)
-        except OSError as error:
-            raise NotKept(f"{file} cannot be written: {error.strerror}") from error
-
-
-class ConfigMap:
-    """One entry for each tool, so that two who write change nothing of each other's."""
-
-    def __init__(self, cluster: Callable[[], Cluster], name: str) -> None:
-        self._cluster = cluster
-        self._name = name
-
-    async def read(self) -> Mapping[str, str]:
-        try:
-            async with self._cluster() as cluster:
-                return await cluster.config(self._name)
-        except ClusterError as error:
-            raise NotKept(f"ConfigMap {self._name}: {error}") from error
-
-    async def write(self, name: str, text: str) -> None:
-        try:
-            async with self._cluster() as cluster:
-                await cluster.set_config(self._name, {name: text})
-        except ClusterError as error:
-            raise NotKept(f"ConfigMap {self._name}: {error}") from error
-
-
 class Accepted:
     """What was accepted, as it was read last, and whether what is seen first is accepted too.
 
@@ -124,7 +63,7 @@ class Accepted:
         if self._store is None or self._mode == "any":
             return
         try:
-            texts = await self._store.read()
+            texts = (await self._store.read()).texts
         except NotKept as error:
             self._tell(str(error))
             if not self._read:
@@ -152,7 +91,7 @@ class Accepted:
             return
         try:
             for name, accepted in list(self._seen.items()):
-                await self._store.write(name, accepted.model_dump_json())
+                await self._store.write({name: accepted.model_dump_json()})
                 log.info("tool_accepted", extra={"tool": name, "digest": accepted.digest})
                 del self._seen[name]
         except NotKept as error:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
 from contracts import Catalogue, LeftOut, Tool
-from registry.accepted import Accepted, NotKept
+from registry.accepted import Accepted
 from registry.admin import Admin, Deployment, Handler, Service
+from registry.kept import NotKept
 from registry.pins import NOWHERE, Homes, Withdrawn, difference, digest, family
 from registry.policy import Policy, PolicyFile, ToolPolicy
+from registry.record import Record
 from registry.tools import NotOffered, build_tool, is_tool, tool_name
 from runtime.telemetry.logs import get_logger
 
@@ -20,6 +22,8 @@ MAX_TOOLS = 200
 
 MAX_SAID = 500
 """Characters of what is told about a tool that is left out: names and values are anybody's."""
+
+SWITCHED_OFF_AT_DESK = "switched off by an admin at the desk"
 
 Ages = Mapping[str, datetime]
 """When Restate first heard of each service."""
@@ -57,16 +61,22 @@ class ServedCatalogue:
         awaited: Awaited | None = None,
         wanted: Callable[[], Mapping[str, str]] = dict,
         accepted: Accepted | None = None,
+        record: Record | None = None,
     ) -> None:
         self._admin = admin
         self._policy = policy
-        self._reserved = reserved
+        self.reserved = reserved
+        """Names of the router's own tools."""
         self._awaited = awaited or Awaited()
         self._wanted = wanted
         self._accepted = accepted or Accepted()
+        self._record = record or Record()
         self._own_urls: set[str] = set()
         self._former: dict[str, Tool] = {}
         self._odd_policies: set[str] = set()
+        self.homes = Homes()
+        self.whole: Catalogue | None = None
+        """Without what admins have switched."""
         self.catalogue: Catalogue | None = None
         self.fault = ""
         """Why there is no catalogue yet, if it is for want of what was accepted."""
@@ -78,6 +88,11 @@ class ServedCatalogue:
         """The services without which there is no catalogue yet."""
         return [] if self.catalogue else self._awaited.missing
 
+    @property
+    def forbidden(self) -> frozenset[str]:
+        """What the operators' policy has switched off, which no admin can switch on."""
+        return frozenset(self._policy.policy.switched_off())
+
     async def refresh(self) -> None:
         """Ask Restate for its services and offer what they say now, unless the first offer would lack awaited ones."""
         services = await self._admin.services()
@@ -87,24 +102,32 @@ class ServedCatalogue:
         self._policy.refresh()
         try:
             await self._accepted.refresh()
+            await self._record.refresh()
         except NotKept as error:
             self.fault = str(error)
             return
         self._own_urls = set(self._wanted().values()) or self._own_urls
-        catalogue = build_catalogue(
+        self.homes = Homes.of(services, deployments, self._own_urls)
+        self.whole = build_catalogue(
             services,
             first_registered(deployments),
             self._policy.policy,
-            self._reserved,
+            self.reserved,
             owners=self._owners(),
-            homes=Homes.of(services, deployments, self._own_urls),
+            homes=self.homes,
             former=self._former,
             accepted=self._accepted,
         )
         await self._accepted.keep_seen()
-        self._former |= {tool.name: tool for tool in catalogue.tools}
-        self._take_over(catalogue)
+        self._former |= {tool.name: tool for tool in self.whole.tools}
+        self.publish()
+        await self._record.keep_changes(self.whole)
         self._warn_of_odd_policies(services)
+
+    def publish(self) -> None:
+        """Offer what is there now, without what admins have switched off."""
+        if self.whole is not None:
+            self._take_over(without(self.whole, self._record.off))
 
     def _owners(self) -> dict[str, str]:
         """Who holds each name: whoever was accepted under it, else whoever had it last."""
@@ -121,7 +144,7 @@ class ServedCatalogue:
 
     def _warn_of_odd_policies(self, services: Iterable[Service]) -> None:
         """A policy that has no effect is probably a typing error in the name of a tool."""
-        odd = odd_policies(services, self._policy.policy, self._reserved)
+        odd = odd_policies(services, self._policy.policy, self.reserved)
         for reason in sorted(odd - self._odd_policies):
             log.warning("policy_without_effect", extra={"reason": reason})
         self._odd_policies = odd
@@ -173,6 +196,17 @@ def build_catalogue(
     left_out += too_many
     left_out.sort(key=lambda entry: (entry.tool, entry.handler))
     return Catalogue(tools=tools, left_out=left_out, switched_off=policy.switched_off())
+
+
+def without(catalogue: Catalogue, switched_off: Collection[str]) -> Catalogue:
+    """The same as if the policy had these tools switched off."""
+    off = [tool for tool in catalogue.tools if tool.name in switched_off]
+    left_out = [LeftOut(tool=tool.name, handler=handler_of(tool), reason=SWITCHED_OFF_AT_DESK) for tool in off]
+    return Catalogue(
+        tools=[tool for tool in catalogue.tools if tool not in off],
+        left_out=sorted([*catalogue.left_out, *left_out], key=lambda entry: (entry.tool, entry.handler)),
+        switched_off=sorted({*catalogue.switched_off, *switched_off}),
+    )
 
 
 def tool_handlers(services: Iterable[Service]) -> list[tuple[Service, Handler]]:

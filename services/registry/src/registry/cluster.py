@@ -88,14 +88,17 @@ class Cluster:
         listed = await self._call("GET", path, params={"labelSelector": selector})
         return listed["items"]
 
-    async def config(self, name: str) -> dict[str, str]:
-        """The data of a ConfigMap."""
-        return (await self._call("GET", f"api/v1/namespaces/{self._namespace}/configmaps/{name}")).get("data") or {}
+    async def config(self, name: str) -> tuple[dict[str, str], str]:
+        """The data of a ConfigMap, and its version."""
+        found = await self._call("GET", self._config(name))
+        data: dict[str, str] = found.get("data") or {}
+        metadata: dict[str, str] = found.get("metadata") or {}
+        return data, metadata.get("resourceVersion", "")
 
-    async def set_config(self, name: str, data: Mapping[str, str]) -> None:
-        """Set these entries of a ConfigMap, and leave the others."""
-        path = f"api/v1/namespaces/{self._namespace}/configmaps/{name}"
-        await self._call("PATCH", path, json={"data": data}, kind="application/merge-patch+json")
+    async def set_config(self, name: str, data: Mapping[str, str | None], version: str = "") -> None:
+        """Set these entries of a ConfigMap, or remove them, and leave the others. 409 if it has another version."""
+        wanted = {"data": data} | ({"metadata": {"resourceVersion": version}} if version else {})
+        await self._call("PATCH", self._config(name), json=wanted, kind="application/merge-patch+json")
 
     async def delete(self, found: KubeObject) -> bool:
         """Delete it, unless somebody has touched it since it was listed. Returns whether it is gone."""
@@ -113,6 +116,9 @@ class Cluster:
                 raise
             return error.status == 404
         return True
+
+    def _config(self, name: str) -> str:
+        return f"api/v1/namespaces/{self._namespace}/configmaps/{name}"
 
     def _path(self, kind: Kind) -> str:
         return f"{_COLLECTIONS[kind]}/namespaces/{self._namespace}/{kind.lower()}s"

@@ -17,6 +17,8 @@ from runtime.telemetry.logs import get_logger
 
 log = get_logger("registry")
 
+SWITCHED_OFF = "switched off by the policy"
+
 _HANDLER = r"^[^/]+/[^/]+$"
 _NAME = r"^[a-zA-Z0-9_-]*\*?[a-zA-Z0-9_-]*$"
 
@@ -55,7 +57,7 @@ class ToolPolicy(BaseModel):
     def applied(self, tool: Tool) -> Tool:
         """The tool under this policy; raises `NotOffered`."""
         if not self.enabled:
-            raise NotOffered("switched off by the policy")
+            raise NotOffered(SWITCHED_OFF)
         wanted = self.wanted(tool)
         tighter = wanted if self.override else _tighter(tool, wanted)
         if tool.roles and not tighter.roles:  # no roles would mean everybody

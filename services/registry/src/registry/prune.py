@@ -213,7 +213,7 @@ class Pruner:
     async def _wanted(self) -> set[str]:
         """The hosts that this release wants, as Helm last said: read anew each time."""
         name = self._settings.versions_configmap
-        text = (await self._cluster.config(name)).get("deployments", "")
+        text = (await self._cluster.config(name))[0].get("deployments", "")
         try:
             urls = deployments_in(text)
         except ValueError as error:

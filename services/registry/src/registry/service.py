@@ -1,4 +1,4 @@
-"""The registry and its commands. Serving is four kinds of loop around Restate's admin API, and a small web server."""
+"""The registry and its commands. Serving is four kinds of loop around Restate's admin API, and small web servers."""
 
 import asyncio
 import signal
@@ -9,14 +9,17 @@ from functools import partial
 
 from aiohttp import web
 
-from registry.accept import accept, store_of
+from registry.accept import accept
 from registry.accepted import Accepted
 from registry.admin import Admin, AdminError
 from registry.catalogue import Awaited, ServedCatalogue
 from registry.commands import run_once
+from registry.desk import ToolDesk
 from registry.exporter import Exporter, Wanted
+from registry.kept import store_at
 from registry.policy import PolicyError, PolicyFile
 from registry.prune import prune, remove
+from registry.record import Record
 from registry.registration.all_or_none import register_all
 from registry.registration.registrar import Registrar
 from registry.registration.restorer import Restorer
@@ -68,8 +71,10 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
     async with Admin(settings.restate_admin_url, settings.admin_token) as admin:
         wanted = Wanted(settings.deployments, settings.wanted_deployments_file)
         awaited = Awaited(settings.await_services, settings.health_seconds)
-        accepted = Accepted(settings.accept_tools, store_of(settings))
-        served = ServedCatalogue(admin, policy, settings.reserved_tools, awaited, wanted.urls, accepted)
+        kept = store_at(settings, settings.accepted_configmap, settings.accepted_dir)
+        accepted = Accepted(settings.accept_tools, kept)
+        record = Record(store_at(settings, settings.record_configmap, settings.record_dir))
+        served = ServedCatalogue(admin, policy, settings.reserved_tools, awaited, wanted.urls, accepted, record)
         stuck = StuckRuns(admin, status, settings.paused_grace_seconds, settings.run_deadline_seconds)
         exporter = Exporter(admin, wanted)
         registrar = Registrar(admin, settings.deployments, status, settings.end_former)
@@ -84,7 +89,9 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
                 status.withdrawn = {each.tool: each.reason for each in served.catalogue.left_out if each.withdrawn}
                 exporter.tell_tools(served.catalogue)
 
-        runner = await _serve(settings, app(served, status, admin))
+        runners = [await _serve(settings, app(served, status, admin), "port")]
+        if settings.desk_port:
+            runners.append(await _serve(settings, ToolDesk(served, record, settings).application(), "desk_port"))
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(repeat("catalogue", refresh, settings.catalogue_poll_seconds, registrar.changed)),
@@ -103,7 +110,8 @@ async def run(settings: RegistrySettings, policy: PolicyFile) -> None:
             await stop.wait()
             for loop in loops:
                 loop.cancel()
-        await runner.cleanup()
+        for runner in runners:
+            await runner.cleanup()
 
 
 async def repeat(
@@ -135,14 +143,15 @@ async def repeat(
             await asyncio.wait_for(wake.wait(), seconds)
 
 
-async def _serve(settings: RegistrySettings, application: web.Application) -> web.AppRunner:
+async def _serve(settings: RegistrySettings, application: web.Application, setting: str) -> web.AppRunner:
+    port: int = getattr(settings, setting)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        await web.TCPSite(runner, settings.host, port).start()
     except OSError as error:
-        leave(f"setting PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}")
-    log.info("serving", extra={"port": settings.port})
+        leave(f"setting {setting.upper()}: cannot listen on {settings.host}:{port}: {error.strerror}")
+    log.info("serving", extra={"port": port})
     return runner
 
 

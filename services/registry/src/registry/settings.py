@@ -1,12 +1,13 @@
 """The registry's settings."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError, model_validator
 from pydantic_settings import NoDecode
 from yarl import URL
 
+from runtime.proof import StaffSettings
 from runtime.settings import LogLevel, ServiceSettings, Settings, Words
 
 
@@ -71,7 +72,26 @@ class AcceptedSettings(KubernetesSettings):
     namespace: str = Field(default="", description="Its namespace")
 
 
-class RegistrySettings(RestateAdminSettings, AcceptedSettings, ServiceSettings):
+class DeskSettings(AcceptedSettings, StaffSettings):
+    """What members of staff see of the tools, and what they switch."""
+
+    desk_port: int = Field(default=0, ge=0, le=65535, description="Port for the staff's desk; 0: none")
+    record_dir: Path | None = Field(
+        default=None,
+        description="Folder for what admins switched and how tools changed; one registry alone may write there",
+    )
+    record_configmap: str = Field(default="", description="The same on Kubernetes: a ConfigMap, which must be there")
+
+    @model_validator(mode="after")
+    def _a_desk_has_what_it_needs(self) -> Self:
+        if self.desk_port and not self.staff_keys:
+            raise ValueError("DESK_PORT needs STAFF_KEYS: nobody could come in")
+        if self.desk_port and not (self.record_dir or self.record_configmap):
+            raise ValueError("DESK_PORT needs RECORD_DIR or RECORD_CONFIGMAP: what is switched would be forgotten")
+        return self
+
+
+class RegistrySettings(RestateAdminSettings, DeskSettings, ServiceSettings):
     """The registry that serves."""
 
     port: int = Field(default=9084, ge=1, le=65535, description="Port to listen on")

@@ -190,6 +190,20 @@ LOG_EVENTS = (
         ("registry",),
         "What was accepted cannot be read or written; it is tried again at each poll.",
     ),
+    LogEvent(
+        "tool_switched",
+        ("info",),
+        ("tool", "on", "who", "act"),
+        ("registry",),
+        "An admin (`who`) has switched a tool off at the desk, or on again.",
+    ),
+    LogEvent(
+        "record_not_kept",
+        ("warning",),
+        ("reason",),
+        ("registry",),
+        "What admins switched, or how tools changed, cannot be read or written; what was read before stays in force.",
+    ),
     LogEvent("services_awaited", ("info",), ("missing",), ("registry",), "The first catalogue waits for these."),
     LogEvent(
         "services_missing",

@@ -15,7 +15,7 @@ from contracts import STAFF_NAME_PATTERN, USER_ID, Caller
 from runtime.caller_keys import Algorithm, parse
 from runtime.clock import SKEW
 from runtime.errors import Refused
-from runtime.settings import RestateServiceSettings, Words
+from runtime.settings import RestateServiceSettings, Settings, Words
 
 MAX_LIFE_SECONDS = 600
 LEEWAY_SECONDS = 5
@@ -103,7 +103,7 @@ class CallerSettings(CallerRules):
         return self
 
 
-class StaffSettings(RestateServiceSettings):
+class StaffSettings(Settings):
     """A service that members of staff reach. Without keys it believes none of them."""
 
     staff_algorithm: Algorithm = Field(default="HS256", description="How staff tokens are signed")
