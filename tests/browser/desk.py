@@ -46,7 +46,7 @@ async def rooms() -> AsyncIterator[FakeRooms]:
 
 @pytest.fixture(scope="module")
 async def console(rooms: FakeRooms, service: Callable[..., Awaitable[Service]]) -> Service:
-    told = OF_A_CONSOLE | LINKS | {"CONVERSATIONS_URL": rooms.url}
+    told = OF_A_CONSOLE | LINKS | {"CONVERSATIONS_URL": rooms.url, "REGISTRY_URL": rooms.url}
     return await service("console", RESTATE_INGRESS_URL=rooms.url, **told)
 
 

@@ -1,9 +1,11 @@
 """The pictures of docs/desk.md: PICTURES=docs/images draws them anew, into that folder."""
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from contracts import ToolChange, ToolSwitch
 from tests.browser.desk import SignIn, console, rooms, sign_in
 from tests.parts.fake_rooms import FakeRooms
 
@@ -115,3 +117,32 @@ async def test_pictures_of_approvals(rooms: FakeRooms, sign_in: SignIn) -> None:
     await desk.page.screenshot(path=PICTURES / "desk-approvals.png")
     await desk.go(f"/approvals/{approval.approval_id}")
     await desk.page.screenshot(path=PICTURES / "desk-approval.png", full_page=True)
+
+
+async def test_a_picture_of_the_tools(rooms: FakeRooms, sign_in: SignIn) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    rooms.tools.clear()
+    moved = "Parcels moved to http://parcels-new:9080; it was accepted at http://parcels:9080"
+    about: dict[str, Any] = {
+        "description": "Where a parcel is now.",
+        "handler": "Parcels/track_parcel",
+        "address": "http://parcels-new:9080",
+        "readonly": True,
+    }
+    rooms.tool("track_parcel", state="left_out", withdrawn=True, why=moved, **about)
+    account: dict[str, Any] = {"handler": "UserDatabase/query_user_database", "address": "http://users:9082"}
+    about = {"readonly": True, "description": "Account, plan, usage and invoices of the customer.", "origin": "product"}
+    rooms.tool("query_user_database", **(account | about))
+    about = {"description": "Gives back what an invoice has cost.", "address": "http://payments:9080"}
+    rooms.tool("refund_invoice", handler="Payments/refund_invoice", approval="required", **about)
+    why = "Refunds are booked twice since this morning."
+    rooms.switched(ToolSwitch(staff_token="", act_id="picture", tool="refund_invoice", on=False, why=why), "carla")
+    at = datetime.now(UTC)
+    rooms.tool_changes = [
+        ToolChange(tool="track_parcel", what="went", told=moved, at=at.isoformat()),
+        ToolChange(tool="query_user_database", what="came", at=(at - timedelta(days=9)).isoformat()),
+    ]
+    desk = await sign_in("Carla Ruiz", "/tools", **LOOK)
+    times = "for (const each of document.querySelectorAll('time')) each.textContent = '30 Nov, 09:12'"
+    await desk.page.evaluate(times)  # the same at each drawing
+    await desk.page.screenshot(path=PICTURES / "desk-tools.png", full_page=True)

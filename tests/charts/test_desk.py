@@ -34,7 +34,7 @@ def secret(name: str, key: str) -> dict[str, Any]:
 def test_where_no_identity_provider_is_named_there_is_no_desk_and_nobody_is_staff(values: Values) -> None:
     objects = render(SWITCHBOARD, values=values)
     assert [each["metadata"]["name"] for each in objects if "console" in json.dumps(each["metadata"])] == []
-    for room in ("tickets", "conversations", "users"):
+    for room in ("tickets", "conversations", "users", "registry"):
         assert "STAFF_KEYS" not in told(objects, room)
 
 
@@ -49,6 +49,7 @@ def test_with_one_there_is_all_of_a_room_and_no_made_up_member_of_staff() -> Non
         "https://desk.example.com",
     )
     assert env["CONVERSATIONS_URL"] == "http://sw-watch:9088"
+    assert env["REGISTRY_URL"] == "http://sw-registry:9092"
     assert not {"DEMO_STAFF", "SECURE_COOKIES", "OIDC_CLIENT_SECRET"} & set(env)
 
 
@@ -66,11 +67,33 @@ def test_the_key_that_signs_staff_tokens_is_the_desks_alone_and_the_others_know_
         if each.get("valueFrom") == private
     }
     assert holders == {"console"}
-    for room in ("tickets", "conversations", "users"):
+    for room in ("tickets", "conversations", "users", "registry"):
         env = told(objects, room)
         assert (env["STAFF_KEYS"], env["STAFF_ALGORITHM"]) == (secret("sw-staff-key", "keys"), "EdDSA")
     assert told(objects, "console")["STAFF_KEY"] == private
     assert told(objects, "console")["SESSION_SECRET"] == secret("sw-sessions", "sessions")
+
+
+@pytest.mark.parametrize("accepting", ["any", "named"])
+def test_what_admins_switch_is_kept_where_the_registry_alone_may_write(accepting: str) -> None:
+    objects = render(SWITCHBOARD, values=merge(DESK, {"registry": {"acceptTools": accepting}}))
+    env = told(objects, "registry")
+    assert (env["DESK_PORT"], env["RECORD_CONFIGMAP"]) == ("9092", "sw-record")
+    made = {each["metadata"]["name"] for each in of_kind(objects, "ConfigMap")}
+    (role,) = [each for each in of_kind(objects, "Role") if each["metadata"]["name"] == "sw-registry"]
+    kept = role["rules"][0]["resourceNames"]
+    assert kept == (["sw-record"] if accepting == "any" else ["sw-accepted", "sw-record"])
+    assert set(kept) <= made
+    (service,) = [each for each in of_kind(objects, "Service") if each["metadata"]["name"] == "sw-registry"]
+    assert [port["port"] for port in service["spec"]["ports"]] == [9084, 9092]
+
+
+def test_where_nobody_is_staff_the_registry_has_no_port_for_them() -> None:
+    objects = render(SWITCHBOARD, values={})
+    assert not {"DESK_PORT", "RECORD_CONFIGMAP"} & set(told(objects, "registry"))
+    assert "sw-record" not in [each["metadata"]["name"] for each in objects]
+    (service,) = [each for each in of_kind(objects, "Service") if each["metadata"]["name"] == "sw-registry"]
+    assert [port["port"] for port in service["spec"]["ports"]] == [9084]
 
 
 def test_keys_of_ones_own_are_taken() -> None:

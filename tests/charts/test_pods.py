@@ -80,10 +80,15 @@ def test_only_what_deletes_versions_looks_at_pods_or_keeps_what_was_accepted_has
 
 
 @OURS
-def test_the_registry_may_change_one_configmap_and_nothing_else(file: Path) -> None:
+def test_the_registry_may_change_what_it_keeps_and_nothing_else(file: Path) -> None:
     rules = [role["rules"] for role in of_kind(rendered(file), "Role") if role["metadata"]["name"] == "sw-registry"]
-    one = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["sw-accepted"], "verbs": ["get", "patch"]}
-    assert rules == ([[one]] if all_values(file)["registry"]["acceptTools"] != "any" else [])
+    everyone = [each for each in pods(rendered(file)) if each.component == "registry"]
+    (pod,) = [each for each in everyone if "switchboard/serves" in each.labels]
+    env = {each["name"]: each.get("value") for each in pod.containers[0]["env"]}
+    kept = [env[name] for name in ("ACCEPTED_CONFIGMAP", "RECORD_CONFIGMAP") if name in env]
+    one = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": kept, "verbs": ["get", "patch"]}
+    assert rules == ([[one]] if kept else [])
+    assert set(kept) <= {"sw-accepted", "sw-record"}
 
 
 @FILES

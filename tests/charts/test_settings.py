@@ -137,6 +137,7 @@ def test_a_service_listens_where_its_ports_say() -> None:
             if ports:
                 (settings,) = SETTINGS[program][:1]
                 assert ports.pop("metrics") == int(environment(container)["METRICS_PORT"]), owner
+                assert ports.pop("desk", 0) == int(environment(container).get("DESK_PORT", 0)), owner
                 served = [settings.model_fields[name].default for name in PORTS if name in settings.model_fields]
                 assert list(ports.values()) == served, owner
 

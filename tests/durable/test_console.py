@@ -41,6 +41,11 @@ def watch_port() -> int:
 
 
 @pytest.fixture(scope="module")
+def desk_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
 async def hall(
     own_restate: RestateServer,
     service: Callable[..., Awaitable[Service]],
@@ -48,6 +53,7 @@ async def hall(
     database: ConversationsDatabase,
     ledger: Path,
     watch_port: int,
+    desk_port: int,
 ) -> Board:
     kept = await tickets_database(postgres, "console_tickets_test")
     for module, env in {
@@ -56,15 +62,17 @@ async def hall(
     }.items():
         await own_restate.register((await service(module, **env)).url)
     stored = {"CONVERSATIONS_DATABASE_URL": database.router}
-    board = await start_board(own_restate, service, **(CALLERS | stored | {"APPROVAL_WAIT": "0.5"}))
+    record = {"DESK_PORT": str(desk_port), "RECORD_DIR": str(ledger.parent / "record"), "STAFF_KEYS": STAFF_KEY}
+    board = await start_board(own_restate, service, record, **(CALLERS | stored | {"APPROVAL_WAIT": "0.5"}))
     told = CALLERS | {"STAFF_KEYS": STAFF_KEY, "COALESCE_MS": "0", "WATCH_PORT": str(watch_port)}
     await start_conversations(board, service, database, **told)
     return board
 
 
 @pytest.fixture
-async def console(hall: Board, service: Callable[..., Awaitable[Service]], watch_port: int) -> Service:
+async def console(hall: Board, service: Callable[..., Awaitable[Service]], watch_port: int, desk_port: int) -> Service:
     rooms = {"RESTATE_INGRESS_URL": hall.restate.ingress_url, "CONVERSATIONS_URL": f"http://127.0.0.1:{watch_port}"}
+    rooms["REGISTRY_URL"] = f"http://127.0.0.1:{desk_port}"
     return await service("console", **rooms, **OF_A_CONSOLE)
 
 
@@ -322,3 +330,33 @@ async def test_page_after_page_tells_each_line_of_a_room_once(hall: Board, room:
         found += page
     assert found == await lines(200)
     assert len(found) > 2
+
+
+async def test_a_yes_to_a_tool_that_an_admin_has_switched_off_meanwhile_does_nothing(
+    hall: Board, database: ConversationsDatabase, ledger: Path, staff: StaffBrowser, console: Service
+) -> None:
+    async def is_off() -> bool:
+        message = await hall.script(text("Nothing to do."))
+        await hall.answer(message)
+        return "pay" not in [tool["function"]["name"] for tool in (await hall.conversation(message))["tools"]]
+
+    async def is_told() -> bool:
+        return "it could not be done" in str(await talk.entries("approval"))
+
+    talk, order, why = Talk(hall, database), uuid.uuid4().hex, f"It pays twice. {uuid.uuid4().hex}"
+    await talk.say(await hall.script(calls(("pay", {"order": order, "euros": 5})), text("It waits.")))
+    await talk.answers()
+    query = "SELECT approval_id FROM approvals WHERE arguments LIKE '%' || $1 || '%'"
+    approval = (await until(lambda: database.rows(query, order)))[0]["approval_id"]
+    await staff.sign_in("ben")
+    assert (await staff.send("/tools", tool="pay", act="off", why=why, act_id=uuid.uuid4().hex)).status == 403
+    async with StaffBrowser(console.address) as carla:
+        await carla.sign_in("carla")
+        assert why in (await carla.send("/tools", tool="pay", act="off", why=why)).text
+        await until(is_off)
+        await staff.send(f"/approvals/{approval}", choice="approve")
+        await until(is_told)
+        assert order not in ledger.read_text()
+        await carla.send("/tools", tool="pay", act="on", why="It is mended.")
+        audit = (await carla.get("/audit?kind=tool&subject=pay")).text
+        assert (audit.count("switch on"), audit.count("switch off"), audit.count(why)) == (1, 1, 1)

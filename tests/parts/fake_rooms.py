@@ -30,6 +30,10 @@ from contracts import (
     TicketReply,
     TicketShown,
     TicketsQuery,
+    ToolAct,
+    ToolChange,
+    ToolLine,
+    ToolSwitch,
     WaitingQuery,
 )
 from standalone.ports import free_port
@@ -98,6 +102,10 @@ class FakeRooms:
         """What was done under which name, so that it is done once."""
         self.audit: list[AuditLine] = []
         """What was done, in any order."""
+        self.tools: dict[str, ToolLine] = {}
+        self.tool_changes: list[ToolChange] = []
+        self.tool_acts: list[ToolAct] = []
+        """The oldest first."""
         self.ticket_changes: list[str] = []
         self.streams: set[asyncio.Queue[str]] = set()
         """What each console that follows has still to be told; empty: its stream ends."""
@@ -112,6 +120,7 @@ class FakeRooms:
     async def start(self) -> None:
         app = web.Application()
         app.router.add_post("/restate/call/{target:.*}", self._call)
+        app.router.add_post("/{target:desk/.*}", self._call)
         app.router.add_get("/restate/health", self._health)
         app.router.add_get("/desk/events", self._events)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05, handler_cancellation=True)
@@ -233,7 +242,7 @@ class FakeRooms:
         try:
             by = self._who(body.pop("staff_token", ""))
             self.calls.append((target, by, body))
-            if self.fails and not target.endswith(("/show", "/list", "/counts", "/audit", "/changed")):
+            if self.fails and not target.endswith(("/show", "/list", "/counts", "/audit", "/changed", "/tools")):
                 return web.json_response({"message": "no"}, status=500, headers={SOURCE: "invocation"})
             return web.json_response(await self._answer(target, by, body))
         except ValidationError:
@@ -261,6 +270,7 @@ class FakeRooms:
             "Conversation": self._conversation,
             "TicketDesk": self._ticket_desk,
             "AccountDesk": self._account,
+            "desk": self._tool_desk,
         }
         return handlers[service](rest, by, body)
 
@@ -268,8 +278,8 @@ class FakeRooms:
         if "admin" not in by["roles"]:
             raise Refuse(403, "staff_role")
         asked = AuditQuery.model_validate(body | {"staff_token": ""})
-        kinds = {"ticket"} if service == "TicketDesk" else {"approval", "conversation"}
-        found = [line for line in self.audit if line.kind in kinds and asked.kind in (None, line.kind)]
+        kinds = {"TicketDesk": {"ticket"}, "ConversationDesk": {"approval", "conversation"}, "desk": {"tool"}}
+        found = [line for line in self.audit if line.kind in kinds[service] and asked.kind in (None, line.kind)]
         found = [line for line in found if asked.who in ("", line.who) and asked.subject in ("", line.subject)]
         found = [line for line in found if not asked.cursor or _place(line.cursor) < _place(asked.cursor)]
         found.sort(key=lambda line: _place(line.cursor), reverse=True)
@@ -339,6 +349,39 @@ class FakeRooms:
         if body["user_id"] not in self.accounts:
             raise Refuse(404, "unknown_customer", field="user_id")
         return self.accounts[body["user_id"]]
+
+    def tool(self, name: str = "export_account", **more: Any) -> ToolLine:
+        """One of somebody else's, on offer."""
+        told: dict[str, Any] = {"name": name, "state": "on", "switchable": True, "handler": f"Exports/{name}"}
+        told |= {"address": "http://exports:9080", "description": "Exports what is kept of the customer."}
+        self.tools[name] = ToolLine.model_validate(told | more)
+        return self.tools[name]
+
+    def _tool_desk(self, handler: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        if handler == "tools":
+            lines = [each.model_dump() for each in self.tools.values()]
+            changes = [each.model_dump() for each in self.tool_changes]
+            acts = [each.model_dump() for each in reversed(self.tool_acts)]
+            return {"tools": lines, "changes": changes, "acts": acts, "since": "2026-11-01T09:00:00+00:00"}
+        if "admin" not in by["roles"]:
+            raise Refuse(403, "staff_role")
+        return self.switched(ToolSwitch.model_validate(body | {"staff_token": ""}), by["sub"]).model_dump()
+
+    def switched(self, asked: ToolSwitch, who: str) -> ToolAct:
+        if known := next((act for act in self.tool_acts if act.act_id == asked.act_id), None):
+            return known
+        if asked.tool not in self.tools:
+            raise Refuse(404, "unknown_tool", field="tool")
+        line = self.tools[asked.tool]
+        if not line.switchable:
+            raise Refuse(409, "forbidden", field="tool")
+        if asked.on == (line.act is None):
+            raise Refuse(409, "stands_so", field="tool")
+        told = asked.model_dump(exclude={"staff_token"}) | {"who": who, "at": datetime.now(UTC).isoformat()}
+        self.tool_acts.append(ToolAct.model_validate(told))
+        act, state = (None, "on") if asked.on else (self.tool_acts[-1], "off")
+        self.tools[asked.tool] = line.model_copy(update={"state": state, "act": act})
+        return self.tool_acts[-1]
 
     def _steps(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
         if body["run"] != "run_1":

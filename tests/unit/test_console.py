@@ -23,7 +23,9 @@ async def rooms() -> AsyncIterator[FakeRooms]:
 
 @pytest.fixture(scope="module")
 async def console(rooms: FakeRooms, service: Callable[..., Awaitable[Service]]) -> Service:
-    return await service("console", RESTATE_INGRESS_URL=rooms.url, BODY_SECONDS="1", **OF_A_CONSOLE)
+    return await service(
+        "console", RESTATE_INGRESS_URL=rooms.url, REGISTRY_URL=rooms.url, BODY_SECONDS="1", **OF_A_CONSOLE
+    )
 
 
 @pytest.fixture

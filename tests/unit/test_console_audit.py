@@ -14,7 +14,7 @@ from tests.parts.fake_rooms import OF_A_CONSOLE, FakeRooms, fake_rooms
 from tests.parts.service import Service
 from tests.parts.staff import StaffBrowser
 
-KINDS: tuple[AuditKind, ...] = ("ticket", "approval", "conversation")
+KINDS: tuple[AuditKind, ...] = ("ticket", "approval", "conversation", "tool")
 NOW = datetime(2026, 5, 4, 12, 0, 0, 123457, UTC)
 
 
@@ -26,7 +26,7 @@ async def rooms() -> AsyncIterator[FakeRooms]:
 
 @pytest.fixture
 async def staff(rooms: FakeRooms, service: Callable[..., Awaitable[Service]]) -> AsyncIterator[StaffBrowser]:
-    console = await service("console", RESTATE_INGRESS_URL=rooms.url, **OF_A_CONSOLE)
+    console = await service("console", RESTATE_INGRESS_URL=rooms.url, REGISTRY_URL=rooms.url, **OF_A_CONSOLE)
     async with StaffBrowser(console.address) as staff:
         yield staff
 
@@ -51,7 +51,7 @@ async def test_each_line_of_all_rooms_stands_on_one_page_and_the_newest_first(
     rooms: FakeRooms, staff: StaffBrowser
 ) -> None:
     moments = [NOW - timedelta(microseconds=number // 4) for number in range(120)]
-    lines = [done(rooms, KINDS[number % 3], at, action=f"did{number:03}") for number, at in enumerate(moments)]
+    lines = [done(rooms, KINDS[number % 4], at, action=f"did{number:03}") for number, at in enumerate(moments)]
     await staff.sign_in("carla")
     address, found = "/audit", list[str]()
     while address:

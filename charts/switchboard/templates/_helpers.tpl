@@ -16,7 +16,7 @@ gateway: {package: gateway, values: gateway, port: 9089, portName: http}
 {{- if include "switchboard.hasConsole" . }}
 console: {package: console, values: console, port: 9091, portName: http}
 {{- end }}
-registry: {package: registry, values: registry, port: 9084, portName: http}
+registry: {package: registry, values: registry, port: 9084, portName: http{{ if include "switchboard.staffSecret" . }}, deskPort: 9092{{ end }}}
 {{- if not .Values.model.name }}
 demo-model: {package: demo_model, values: demoModel, port: 9085, portName: http}
 {{- end }}
@@ -202,6 +202,16 @@ true
 {{- else if include "switchboard.hasConsole" . -}}
 {{ include "switchboard.fullname" . }}-staff-key
 {{- end -}}
+{{- end }}
+
+{{/* The ConfigMaps in which the registry keeps what was accepted of the tools of others, and what admins switched. */}}
+{{- define "switchboard.kept" -}}
+{{- if ne .Values.registry.acceptTools "any" }}
+- {{ include "switchboard.fullname" . }}-accepted
+{{- end }}
+{{- if include "switchboard.staffSecret" . }}
+- {{ include "switchboard.fullname" . }}-record
+{{- end }}
 {{- end }}
 
 {{/* How they are signed: the pair that the chart makes is one for EdDSA. */}}

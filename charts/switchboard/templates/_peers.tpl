@@ -89,7 +89,7 @@ peers:
         {{- include "switchboard.selector" (dict "root" .root "component" "registry") | nindent 8 }}
         switchboard/looks-at-pods: "true"
 {{- else if eq .name "acceptance" }}
-{{- if ne $values.registry.acceptTools "any" }}
+{{- if include "switchboard.kept" .root | trim }}
 room: true
 peers:
   - podSelector:

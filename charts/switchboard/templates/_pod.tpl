@@ -61,6 +61,9 @@ spec:
         {{- with $room.watchPort }}
         - {name: watch, containerPort: {{ . }}}
         {{- end }}
+        {{- with $room.deskPort }}
+        - {name: desk, containerPort: {{ . }}}
+        {{- end }}
         - {name: metrics, containerPort: 9100}
       startupProbe:
         httpGet: {path: /health, port: {{ $room.portName }}}

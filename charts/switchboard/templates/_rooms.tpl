@@ -11,7 +11,7 @@
 {{- if eq .room "registry" -}}
 {{- $_ := set $pod "volumes" (include "switchboard.registryVolumes" .root) -}}
 {{- $_ := set $pod "mounts" (include "switchboard.registryMounts" .root) -}}
-{{- if ne .root.Values.registry.acceptTools "any" -}}
+{{- if include "switchboard.kept" .root | trim -}}
 {{- $_ := set $pod "token" true -}}
 {{- $_ := set $pod "labels" (merge (dict "switchboard/keeps-accepted" "true") (.labels | default dict)) -}}
 {{- $_ := set $pod "pod" (printf "serviceAccountName: %s-registry" (include "switchboard.fullname" .root)) -}}
@@ -233,6 +233,7 @@ urgent={{ round .urgent 4 }} high={{ round .high 4 }} normal={{ round .normal 4 
 - {name: DRAIN_SECONDS, value: {{ .Values.drainSeconds | quote }}}
 {{ include "switchboard.env.ingress" . }}
 - {name: CONVERSATIONS_URL, value: "http://{{ include "switchboard.fullname" . }}-watch:9088"}
+- {name: REGISTRY_URL, value: "http://{{ include "switchboard.fullname" . }}-registry:9092"}
 {{ include "switchboard.secretEnv" (dict "name" "STAFF_KEY" "secret" (include "switchboard.staffSecret" .) "key" (ternary .Values.staff.signingKey "private.pem" (ne .Values.staff.existingSecret ""))) }}
 {{ include "switchboard.env.staffTokens" . }}
 {{- with .Values.console }}
@@ -319,6 +320,13 @@ urgent={{ round .urgent 4 }} high={{ round .high 4 }} normal={{ round .normal 4 
 - {name: ACCEPT_TOOLS, value: {{ .Values.registry.acceptTools }}}
 {{- if ne .Values.registry.acceptTools "any" }}
 - {name: ACCEPTED_CONFIGMAP, value: {{ include "switchboard.fullname" . }}-accepted}
+{{- end }}
+{{- if include "switchboard.staffSecret" . }}
+- {name: RECORD_CONFIGMAP, value: {{ include "switchboard.fullname" . }}-record}
+- {name: DESK_PORT, value: "9092"}
+{{ include "switchboard.env.staff" . }}
+{{- end }}
+{{- if include "switchboard.kept" . | trim }}
 - {name: NAMESPACE, value: {{ .Release.Namespace | quote }}}
 {{- end }}
 {{- if not (include "switchboard.statusUrl" .) }}

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from console.auditing import Room
 from console.members import Member
-from console.restate import Restate
+from console.restate import Registry, Restate
 from console.tokens import Signer
 from contracts import (
     AccountShown,
@@ -27,6 +27,8 @@ from contracts import (
     TicketPage,
     TicketsChanged,
     TicketShown,
+    ToolAct,
+    ToolsShown,
 )
 
 MOST = 200
@@ -40,8 +42,8 @@ Result = TypeVar("Result", bound=BaseModel)
 class Desk:
     """Each method raises `Refusal` for what a room refuses, `Away` when none answers."""
 
-    def __init__(self, restate: Restate, signer: Signer, member: Member) -> None:
-        self._restate, self._signer, self._member = restate, signer, member
+    def __init__(self, restate: Restate, registry: Registry, signer: Signer, member: Member) -> None:
+        self._restate, self._registry, self._signer, self._member = restate, registry, signer, member
 
     async def approvals(self, **wanted: Any) -> ApprovalPage:
         """Those that wait, the most urgent first; or the latest that do not."""
@@ -117,14 +119,27 @@ class Desk:
         """What one of the handlers of `TicketDesk` changes."""
         return await self._call(f"TicketDesk/{handler}", TicketLine, **wanted)
 
+    async def tools(self) -> ToolsShown:
+        """All tools, on offer or not, and what changed of them."""
+        return await self._of_tools("tools", ToolsShown)
+
+    async def switch_tool(self, tool: str, act_id: str, why: str, *, on: bool) -> ToolAct:
+        return await self._of_tools("switch", ToolAct, tool=tool, on=on, why=why, act_id=act_id)
+
     @property
     def audits(self) -> list[Room]:
         """The rooms that keep who did what."""
         return [
             Room(partial(self._call, "TicketDesk/audit", AuditPage), frozenset({"ticket"})),
             Room(partial(self._call, "ConversationDesk/audit", AuditPage), frozenset({"approval", "conversation"})),
+            Room(partial(self._of_tools, "audit", AuditPage), frozenset({"tool"})),
         ]
 
     async def _call(self, target: str, result: type[Result], *, once: bool = False, **body: Any) -> Result:
-        told = {"staff_token": self._signer.token(self._member), **body}
-        return result.model_validate(await self._restate.call(target, told, once=once))
+        return result.model_validate(await self._restate.call(target, self._signed(body), once=once))
+
+    async def _of_tools(self, target: str, result: type[Result], **body: Any) -> Result:
+        return result.model_validate(await self._registry.call(target, self._signed(body)))
+
+    def _signed(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {"staff_token": self._signer.token(self._member), **body}

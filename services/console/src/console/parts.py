@@ -8,7 +8,7 @@ from console.logins import Logins
 from console.members import Member
 from console.oidc import Oidc
 from console.rendering import Pages
-from console.restate import Restate
+from console.restate import Registry, Restate
 from console.sessions import Sessions
 from console.settings import ConsoleSettings
 from console.tokens import Signer
@@ -20,6 +20,7 @@ class Parts:
     sessions: Sessions
     signer: Signer
     restate: Restate
+    registry: Registry
     pages: Pages
     logins: Logins
     following: Following
@@ -27,4 +28,4 @@ class Parts:
     """By whom staff sign in; None in a demo."""
 
     def desk(self, member: Member) -> Desk:
-        return Desk(self.restate, self.signer, member)
+        return Desk(self.restate, self.registry, self.signer, member)

@@ -10,7 +10,7 @@ from console.logins import Logins
 from console.oidc import Oidc
 from console.parts import Parts
 from console.rendering import Pages
-from console.restate import Restate
+from console.restate import Registry, Restate
 from console.sessions import Sessions
 from console.settings import ConsoleSettings
 from console.tokens import Signer
@@ -60,6 +60,7 @@ def compose(settings: ConsoleSettings, http: aiohttp.ClientSession, oidc: Oidc |
         sessions=Sessions(secret, idle, longest, secure=secure, door=door),
         signer=Signer(settings),
         restate=Restate(http, settings.restate_ingress_url, settings.restate_ingress_token.get_secret_value()),
+        registry=Registry(http, settings.registry_url),
         pages=Pages(),
         logins=Logins(secret, secure=secure),
         following=Following(),

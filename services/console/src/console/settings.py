@@ -32,6 +32,9 @@ class ConsoleSettings(DoorSettings):
     conversations_url: str = Field(
         default="http://127.0.0.1:9088", description="`WATCH_PORT` of the conversations, which tell there what changes"
     )
+    registry_url: str = Field(
+        default="http://127.0.0.1:9092", description="`DESK_PORT` of the registry, which knows and switches the tools"
+    )
     session_secret: LongSecret = Field(
         description="At least 32 random bytes, which sign sessions. With another one everybody signs in anew"
     )

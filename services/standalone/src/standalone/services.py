@@ -85,6 +85,7 @@ def console(settings: StandaloneSettings) -> Program:
         "RESTATE_INGRESS_URL": settings.ingress_url,
         "STAFF_KEY": read_staff_key(settings.data_dir),
         "CONVERSATIONS_URL": f"http://127.0.0.1:{settings.conversations_watch_port}",
+        "REGISTRY_URL": f"http://127.0.0.1:{settings.registry_desk_port}",
         "SESSION_SECRET": read_console_secret(settings.data_dir),
         "SECURE_COOKIES": "false",
         "RESTATE_UI_URL": f"{settings.admin_url}/ui/invocations/{{invocation}}",
@@ -100,6 +101,9 @@ def registry(settings: StandaloneSettings) -> Program:
         "RESTATE_ADMIN_URL": settings.admin_url,
         "DEPLOYMENTS": ",".join(deployments),
         "END_FORMER": "true",
+        "DESK_PORT": str(settings.registry_desk_port),
+        "RECORD_DIR": str(settings.data_dir.resolve() / "record"),
+        "STAFF_KEYS": read_staff_key(settings.data_dir),
         **accepted(settings),
     }
     return _program(settings, "registry", env)

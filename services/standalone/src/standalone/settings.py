@@ -62,6 +62,9 @@ class StandaloneSettings(AskSettings):
     users_port: Port = Field(default=9082, description="The user-database tool")
     tickets_port: Port = Field(default=9083, description="The ticket services")
     registry_port: Port = Field(default=9084, description="The registry and its tool catalogue")
+    registry_desk_port: Port = Field(
+        default=9092, description="The registry, for the desk: the tools and their switches"
+    )
     demo_model_port: Port = Field(default=9085, description="The stand-in model")
     conversations_port: Port = Field(default=9087, description="The conversations")
     status_port: Port = Field(default=9086, description="The example status page")
