@@ -17,7 +17,7 @@ from aiohttp import web
 from demo_model.double.faults import FAULTS
 from demo_model.double.ledger import Ledger
 from demo_model.double.malformed import SHAPES, generate
-from demo_model.server import DemoModel, build
+from demo_model.server import CONVERSATIONS_KEPT, DemoModel, build
 from tests.parts.polling import eventually
 
 TOOL = {
@@ -264,6 +264,17 @@ async def test_what_a_conversation_sent_last_can_be_read(demo: Running) -> None:
         "tools": [TOOL],
     }
     assert await demo.admin("conversation?match=nobody", method="GET") == {"messages": [], "tools": []}
+
+
+async def test_of_many_conversations_the_latest_are_kept(demo: Running) -> None:
+    for number in range(CONVERSATIONS_KEPT + 10):
+        asked = {"model": "any", "messages": [{"role": "user", "content": f"question {number}."}]}
+        assert (await demo.post(json.dumps(asked).encode()))[0] == 200
+
+    async def sent(number: int) -> list[Any]:
+        return (await demo.admin(f"conversation?match=question+{number}.", method="GET"))["messages"]
+
+    assert [await sent(9), len(await sent(10)), len(await sent(CONVERSATIONS_KEPT + 9))] == [[], 1, 1]
 
 
 async def test_a_call_is_in_the_ledger_before_its_reply_is_sent(demo: Running) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from standalone import services
-from standalone.database import Database, administrator, read_passwords
+from standalone.database import Database, administrator, read_passwords, staff_url
 from standalone.model import advice, check_port, follow_check
 from standalone.ports import free_port, who_listens
 from standalone.postgres import Postgres
@@ -44,6 +45,21 @@ def call(service: str, handler: str, completion: int, second: int) -> dict[str, 
 
 def done(completion: int, second: int) -> dict[str, Any]:
     return entry({"Notification": {"id": {"CompletionId": completion}}}, second)
+
+
+def test_the_staffs_command_says_where_tickets_are_on_kubernetes(tmp_path: Path) -> None:
+    settings = StandaloneSettings(data_dir=tmp_path, postgres_port=free_port())
+    with pytest.raises(StartError, match=r"is `make run` up\? .* For tickets on Kubernetes see docs/kubernetes.md"):
+        staff_url(settings)
+    assert "\n## The staff's command\n" in (README.parents[2] / "docs/kubernetes.md").read_text()
+
+
+def test_a_key_for_a_question_is_made_without_uuidgen(tmp_path: Path) -> None:
+    (tmp_path / "date").symlink_to("/bin/date")
+    (made,) = re.findall(r"Idempotency-Key: (\$\(.*?\))", (README.parents[2] / "README.md").read_text())
+    done = subprocess.run(["/bin/sh", "-c", f'echo "{made}"'], env={"PATH": str(tmp_path)}, capture_output=True)
+    assert re.fullmatch(rb"\d{10,}\n", done.stdout)
+    assert done.stderr == b""
 
 
 def test_steps_are_model_turns_and_tool_calls_with_their_time() -> None:
