@@ -2,11 +2,11 @@
 
 import json
 import re
-import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from contracts import Caller, Tool
+from router.fulltext import FullText
 from router.offer import Offer
 from router.run import Run
 from router.tools.articles import match_expression
@@ -20,9 +20,7 @@ QUERY_CHARACTERS = 4000
 RESULT_CHARACTERS = 500
 """Of the conversation and of each tool's result: what tools are chosen by."""
 
-_SCHEMA = """
-CREATE VIRTUAL TABLE tools USING fts5(id UNINDEXED, name, description, parameters, tokenize = 'porter unicode61')
-"""
+_COLUMNS = "id UNINDEXED, name, description, parameters, tokenize = 'porter unicode61'"
 _SEARCH = "SELECT id FROM tools WHERE tools MATCH ? ORDER BY bm25(tools, 0.0, 3.0, 2.0, 1.0), id"
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -34,16 +32,13 @@ class Shelf:
     def __init__(self, offers: Mapping[str, Offer]) -> None:
         self.offers = {name: offer for name, offer in offers.items() if name != FIND_TOOLS}
         self._finder = {name: offer for name, offer in offers.items() if name == FIND_TOOLS}
-        self._db = sqlite3.connect(":memory:", check_same_thread=False)
-        with self._db:
-            self._db.execute(_SCHEMA)
-            rows = [_row(offer.tool) for name, offer in self.offers.items() if name != HAND_OVER]
-            self._db.executemany("INSERT INTO tools VALUES (?, ?, ?, ?)", rows)
+        rows = [_row(offer.tool) for name, offer in self.offers.items() if name != HAND_OVER]
+        self._texts = FullText("tools", _COLUMNS, rows)
 
     def best(self, words: str, caller: Caller) -> list[str]:
         """The names of the tools that match any of these words and that this caller may use, best first."""
         match = match_expression(words)
-        found = self._db.execute(_SEARCH, (match,)).fetchall() if match else []
+        found = self._texts.find(_SEARCH, match) if match else []
         return [name for (name,) in found if self.offers[name].allowed_to(caller)]
 
     def matching(self, words: str, caller: Caller) -> list[Tool]:

@@ -1,12 +1,13 @@
 """`search_help_articles`: BM25 over a folder of Markdown articles, in an in-memory SQLite database."""
 
 import re
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from router.fulltext import FullText
 
 TEXT_BYTES = 4096
 """What the texts of one result may weigh together, so that a search never crowds out the rest of a transcript."""
@@ -15,9 +16,7 @@ TITLE_CHARACTERS = 120
 EXCERPT_WORDS = 32
 EXCERPT_CHARACTERS = 280
 
-_SCHEMA = """
-CREATE VIRTUAL TABLE articles USING fts5(slug UNINDEXED, title, body, tokenize = 'porter unicode61 remove_diacritics 2')
-"""
+_COLUMNS = "slug UNINDEXED, title, body, tokenize = 'porter unicode61 remove_diacritics 2'"
 
 _SEARCH = f"""
 SELECT slug, title, snippet(articles, 2, '', '', '…', {EXCERPT_WORDS}), body
@@ -76,11 +75,8 @@ class ArticleIndex:
     """The searchable articles, read once at start and never written again."""
 
     def __init__(self, articles: Iterable[Article]) -> None:
-        # A plain function given to ctx.run runs in a thread: SQLite serialises the readers of one connection itself.
-        self._db = sqlite3.connect(":memory:", check_same_thread=False)
-        with self._db:
-            self._db.execute(_SCHEMA)
-            self._db.executemany("INSERT INTO articles VALUES (?, ?, ?)", [(a.slug, a.title, a.body) for a in articles])
+        # A plain function given to ctx.run runs in a thread.
+        self._texts = FullText("articles", _COLUMNS, [(a.slug, a.title, a.body) for a in articles])
 
     @classmethod
     def of_folder(cls, folder: Path) -> "ArticleIndex":
@@ -95,7 +91,7 @@ class ArticleIndex:
         match = match_expression(query)
         if not match:
             return []
-        return self._db.execute(_SEARCH, (match, limit)).fetchall()
+        return self._texts.find(_SEARCH, match, limit)
 
 
 def search_help_articles(index: ArticleIndex, request: SearchHelpArticles) -> Articles:
