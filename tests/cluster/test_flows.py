@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.conftest import NewNamespace, Note
-from tests.cluster.parts.mannequins import Flow, Mannequins, addresses, image_of_registry, policies, table
+from tests.cluster.parts.images import image_of
+from tests.cluster.parts.mannequins import Flow, Mannequins, addresses, policies, table
 from tests.cluster.parts.namespace import Namespace
 from tests.cluster.parts.product import CLIENTS, Product
 from tests.parts.polling import eventually
@@ -63,7 +64,7 @@ async def mannequins(namespace: Namespace) -> Mannequins:
     rooms = {party: selected(policy) for party, policy in (await policies(namespace, DEMO)).items()}
     restate_2 = rooms["restate"] | {"stands-for": "another-node"}
     nobody: dict[str, str] = {}
-    mannequins = Mannequins(namespace, image_of_registry(), {flow.port for flow in table()})
+    mannequins = Mannequins(namespace, image_of("registry"), {flow.port for flow in table()})
     await mannequins.stand(rooms | {"restate-2": restate_2} | CALLERS | {"outside": nobody, "stray": nobody})
     return mannequins
 
@@ -87,7 +88,7 @@ async def test_a_stray_pod_reaches_the_gateway_and_nothing_else_of_the_product_a
 ) -> None:
     pods = await addresses(product.namespace)
     (door,) = [name for name in pods if name.startswith("switchboard-gateway-")]
-    strangers = Mannequins(product.namespace, image_of_registry(), {flow.port for flow in table()})
+    strangers = Mannequins(product.namespace, image_of("registry"), {flow.port for flow in table()})
     await strangers.stand({"stray": {}, "clients": CLIENTS})
     try:
         reached = {Flow("clients", "switchboard-restate-0", 8080), Flow("clients", door, 9089)}

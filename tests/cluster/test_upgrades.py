@@ -1,5 +1,7 @@
 """Upgrades and rollbacks while runs are in flight: each run ends on the version that it began on."""
 
+import asyncio
+import re
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -26,6 +28,9 @@ OTHER_ROOM: Values = {"conversations": {"podAnnotations": {"example.com/version"
 
 OTHER_TYPE = "META0006"
 """Restate's code for a service that comes back as another kind of service."""
+
+IN_PROGRESS = "another operation (install/upgrade/rollback) is in progress"
+"""What docs/kubernetes.md tells the way out of."""
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +118,39 @@ async def test_a_version_that_restate_refuses_fails_the_upgrade_and_changes_noth
     await check_answers(product, [AskedQuestion(product, TICKET)])
     await product.prune(refused)
     assert await product.failures() == []
+
+
+@pytest.mark.timeout(420)
+async def test_an_upgrade_that_was_killed_at_its_hook_is_gone_on_with_as_the_page_says(
+    product: Product, variants: Variants, before: str, note: Note
+) -> None:
+    values = merge(await variants.image("prompt"), OTHER_ROOM)
+    former = await registration(product)
+    async with SteadyLoad(product, TICKET) as load:
+        upgrade = asyncio.create_task(product.release.upgrade(values))
+        await eventually(lambda: another_registration(product, former), 180)
+        upgrade.cancel()  # kills Helm
+        await asyncio.gather(upgrade, return_exceptions=True)
+        with pytest.raises(CommandFailed, match=re.escape(IN_PROGRESS)):
+            await product.release.upgrade(values)
+        await product.release.rollback()
+        await product.release.upgrade(values)
+        assert await product.version() != before
+        await AskedQuestion(product, TICKET).answer()
+    await product.wait_idle()
+    await check_answers(product, load.questions)
+    assert await product.failures() == []
+    note(f"upgrade killed at its hook, rolled back, upgraded: {len(load.questions)} questions, none lost, none failed")
+
+
+async def registration(product: Product) -> str:
+    """The uid of the Job that stands there now."""
+    jobs = [job["metadata"] for job in await product.namespace.get("jobs", component="registry")]
+    return next((job["uid"] for job in jobs if job["name"] == "switchboard-register"), "")
+
+
+async def another_registration(product: Product, former: str) -> bool:
+    return await registration(product) not in {"", former}
 
 
 REFUNDS = "SELECT string_agg(status, ',') FROM users.refunds WHERE user_id = 'user_12345'"

@@ -128,9 +128,8 @@ class FakeProvider(FakeIssuer):
         return lambda claims: self.token(key, algorithm, headers, **(claims | more))
 
 
-@asynccontextmanager
-async def fake_provider() -> AsyncGenerator[FakeProvider]:
-    provider = FakeProvider()
+def application(provider: FakeProvider) -> web.Application:
+    """What it answers."""
     app = web.Application()
     app.add_routes(
         [
@@ -141,6 +140,12 @@ async def fake_provider() -> AsyncGenerator[FakeProvider]:
             web.get("/userinfo", provider.userinfo),
         ],
     )
-    async with TestServer(app) as server:
+    return app
+
+
+@asynccontextmanager
+async def fake_provider() -> AsyncGenerator[FakeProvider]:
+    provider = FakeProvider()
+    async with TestServer(application(provider)) as server:
         provider.url = str(server.make_url("")).rstrip("/")
         yield provider

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from html import unescape
+from ssl import SSLContext
 from typing import Any, Self
 from urllib.parse import urlencode, urljoin
 
@@ -47,11 +48,12 @@ class Followed:
 
 
 class StaffBrowser:
-    """Cookies of its own. `origin` is what it says of where a form came from."""
+    """Cookies of its own. `trusted` is whom it believes at https."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, trusted: SSLContext | bool = True) -> None:
         self.address = address
-        self.http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+        connector = aiohttp.TCPConnector(ssl=trusted)
+        self.http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True), connector=connector)
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,6 +1,8 @@
-"""Images that tests make themselves."""
+"""Images that tests make themselves, and those that every cluster under test has."""
 
 import shlex
+
+import yaml
 
 from tests.cluster.parts.command import run
 from tests.cluster.parts.settings import SETTINGS
@@ -13,3 +15,9 @@ async def load(built: str, repository: str) -> str:
     if SETTINGS.load:
         await run(*shlex.split(SETTINGS.load), name, seconds=300)
     return name
+
+
+def image_of(room: str) -> str:
+    """The image of a room, as `make images` named it."""
+    values = yaml.safe_load(SETTINGS.images_file.read_text())
+    return f"switchboard/{room}:{values[room]['image']['tag']}"

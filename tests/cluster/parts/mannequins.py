@@ -10,7 +10,7 @@ import yaml
 
 from tests.cluster.parts.command import run
 from tests.cluster.parts.namespace import Namespace
-from tests.cluster.parts.settings import CHART, SETTINGS
+from tests.cluster.parts.settings import CHART
 from tests.parts.polling import eventually
 
 TRY_SECONDS = 2
@@ -146,9 +146,3 @@ async def addresses(namespace: Namespace, *names: str) -> dict[str, str]:
     """The addresses of these pods, or of all that run."""
     pods = {pod["metadata"]["name"]: pod["status"] for pod in await namespace.get("pods")}
     return {name: pods[name]["podIP"] for name in names or pods if pods[name]["phase"] == "Running"}
-
-
-def image_of_registry() -> str:
-    """An image that every cluster under test has."""
-    values = yaml.safe_load(SETTINGS.images_file.read_text())
-    return f"switchboard/registry:{values['registry']['image']['tag']}"

@@ -34,8 +34,9 @@ class Release:
         merged = json.dumps(merge(self.values, values))
         await self._helm(verb, self.name, str(CHART), *files, *options, "--wait", stdin=merged)
 
-    async def rollback(self, revision: int) -> None:
-        await self._helm("rollback", self.name, str(revision), "--wait")
+    async def rollback(self, revision: int | None = None) -> None:
+        """To the last revision that was deployed, or to this one."""
+        await self._helm("rollback", self.name, *([str(revision)] if revision else []), "--wait")
 
     async def test(self) -> str:
         return await self._helm("test", self.name, "--logs")
