@@ -8,10 +8,11 @@ ARGS ?=
 NAME ?=
 USER_HEADER ?=
 JOBS ?= 3
+PYTHONS ?= 3.12 3.13 3.14
 
 # What a person types reaches a program by its environment alone: neither make nor a shell obeys anything in it.
-$(foreach typed,USER_ID Q C ARGS NAME USER_HEADER JOBS PYTHON,$(eval override $(typed) := $$(value $(typed))))
-export USER_ID Q C ARGS NAME USER_HEADER JOBS PYTHON
+$(foreach typed,USER_ID Q C ARGS NAME USER_HEADER JOBS PYTHON PYTHONS,$(eval override $(typed) := $$(value $(typed))))
+export USER_ID Q C ARGS NAME USER_HEADER JOBS PYTHON PYTHONS
 PY := .venv/bin/python
 UV := .venv/bin/uv
 BY_LOCK := $(PY) services/standalone/install.py
@@ -34,10 +35,15 @@ COMPILE_ALL := $(COMPILE) $(MEMBERS) --group pyproject.toml:dev
 compile_room = $(COMPILE) --constraints requirements.lock \
 	services/contracts/pyproject.toml services/runtime/pyproject.toml services/$(1)/pyproject.toml
 
+EDITABLE := $(patsubst %/pyproject.toml,--editable %,$(MEMBERS))
+
+# Where `make run` and `make test` shall work without a compiler. cryptography has no wheels any more for a Mac with Intel.
+PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 aarch64-apple-darwin
+
 include k8s/cluster.mk charts/check.mk
 
 .PHONY: help run ask chat tickets conversations approvals api-key api-keys accept transcript export seed test test-operation test-whole test-replay \
-	telemetry check lock injections interleave \
+	telemetry check wheels bare pythons lock injections interleave \
 	sweep planted waiting bench \
 	install clean
 .NOTPARALLEL:
@@ -123,7 +129,29 @@ check: .tools/.checkers install ## lint, format, strict types, locks, import rul
 	@$(foreach room,$(ROOMS),$(call compile_room,$(room)) --output-file .tools/$(room).lock && \
 		diff -q services/$(room)/requirements.lock .tools/$(room).lock || { echo "run 'make lock'"; exit 1; };)
 	$(PY) -m pytest tests/unit/test_import_rule.py
-	$(MAKE) check-charts check-workflows
+	$(MAKE) wheels check-charts check-workflows
+
+wheels: .tools/.wheels ## whether each locked package has a wheel for Python 3.11 to 3.14, on Linux and on a Mac
+
+.tools/.wheels: requirements.lock | .venv/.installed
+	@for python in 3.11 3.12 3.13 3.14; do for platform in $(PLATFORMS); do \
+		$(BY_LOCK) $(UV) pip install --quiet --dry-run --no-build --require-hashes --target .tools/nowhere \
+			--python-version $$python --python-platform $$platform --requirement requirements.lock \
+		|| { echo "of Python $$python on $$platform" >&2; exit 1; }; \
+	done; done
+	@touch $@
+
+bare: ## what README says, on a machine with Python, git and make alone, behind a proxy (root; Debian: debootstrap tinyproxy-bin socat)
+	tests/bare/machine.sh $(if $(ARGS),"$$ARGS")
+
+pythons: install ## the unit tests with other Pythons that are on PATH or named by path: make pythons [PYTHONS=3.14]
+	@for python in $$PYTHONS; do \
+		venv=.tools/pythons/$${python##*/} && rm -rf "$$venv" \
+		&& found=$$($(BY_LOCK) $(UV) python find --no-project "$$python") && "$$found" -m venv "$$venv" && "$$venv/bin/python" --version \
+		&& $(BY_LOCK) $(UV) pip sync --quiet --no-build --python "$$venv" --require-hashes requirements.lock \
+		&& $(BY_LOCK) $(UV) pip install --quiet --offline --no-deps --python "$$venv" $(EDITABLE) \
+		&& $(WITH_ARGS) "$$venv/bin/python" -m pytest tests/unit || exit 1; \
+	done
 
 lock: install ## bring requirements.lock up to date with the pyproject.toml files
 	$(COMPILE_ALL) --output-file requirements.lock
@@ -173,7 +201,7 @@ clean: ## remove what `install` and the tests made; the data in .data stays
 	@touch $@
 
 .venv/.installed: .venv/.locked $(MEMBERS)
-	$(BY_LOCK) $(UV) pip install --quiet --python $(PY) --offline --no-deps $(patsubst %/pyproject.toml,--editable %,$(MEMBERS))
+	$(BY_LOCK) $(UV) pip install --quiet --python $(PY) --offline --no-deps $(EDITABLE)
 	@touch $@
 
 .tools/package-lock.json: $(TOOLS)/package.json $(TOOLS)/package-lock.json
