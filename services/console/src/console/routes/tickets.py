@@ -1,5 +1,6 @@
 """Tickets: a list, what is due first at the top, and one of them with all that was said of it and what can be done."""
 
+import asyncio
 import re
 import uuid
 from typing import Any, get_args
@@ -34,9 +35,9 @@ def routes() -> list[Route]:
 
 async def show_list(visit: Visit) -> Response:
     chosen = chosen_by(visit.request.query_params)
-    page = await visit.desk.tickets(**asked_of(chosen))
+    desk = visit.desk
+    page, counts = await asyncio.gather(desk.tickets(**asked_of(chosen)), desk.ticket_counts())
     more = f"/tickets?{urlencode(chosen | {'after': page.next})}" if page.next else ""
-    counts = await visit.desk.ticket_counts()
     told: dict[str, Any] = {"states": STATES, "priorities": PRIORITIES, "counts": counts, "more": more}
     return visit.page("tickets.html", tickets=page.tickets, chosen=chosen, **told)
 
