@@ -92,7 +92,7 @@ SIDE_BY_SIDE := $(if $(filter-out 1,$(JOBS)),--numprocesses "$$JOBS" --dist load
 TWO_AT_ONCE := $(if $(filter-out 1,$(JOBS)),--numprocesses 2 --dist loadfile)
 
 # The product as a whole: it is started again and again as `make run` starts it, and the crash sweeps in short. They take minutes.
-WHOLE := $(addprefix tests/durable/test_,standalone.py seed.py sweep_short.py sweep_door.py sweep_tickets.py)
+WHOLE := $(addprefix tests/durable/test_,standalone.py seed.py sweep_short.py sweep_door.py sweep_summaries.py sweep_tickets.py)
 
 # What operators meet: processes that come and go, databases of every kind, what is registered and what is not.
 OPERATION := $(addprefix tests/durable/test_,$(addsuffix .py,processes serving sigterm granian switchover restored database_later \

@@ -5,7 +5,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.sweep.deciding import Deciding
@@ -13,6 +13,8 @@ from tests.sweep.door import KNOCKING, STREAMING, Door
 from tests.sweep.lives import LIVING, SETTINGS, Lives
 from tests.sweep.outage import AWAY_SECONDS, LASTING, REGISTRY, ROUTER, Outages
 from tests.sweep.points import Position
+from tests.sweep.summaries import SETTINGS as COMPACTING
+from tests.sweep.summaries import Summaries
 from tests.sweep.sweep import VICTIMS, Case, Summary, Sweep, Victim
 from tests.sweep.talks import TALKING, Talks
 from tests.sweep.world import SweepWorld, world
@@ -41,6 +43,9 @@ def _arguments() -> argparse.Namespace:
     path.add_argument(
         "--people", action="store_true", help="sweep the path of a call that people decide, and of what they undo"
     )
+    path.add_argument(
+        "--summaries", action="store_true", help="sweep what summarises a long conversation, and keeps that"
+    )
     path.add_argument("--door", action="store_true", help="sweep what a client asks of the gateway, and watches")
     path.add_argument("--tickets", action="store_true", help="sweep the life of a ticket, and what falls due of it")
     path.add_argument(
@@ -57,13 +62,13 @@ def _arguments() -> argparse.Namespace:
 
 async def _run(folder: Path, arguments: argparse.Namespace) -> list[Case]:
     replay, server = arguments.always_replay, arguments.server
-    router, registry = (ROUTER, REGISTRY) if arguments.outage else (STREAMING if arguments.door else {}, {})
+    registry = REGISTRY if arguments.outage else {}
     tickets = SETTINGS if arguments.tickets else {}
     async with world(
         folder,
         always_replay=replay,
         server=server,
-        router=router,
+        router=_of_the_router(arguments),
         registry=registry,
         tickets=tickets,
         door=arguments.door,
@@ -83,6 +88,15 @@ async def _run(folder: Path, arguments: argparse.Namespace) -> list[Case]:
         return cases
 
 
+def _of_the_router(arguments: argparse.Namespace) -> Mapping[str, str]:
+    """Its settings on this path."""
+    if arguments.outage:
+        return ROUTER
+    if arguments.summaries:
+        return COMPACTING
+    return STREAMING if arguments.door else {}
+
+
 def _usual(arguments: argparse.Namespace) -> Sequence[Victim]:
     if arguments.door:
         return KNOCKING
@@ -90,7 +104,7 @@ def _usual(arguments: argparse.Namespace) -> Sequence[Victim]:
         return LIVING
     if arguments.outage:
         return LASTING
-    return TALKING if arguments.talk or arguments.people else VICTIMS
+    return TALKING if arguments.talk or arguments.people or arguments.summaries else VICTIMS
 
 
 def _sweep(started: SweepWorld, arguments: argparse.Namespace) -> Sweep:
@@ -102,6 +116,8 @@ def _sweep(started: SweepWorld, arguments: argparse.Namespace) -> Sweep:
         return Lives(started)
     if arguments.people:
         return Deciding(started)
+    if arguments.summaries:
+        return Summaries(started)
     return Talks(started) if arguments.talk else Sweep(started)
 
 

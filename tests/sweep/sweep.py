@@ -238,7 +238,9 @@ def _calls_that_may_be_repeated(position: Position, victim: Victim) -> int:
     """
     if victim == "restate":
         return 1
-    in_a_call = "run model turn" in position.label and not position.label.endswith(" read")
+    in_a_call = any(
+        step in position.label for step in ("run model turn", "run summary")
+    ) and not position.label.endswith(" read")
     return int(victim == "service" and in_a_call)
 
 

@@ -74,7 +74,7 @@ class Talks(Sweep):
 
     async def ask(self, case: Case, script: list[dict[str, Any]] | None = None) -> None:
         """Hold the conversation, wait until all of it is over, and check every ledger."""
-        await self._world.script(case.subject, script or _script(case))
+        await self._world.script(case.subject, script or self._script(case))
         try:
             told = await self._hold(case)
             await self._world.settled(key_of(case), len(told))
@@ -114,7 +114,7 @@ class Talks(Sweep):
         ]
 
     async def _tell(self, case: Case, number: int) -> HttpReply:
-        return await self._world.tell(key_of(case), _inputs(case)[number])
+        return await self._world.tell(key_of(case), self._inputs(case)[number])
 
     def _arm_if_due(self, sent: int) -> None:
         if self._waiting and self._waiting[0] == sent:
@@ -143,7 +143,7 @@ class Talks(Sweep):
         runs = {row["run"] for row in self._rows("SELECT run FROM conversations.inputs", case, "position")}
         said = Counter(entry["body"]["text"] for entry in entries if entry["kind"] == "message")
         answers = Counter(entry["run"] for entry in entries if entry["kind"] == "answer")
-        self._compare(case, "input", said, Counter(body["text"] for body in _inputs(case)))
+        self._compare(case, "input", said, Counter(body["text"] for body in self._inputs(case)))
         self._compare(case, "answer of", answers, Counter(runs))
         texts = {entry["body"]["text"] for entry in entries if entry["kind"] == "answer"}
         case.require(texts == {case.words}, f"another answer: {texts}")
@@ -165,7 +165,7 @@ class Talks(Sweep):
         places = [event["position"] for event in events]
         case.require(places == list(range(1, len(places) + 1)), f"positions of events: {places}")
         seen, runs = self._seen(case), self._runs(case)
-        wanted = Counter({"input": 3, "run_started": runs, "run_ended": runs, "answer": runs})
+        wanted = Counter({"input": len(self._inputs(case)), "run_started": runs, "run_ended": runs, "answer": runs})
         found = Counter({kind: seen[kind] for kind in wanted})
         case.require(found == wanted, f"events: {dict(seen)} of {runs} runs")
         case.require(seen["tool_started"] == seen["tool_finished"], f"events: {dict(seen)}")
@@ -183,12 +183,18 @@ class Talks(Sweep):
         self._compare(
             case,
             "the model's input",
-            Counter({body["text"]: words.count(body["text"]) for body in _inputs(case)}),
-            Counter(body["text"] for body in _inputs(case)),
+            Counter({body["text"]: words.count(body["text"]) for body in self._inputs(case)}),
+            Counter(body["text"] for body in self._inputs(case)),
         )
 
     def key(self, case: Case) -> str:
         return key_of(case)
+
+    def _inputs(self, case: Case) -> list[dict[str, Any]]:
+        return _inputs(case)
+
+    def _script(self, case: Case) -> list[dict[str, Any]]:
+        return _script(case)
 
     def _seen(self, case: Case) -> Counter[str]:
         return Counter(event["kind"] for event in self._rows("SELECT kind FROM conversations.events", case, "position"))
