@@ -8,6 +8,7 @@ from playwright.async_api import Locator, Page
 from tests.browser.conftest import Visit
 from tests.parts.chat_page import ChatPage
 from tests.parts.fake_rooms import OF_A_CONSOLE, FakeRooms, fake_rooms
+from tests.parts.polling import eventually
 from tests.parts.service import Service
 
 
@@ -36,6 +37,15 @@ SignIn = Callable[..., Awaitable[DeskPage]]
 
 async def focused(page: Page) -> str:
     return await page.evaluate("document.activeElement?.innerText?.trim() || document.activeElement?.name || ''")
+
+
+async def comes_to(page: Page, name: str) -> None:
+    """The focus is at what has this in its name, and soon."""
+
+    async def is_there() -> bool:
+        return name in await focused(page)
+
+    await eventually(is_there)
 
 
 @pytest.fixture(scope="module")

@@ -43,8 +43,8 @@ async def test_text_is_shown_as_it_is_written_with_steps_in_plain_words(page: Ch
     await expect(page.log.locator("strong", has_text="past due")).to_be_visible()
     talk.answer("run_1", "Your account is 🦊 **past due**: pay.")
     await expect(page.button("Stop")).to_be_hidden()
-    assert await page.answers() == ["Your account is 🦊 past due: pay."]
-    assert await page.mine() == [QUESTION]
+    await page.until_answers(["Your account is 🦊 past due: pay."])
+    await page.until_mine([QUESTION])
 
 
 async def test_text_of_an_attempt_that_broke_off_is_taken_back(page: ChatPage, gateway: FakeGateway) -> None:
@@ -60,7 +60,7 @@ async def test_text_of_an_attempt_that_broke_off_is_taken_back(page: ChatPage, g
     await page.sees_no("Now it is right")
     talk.answer("run_1", "And once more.")
     await page.sees("And once more.")
-    assert await page.answers() == ["And once more."]
+    await page.until_answers(["And once more."])
 
 
 async def test_what_is_said_beside_calls_stays_and_goes_before_the_steps(page: ChatPage, gateway: FakeGateway) -> None:
@@ -70,7 +70,7 @@ async def test_what_is_said_beside_calls_stays_and_goes_before_the_steps(page: C
     talk.tool("run_1", "get_ticket", status="ok")
     talk.answer("run_1", "It is open.")
     await page.sees("It is open.")
-    assert await page.answers() == ["Let me look.", "It is open."]
+    await page.until_answers(["Let me look.", "It is open."])
 
 
 async def test_stop_stops_the_run_that_is_seen(page: ChatPage, gateway: FakeGateway) -> None:
@@ -97,7 +97,8 @@ async def test_several_lines_at_once_go_out_in_order_each_once(page: ChatPage, g
     gateway.talk.event("run_started", "run_1")
     gateway.talk.answer("run_1", "All three read.")
     await page.sees("All three read.")
-    assert gateway.talk.said == lines == await page.mine()
+    await page.until_mine(lines)
+    assert gateway.talk.said == lines
 
 
 async def test_a_person_joins_and_leaves(page: ChatPage, gateway: FakeGateway) -> None:
@@ -107,7 +108,7 @@ async def test_a_person_joins_and_leaves(page: ChatPage, gateway: FakeGateway) -
     talk.answer("run_1", "Somebody comes.", outcome="handed_over")
     talk.event("owner", "run_2", speaker="person", waiting=True)
     await page.sees("A person was asked to come")
-    assert await page.answers() == ["Somebody comes."]
+    await page.until_answers(["Somebody comes."])
     await page.ask("Are you there?")
     await page.sees("Are you there?")
     await expect(page.button("Stop")).to_be_hidden()
@@ -158,7 +159,7 @@ async def test_a_reload_and_a_second_tab_go_on(page: ChatPage, gateway: FakeGate
     talk.answer("run_1", "I have opened a ticket.", tickets=("TKT-77",))
     for each in (page, second):
         await each.sees("I have opened a ticket.")
-        assert await each.mine() == [QUESTION]
+        await each.until_mine([QUESTION])
         await expect(each.log.locator(".item.ticket")).to_have_count(1)
     await second.ask("Thanks")
     await gateway.heard(2)
@@ -186,8 +187,8 @@ async def test_what_is_older_than_the_log_is_read_from_the_transcript(page: Chat
     await page.page.reload()
     await page.sees("An old answer")
     await page.sees("TKT-OLD")
-    assert await page.mine() == ["An old question", QUESTION]
-    assert await page.answers() == ["An old answer", "It is mended."]
+    await page.until_mine(["An old question", QUESTION])
+    await page.until_answers(["An old answer", "It is mended."])
 
     talk.frames.clear()
     await page.page.reload()
@@ -210,9 +211,12 @@ async def test_a_gateway_that_dies_in_the_middle_of_a_text_and_comes_back(page: 
     await gateway.heard(2)
     await expect(page.page.get_by_role("alert")).to_be_hidden()
     await expect(page.log.locator(".unsent .message")).to_have_count(0)
-    assert await page.mine() == [QUESTION, "Written meanwhile"]
-    assert await page.answers() == ["The first half, and the second."]
-    assert [bool(place) for place in gateway.places] == [False, True]
+    await page.until_mine([QUESTION, "Written meanwhile"])
+    await page.until_answers(["The first half, and the second."])
+    first, *again = gateway.places
+    assert not first
+    assert again
+    assert all(again)
 
 
 async def test_offline_and_back_sends_once_and_in_order(page: ChatPage, gateway: FakeGateway) -> None:
@@ -220,12 +224,13 @@ async def test_offline_and_back_sends_once_and_in_order(page: ChatPage, gateway:
     await expect(page.page.get_by_role("alert")).to_contain_text("You are offline")
     for line in ("one", "two", "three"):
         await page.ask(line)
-    assert await page.mine() == ["one", "two", "three"]
+    await page.until_mine(["one", "two", "three"])
     await expect(page.log.get_by_text("Waits to be sent")).to_have_count(3)
     await page.page.context.set_offline(False)
     await gateway.heard(3)
     await expect(page.log.locator(".unsent .message")).to_have_count(0)
-    assert gateway.talk.said == ["one", "two", "three"] == await page.mine()
+    await page.until_mine(["one", "two", "three"])
+    assert gateway.talk.said == ["one", "two", "three"]
     assert len(gateway.talks) == 1
 
 
@@ -237,7 +242,8 @@ async def test_a_message_whose_answer_was_lost_is_there_once(page: ChatPage, gat
     await gateway.heard(2)
     await page.until(page.has_sent_all)
     assert gateway.lose_replies == 0
-    assert gateway.talk.said == ["first", "second"] == await page.mine()
+    await page.until_mine(["first", "second"])
+    assert gateway.talk.said == ["first", "second"]
 
 
 async def test_a_message_whose_answer_breaks_off_is_there_once(page: ChatPage, gateway: FakeGateway) -> None:
@@ -248,7 +254,8 @@ async def test_a_message_whose_answer_breaks_off_is_there_once(page: ChatPage, g
     await page.ask("third")
     await gateway.heard(3)
     await page.until(page.has_sent_all)
-    assert gateway.talk.said == ["first", "second", "third"] == await page.mine()
+    await page.until_mine(["first", "second", "third"])
+    assert gateway.talk.said == ["first", "second", "third"]
 
 
 async def test_a_connection_that_comes_about_at_the_second_try_is_not_called_lost(
@@ -327,7 +334,7 @@ async def test_ask_for_a_person_download_and_delete(page: ChatPage, gateway: Fak
     await page.ask("A new beginning")
     await gateway.heard(2)
     assert len(gateway.talks) == 2
-    assert await page.mine() == ["A new beginning"]
+    await page.until_mine(["A new beginning"])
 
 
 async def test_a_conversation_that_another_tab_has_deleted_is_gone_here(

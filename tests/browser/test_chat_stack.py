@@ -67,8 +67,8 @@ async def test_a_question_is_asked_and_its_answer_seen_as_it_is_written(page: Ch
     await page.sees_no("sentence 39 ")
     await page.sees("sentence 39 ")
     await expect(page.button("Stop")).to_be_hidden()
-    assert await page.answers() == [LONG]
-    assert await page.mine() == [question]
+    await page.until_answers([LONG])
+    await page.until_mine([question])
 
 
 async def test_stop_ends_what_is_written(page: ChatPage, gate: Gate) -> None:
@@ -85,13 +85,14 @@ async def test_several_lines_at_once_are_one_question(page: ChatPage, gate: Gate
     lines = [f"{uuid.uuid4().hex[:8]} line {number}" for number in range(3)]
     for line in lines:
         await page.ask(line)
-    await page.until(lambda: _is_answered(page))
+    await page.until(lambda: _has_answers(page, 1))
     await expect(page.button("Stop")).to_be_hidden()
-    assert await page.mine() == lines == await said(gate, "message")
+    await page.until_mine(lines)
+    assert await said(gate, "message") == lines
 
 
-async def _is_answered(page: ChatPage) -> bool:
-    return len(await page.answers()) >= 1
+async def _has_answers(page: ChatPage, many: int) -> bool:
+    return len(await page.answers()) >= many
 
 
 async def test_the_gateway_dies_while_text_is_written_and_nothing_is_lost_or_doubled(
@@ -105,10 +106,11 @@ async def test_the_gateway_dies_while_text_is_written_and_nothing_is_lost_or_dou
     await page.sees("Waits to be sent")
     await gate.service.start()
     await expect(page.log.locator(".unsent .message")).to_have_count(0)
-    await expect(page.button("Stop")).to_be_hidden(timeout=20_000)
-    asked, answered = await page.mine(), await page.answers()
-    assert sorted(asked) == sorted(await said(gate, "message"))
-    assert answered == await said(gate, "answer")
+    await page.until(lambda: _has_answers(page, 2))
+    await expect(page.button("Stop")).to_be_hidden()
+    asked, answered = await said(gate, "message"), await said(gate, "answer")
+    assert sorted(await page.mine()) == sorted(asked)
+    await page.until_answers(answered)
     assert len(asked) == 2
     assert answered[0] == LONG
 
@@ -116,7 +118,8 @@ async def test_the_gateway_dies_while_text_is_written_and_nothing_is_lost_or_dou
     await second.sees("sentence 39 ")
     await page.page.reload()
     await page.sees("sentence 39 ")
-    assert await second.answers() == answered == await page.answers()
+    for each in (second, page):
+        await each.until_answers(answered)
 
 
 async def test_offline_and_back(page: ChatPage, gate: Gate) -> None:
@@ -126,7 +129,8 @@ async def test_offline_and_back(page: ChatPage, gate: Gate) -> None:
     await page.sees("Waits to be sent")
     await page.page.context.set_offline(False)
     await page.sees("Here you are.")
-    assert await said(gate, "message") == [question] == await page.mine()
+    await page.until_mine([question])
+    assert await said(gate, "message") == [question]
 
 
 async def test_a_person_comes_speaks_and_goes(page: ChatPage, gate: Gate) -> None:
@@ -135,7 +139,7 @@ async def test_a_person_comes_speaks_and_goes(page: ChatPage, gate: Gate) -> Non
     )
     await page.ask(question)
     await page.sees("A person was asked to come")
-    assert await page.answers() == ["Somebody comes."]
+    await page.until_answers(["Somebody comes."])
     key = await conversation(gate)
     await as_staff(gate, key, "take")
     await page.sees("A person has joined the conversation.")
@@ -179,7 +183,7 @@ async def test_a_call_waits_for_a_person_whatever_happens_meanwhile(
     await ask_as_staff(gate, "Approvals", "decide", {**row, "choice": choice, "reason": "as asked"})
     await expect(card).to_contain_text(says)
     await page.sees("That was it.")
-    assert await page.answers() == ["That was it."]
+    await page.until_answers(["That was it."])
     assert payments.read_text().count(order) == paid
 
 
@@ -195,15 +199,16 @@ async def test_what_stands_behind_the_gateway_dies_while_text_is_written(
     await died.start()
     await page.sees("sentence 39 ")
     await expect(page.button("Stop")).to_be_hidden()
-    assert await page.answers() == [LONG] == await said(gate, "answer")
-    assert await page.mine() == [question] == await said(gate, "message")
+    await page.until_answers([LONG])
+    await page.until_mine([question])
+    assert (await said(gate, "message"), await said(gate, "answer")) == ([question], [LONG])
 
 
 async def test_injections_go_all_the_way_and_come_back_as_text(page: ChatPage, gate: Gate) -> None:
     words = "\n\n".join(each for each in INJECTIONS if "\x01" not in each)
     question = await gate.board.script(calls(("echo", {"text": words[:2000]})), text(words))
     await page.ask(f"{question} {words[:2000]}")
-    await page.until(lambda: _is_answered(page))
+    await page.until(lambda: _has_answers(page, 1))
     await expect(page.button("Stop")).to_be_hidden()
     assert "<script>fetch(" in (await page.answers())[0]
     assert await page.log.locator("img, script, iframe, a").count() == 0

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.desk import SignIn, console, focused, rooms, sign_in
+from tests.browser.desk import SignIn, comes_to, console, focused, rooms, sign_in
 from tests.parts.fake_rooms import FakeRooms
 
 __all__ = ["console", "rooms", "sign_in"]
@@ -118,11 +118,11 @@ async def test_everything_is_done_by_the_keyboard_alone(rooms: FakeRooms, sign_i
     desk = await sign_in(path="/approvals")
     keys = desk.page.keyboard
     await keys.press("Tab")
-    assert await focused(desk.page) == "Skip to the content"
+    await comes_to(desk.page, "Skip to the content")
     await keys.press("j")
-    assert "first" in await focused(desk.page)
+    await comes_to(desk.page, "first")
     await keys.press("j")
-    assert "second" in await focused(desk.page)
+    await comes_to(desk.page, "second")
     await keys.press("k")
     await keys.press("Enter")
     await expect(desk.page.get_by_role("heading", level=1)).to_contain_text("first")
@@ -132,7 +132,7 @@ async def test_everything_is_done_by_the_keyboard_alone(rooms: FakeRooms, sign_i
             break
     await keys.type("no j and k here")
     await keys.press("Tab")
-    assert await focused(desk.page) == "Approve"
+    await comes_to(desk.page, "Approve")
     await keys.press("Tab")
     await keys.press("Enter")
     await expect(desk.page.get_by_text("denied by ben")).to_be_visible()

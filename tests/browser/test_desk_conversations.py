@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.desk import SignIn, console, focused, rooms, sign_in
+from tests.browser.desk import SignIn, comes_to, console, rooms, sign_in
 from tests.browser.test_desk_approvals import LOOKS, WITH_SCRIPT
 from tests.parts.fake_rooms import FakeRooms
 
@@ -62,7 +62,7 @@ async def test_what_the_customer_says_comes_by_itself_and_what_is_being_written_
     rooms.line(key, "message", text="Are you there?")
     await expect(desk.page.get_by_text("Are you there?")).to_be_visible()
     await expect(box).to_have_value("I am just writ")
-    assert await focused(desk.page) == "text"
+    await comes_to(desk.page, "text")
     await expect(desk.page.locator("details[open] pre").first).to_contain_text("seen")
 
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from tests.browser.desk import SignIn, console, focused, rooms, sign_in
+from tests.browser.desk import SignIn, comes_to, console, rooms, sign_in
 from tests.parts.fake_rooms import FakeRooms
 from tests.parts.polling import eventually
 
@@ -53,7 +53,7 @@ async def test_of_a_transcript_only_what_is_new_is_fetched_and_what_is_done_mean
     await expect(page.get_by_text("Are you there?")).to_be_visible()
     assert asked == [f"conversations/{key}?after={last}"]
     await expect(box).to_have_value("I am just writ")
-    assert await focused(page) == "text"
+    await comes_to(page, "text")
     await expect(page.locator("details[open] pre").first).to_contain_text("seen")
     assert rooms.made(f"Conversation/{key}/show")[-1]["after"] == last
     rooms.line(key, "owner", speaker="person", person="ben", by="ben")

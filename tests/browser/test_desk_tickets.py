@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.desk import SignIn, console, focused, rooms, sign_in
+from tests.browser.desk import SignIn, comes_to, console, rooms, sign_in
 from tests.browser.test_desk_approvals import LOOKS
 from tests.parts.fake_rooms import FakeRooms
 
@@ -68,7 +68,7 @@ async def test_what_is_new_comes_by_itself_and_what_is_being_written_stays_and_i
     await expect(box).to_have_value("I am just writ")
     await expect(page.get_by_label("Note for staff alone")).to_have_value("Not sent yet")
     await expect(page.get_by_label("Priority")).to_have_value("low")
-    assert await focused(page) == "text"
+    await comes_to(page, "text")
     await desk.button("Reply").click()
     await expect(page.locator(".line.person .text")).to_have_text("I am just writ")
     await expect(page.get_by_label("Note for staff alone")).to_have_value("Not sent yet")

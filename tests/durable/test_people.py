@@ -28,7 +28,8 @@ from tests.parts.service import Service
 from tests.parts.tickets import TicketsDatabase, tickets_database
 
 CALLER_KEY = "a-secret-of-32-bytes-for-the-tests"
-SLOW = {"latency_seconds": 3}
+NEVER = {"latency_seconds": 60}
+"""Of a reply for which nobody waits to the end."""
 LONG = "I want to know everything about my invoices of the last year."
 REASON = "They want to talk to a human."
 
@@ -112,7 +113,7 @@ async def test_the_model_hands_over_and_the_agent_is_silent_until_the_person_giv
 
 
 async def test_whoever_lost_the_conversation_finishes_its_tools_and_posts_nothing(hall: Board, talk: Talk) -> None:
-    message = await hall.script(calls(("count", {"key": uuid.uuid4().hex})) | SLOW, text("never said"))
+    message = await hall.script(calls(("count", {"key": uuid.uuid4().hex})) | NEVER, text("never said"))
     await talk.say(message)
     await until(lambda: hall.ledger(message))
 

@@ -72,7 +72,7 @@ async def test_one_command_answers_the_default_question_and_ctrl_c_leaves_nothin
     code, seconds = await machine.interrupt()
 
     assert code == 0, machine.screen
-    assert seconds < 10
+    assert seconds < 30
     assert machine.children() == {}
     assert "Traceback" not in machine.screen
 
@@ -192,7 +192,7 @@ async def test_after_a_change_of_code_runs_of_the_former_code_are_ended_and_coun
         question = {"message": "Is there an outage affecting the payment service?", "user_id": "user_12345"}
         sent = await machine.ingress("/restate/send/ToolRouter/route", question)
         _, seconds = await machine.interrupt()
-        assert seconds < 10, "with a run in flight"
+        assert seconds < 30, "with a run in flight"
         with (copy / "agent.py").open("a") as code:
             code.write("# changed\n")
 

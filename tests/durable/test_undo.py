@@ -22,7 +22,8 @@ from tests.parts.restate import RestateServer, request
 from tests.parts.service import Service
 from tests.parts.undo_tools import CANARY
 
-SLOW = {"latency_seconds": 3}
+NEVER = {"latency_seconds": 60}
+"""Of a reply for which nobody waits to the end."""
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ async def undone(talk: Talk, count: int) -> list[tuple[str, str]]:
 
 async def test_a_rollback_undoes_the_latest_effect_first_and_the_next_run_hears_of_it(hall: Board, talk: Talk) -> None:
     first, second = named("first", "second")
-    message = await hall.script(calls(marking(first)), calls(marking(second)), text("never said") | SLOW)
+    message = await hall.script(calls(marking(first)), calls(marking(second)), text("never said") | NEVER)
     await talk.say(message)
 
     async def both() -> bool:
@@ -140,7 +141,7 @@ async def test_staff_undo_a_run_that_is_over_and_are_told_what_nothing_undoes(ha
 
 async def test_staff_undo_a_run_at_work_as_soon_as_it_has_settled(hall: Board, talk: Talk) -> None:
     [name] = named("at-work")
-    message = await hall.script(calls(marking(name)), text("never said") | SLOW)
+    message = await hall.script(calls(marking(name)), text("never said") | NEVER)
     await talk.say(message)
 
     async def asked_again() -> bool:
@@ -222,7 +223,7 @@ async def test_a_kill_of_the_router_while_it_undoes_loses_nothing(hall: Board, t
 
 async def test_a_run_that_is_killed_is_undone_by_what_was_noted_before(hall: Board, talk: Talk) -> None:
     [name] = named("killed")
-    message = await hall.script(calls(marking(name)), text("never said") | SLOW)
+    message = await hall.script(calls(marking(name)), text("never said") | NEVER)
     await talk.say(message)
 
     async def marked() -> bool:

@@ -120,7 +120,7 @@ async def _offered(registry: Service, name: str) -> bool:
     return reply.status_code == 200 and name in [tool["name"] for tool in reply.json()["tools"]]
 
 
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 20) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
     """Polls until the condition is true and returns its value; fails at the deadline."""
     deadline = time.monotonic() + seconds
     while not (value := await condition()):

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,14 @@ class ChatPage:
     async def answers(self) -> list[str]:
         return await self.log.locator(".agent .text").all_inner_texts()
 
+    async def until_mine(self, lines: Sequence[str]) -> None:
+        """What the customer said is just this, in this order, and soon."""
+        await expect(self.log.locator(".message .text")).to_have_text(list(lines))
+
+    async def until_answers(self, texts: Sequence[str]) -> None:
+        """The same of the agent."""
+        await expect(self.log.locator(".agent .text")).to_have_text(list(texts))
+
     async def has_sent_all(self) -> bool:
         """Nothing is kept any more that would be sent again."""
         return await self.page.evaluate("!Object.keys(localStorage).some((name) => name.includes(':out:'))")
@@ -53,7 +61,7 @@ class ChatPage:
         found: list[dict[str, Any]] = await self.page.evaluate("axe.run(document).then((told) => told.violations)")
         return [f"{each['id']}: {node['html']} {node['failureSummary']}" for each in found for node in each["nodes"]]
 
-    async def until(self, holds: Callable[[], Awaitable[Any]], seconds: float = 20) -> Any:
+    async def until(self, holds: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
         deadline = time.monotonic() + seconds
         while not (value := await holds()):
             assert time.monotonic() < deadline, f"not true after {seconds} s"

@@ -82,7 +82,7 @@ class Talk:
     async def texts(self, *kinds: str) -> list[str]:
         return [entry["body"].get("text", "") for entry in await self.entries(*kinds)]
 
-    async def answers(self, count: int = 1, seconds: float = 20) -> list[str]:
+    async def answers(self, count: int = 1, seconds: float = 60) -> list[str]:
         """The answers, once there are so many."""
 
         async def enough() -> list[str]:
@@ -97,7 +97,7 @@ class Talk:
         rows = await self.board.restate.query(sql)
         return json.loads(rows[0]["value_utf8"]) if rows else {}
 
-    async def settled(self, seconds: float = 20) -> None:
+    async def settled(self, seconds: float = 60) -> None:
         """Returns when no run is active."""
 
         async def idle() -> bool:

@@ -83,7 +83,7 @@ class Receiver:
         self._hanging = True
         self._released.clear()
 
-    async def wait_for(self, predicate: Callable[[list[ReceivedSpan]], T | None], seconds: float = 10) -> T:
+    async def wait_for(self, predicate: Callable[[list[ReceivedSpan]], T | None], seconds: float = 60) -> T:
         """What the predicate says of all spans so far, as soon as that is neither None, False nor empty."""
         deadline = time.monotonic() + seconds
         while not (found := predicate(self.spans)):
@@ -92,7 +92,7 @@ class Receiver:
             await asyncio.sleep(0.05)
         return found
 
-    async def named(self, name: str, seconds: float = 10) -> list[ReceivedSpan]:
+    async def named(self, name: str, seconds: float = 60) -> list[ReceivedSpan]:
         """All spans of this name, once there is one."""
         return await self.wait_for(lambda spans: [span for span in spans if span.name == name], seconds)
 

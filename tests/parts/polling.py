@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def eventually(look: Callable[[], Awaitable[T | None]], seconds: float = 10) -> T:
+async def eventually(look: Callable[[], Awaitable[T | None]], seconds: float = 120) -> T:
     """What `look` returns as soon as it is neither None nor False."""
     deadline = time.monotonic() + seconds
     while True:

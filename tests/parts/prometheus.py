@@ -42,7 +42,7 @@ class Queries:
         """The series of a range query: `metric` and `values`."""
         return (await self._ask("query_range", query=expression, start=start, end=end, step=step))["result"]
 
-    async def wait_for(self, expression: str, seconds: float = 15) -> list[Sample]:
+    async def wait_for(self, expression: str, seconds: float = 60) -> list[Sample]:
         """What the query returns, once it returns something."""
         deadline = time.monotonic() + seconds
         while not (found := await self.query(expression)):
@@ -50,7 +50,7 @@ class Queries:
             await asyncio.sleep(0.2)
         return found
 
-    async def value(self, expression: str, seconds: float = 15) -> float:
+    async def value(self, expression: str, seconds: float = 60) -> float:
         """The value of a query that returns one sample, once it does."""
         ((_, value),) = await self.wait_for(expression, seconds)
         return value
@@ -96,7 +96,7 @@ class PrometheusServer(Prometheus, Queries):
         need_prometheus()
         super().__init__(data_dir, free_port(), jobs, rules, interval=interval)
 
-    async def scraped(self, seconds: float = 15) -> None:
+    async def scraped(self, seconds: float = 60) -> None:
         """Returns when every target has been scraped at least once from now on, and without an error."""
         began = time.time()
         jobs = len(self.configuration["scrape_configs"])

@@ -48,7 +48,7 @@ class Registry:
         port = self.process.program.env["METRICS_PORT"]
         return Scrape((await request("GET", f"http://127.0.0.1:{port}/metrics")).text)
 
-    async def told(self, value: float | None, name: str, seconds: float = 10, **labels: str) -> Scrape:
+    async def told(self, value: float | None, name: str, seconds: float = 60, **labels: str) -> Scrape:
         """The first scrape in which this series has this value, or is missing for None."""
 
         async def look() -> Scrape | None:
@@ -61,32 +61,32 @@ class Registry:
         reply = await request("GET", f"{self.process.url}/tools")
         return {tool["name"]: tool for tool in reply.json()["tools"]} if reply.status_code == 200 else {}
 
-    async def registered(self, name: str, seconds: float = 10) -> dict[str, Any]:
+    async def registered(self, name: str, seconds: float = 60) -> dict[str, Any]:
         async def look() -> dict[str, Any] | None:
             return (await self.status())["registered"].get(name)
 
         return await eventually(look, seconds)
 
-    async def failure(self, name: str, words: str, seconds: float = 10) -> str:
+    async def failure(self, name: str, words: str, seconds: float = 60) -> str:
         async def look() -> str | None:
             reason = (await self.status())["failed"].get(name, "")
             return reason if words in reason else None
 
         return await eventually(look, seconds)
 
-    async def tool(self, name: str, seconds: float = 5) -> dict[str, Any]:
+    async def tool(self, name: str, seconds: float = 60) -> dict[str, Any]:
         async def look() -> dict[str, Any] | None:
             return (await self.tools()).get(name)
 
         return await eventually(look, seconds)
 
-    async def stuck(self, service: str, seconds: float = 10) -> dict[str, int]:
+    async def stuck(self, service: str, seconds: float = 60) -> dict[str, int]:
         async def look() -> dict[str, int] | None:
             return (await self.status())["ended_stuck"].get(service)
 
         return await eventually(look, seconds)
 
-    async def logged(self, words: str, seconds: float = 10) -> None:
+    async def logged(self, words: str, seconds: float = 60) -> None:
         """What it does is seen from outside a moment before its log has the line."""
 
         async def look() -> bool:

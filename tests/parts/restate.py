@@ -62,7 +62,7 @@ class RestateServer(Restate):
             reply = await request("PATCH", f"{self.admin_url}/services/{name}", {"inactivity_timeout": "0s"})
             assert reply.status_code == 200, reply.text
 
-    async def query(self, sql: str, seconds: float = 10) -> list[dict[str, Any]]:
+    async def query(self, sql: str, seconds: float = 60) -> list[dict[str, Any]]:
         """The rows of a query over Restate's own tables; after a crash it answers 500 until its leaders are settled."""
         deadline = time.monotonic() + seconds
         while True:
@@ -113,7 +113,7 @@ class RestateServer(Restate):
             "and not (target_service_name = 'TicketLife' and status = 'scheduled')"
         )
 
-    async def wait_idle(self, seconds: float = 30) -> None:
+    async def wait_idle(self, seconds: float = 60) -> None:
         """Returns when no invocation is left open; fails with the open ones otherwise."""
         deadline = time.monotonic() + seconds
         while left := await self.open_invocations():

@@ -36,7 +36,7 @@ class Standalone:
         """What the latest start has printed."""
         return self._screen.read_text()
 
-    async def start(self, until: str = READY, seconds: float = 60) -> None:
+    async def start(self, until: str = READY, seconds: float = 120) -> None:
         with self._screen.open("wb") as screen:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "standalone", "run"],
@@ -48,14 +48,14 @@ class Standalone:
             )
         await self.shows(until, seconds)
 
-    async def shows(self, text: str, seconds: float = 30) -> None:
+    async def shows(self, text: str, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while text not in self.screen:
             assert self._supervisor.poll() is None, self.screen
             assert time.monotonic() < deadline, self.screen
             await asyncio.sleep(0.05)
 
-    async def has(self, parts: set[str], seconds: float = 30) -> None:
+    async def has(self, parts: set[str], seconds: float = 60) -> None:
         """Waits until exactly these parts run."""
         deadline = time.monotonic() + seconds
         while (found := self.children().keys()) != parts:
@@ -77,7 +77,7 @@ class Standalone:
     async def _end(self, sig: signal.Signals) -> tuple[int, float]:
         began = time.monotonic()
         self._supervisor.send_signal(sig)
-        code = await asyncio.to_thread(self._supervisor.wait, 30)
+        code = await asyncio.to_thread(self._supervisor.wait, 60)
         return code, time.monotonic() - began
 
     @property

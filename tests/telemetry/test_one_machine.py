@@ -103,7 +103,7 @@ async def test_a_killed_prometheus_comes_back_and_ctrl_c_ends_it_in_time(machine
     code, seconds = await machine.interrupt()
 
     assert code == 0, machine.screen
-    assert seconds < 10
+    assert seconds < 30
     assert machine.children() == {}
 
 
@@ -135,7 +135,7 @@ async def test_a_prometheus_that_cannot_run_holds_up_nothing(tmp_path: Path, wri
         await machine.shows(shown)
         code, seconds = await machine.interrupt()
         assert code == 0
-        assert seconds < 10
+        assert seconds < 30
         assert machine.children() == {}
     finally:
         await machine.clean_up()
