@@ -134,6 +134,7 @@ check: .tools/.checkers install ## lint, format, strict types, locks, import rul
 wheels: .tools/.wheels ## whether each locked package has a wheel for Python 3.11 to 3.14, on Linux and on a Mac
 
 .tools/.wheels: requirements.lock | .venv/.installed
+	@mkdir -p .tools
 	@for python in 3.11 3.12 3.13 3.14; do for platform in $(PLATFORMS); do \
 		$(BY_LOCK) $(UV) pip install --quiet --dry-run --no-build --require-hashes --target .tools/nowhere \
 			--python-version $$python --python-platform $$platform --requirement requirements.lock \
