@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +52,24 @@ def test_with_one_there_is_all_of_a_room_and_no_made_up_member_of_staff() -> Non
     assert env["CONVERSATIONS_URL"] == "http://sw-watch:9088"
     assert env["REGISTRY_URL"] == "http://sw-registry:9092"
     assert not {"DEMO_STAFF", "SECURE_COOKIES", "OIDC_CLIENT_SECRET"} & set(env)
+
+
+def test_macros_are_a_file_of_its_pods_which_change_with_them() -> None:
+    text = "[[macro]]\nname = 'Hello: # {{ .Values }} \"$HOME'\ntext = 'Hello {{customer.name}}'\n"
+    objects = render(SWITCHBOARD, values=merge(DESK, {"console": {"macros": text}}))
+    (pod,) = [each for each in pods(objects) if each.component == "console"]
+    (template,) = [
+        each["spec"]["template"] for each in of_kind(objects, "Deployment") if each["metadata"]["name"] == "sw-console"
+    ]
+    assert template["metadata"]["annotations"]["switchboard/macros"] == text.strip()
+    file = Path(told(objects, "console")["MACROS_FILE"])
+    (volume,) = [
+        each["name"] for each in pod.spec["containers"][0]["volumeMounts"] if each["mountPath"] == str(file.parent)
+    ]
+    (source,) = [each["downwardAPI"] for each in pod.spec["volumes"] if each["name"] == volume]
+    at = {"fieldPath": "metadata.annotations['switchboard/macros']"}
+    assert source["items"] == [{"path": file.name, "fieldRef": at}]
+    assert "MACROS_FILE" not in told(render(SWITCHBOARD, values=DESK), "console")
 
 
 def test_the_key_that_signs_staff_tokens_is_the_desks_alone_and_the_others_know_the_public_one() -> None:

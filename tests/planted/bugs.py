@@ -646,6 +646,13 @@ BUGS = [
         DURABLE + "test_tickets.py::test_the_staffs_role_reads_and_writes_nothing",
     ),
     Bug(
+        "a value in a macro that is looked at for fields again",
+        "console/macros.py",
+        "        return _FIELD.sub(value_of, self.text)\n",
+        "        return _FIELD.sub(value_of, _FIELD.sub(value_of, self.text))\n",
+        "tests/unit/test_console_macros.py::test_a_value_is_never_looked_at_again",
+    ),
+    Bug(
         "a steered message that its run has not read is dropped",
         "conversations/control.py",
         "unread = [each for each in control.steered if each not in ended.read]",

@@ -22,6 +22,11 @@
 {{- $_ := set $pod "volumes" (include "switchboard.promptVolume" .root) -}}
 {{- $_ := set $pod "mounts" (include "switchboard.promptMount" .root) -}}
 {{- end -}}
+{{- if and (eq .room "console") (trim .root.Values.console.macros) -}}
+{{- $_ := set $pod "annotations" (dict "switchboard/macros" (trim .root.Values.console.macros)) -}}
+{{- $_ := set $pod "volumes" (include "switchboard.macrosVolume" .root) -}}
+{{- $_ := set $pod "mounts" (include "switchboard.macrosMount" .root) -}}
+{{- end -}}
 {{- include "switchboard.pod" (merge $pod .) -}}
 {{- end }}
 
@@ -241,6 +246,9 @@ urgent={{ round .urgent 4 }} high={{ round .high 4 }} normal={{ round .normal 4 
 - {name: SESSION_MINUTES, value: {{ .sessions.minutes | quote }}}
 - {name: SESSION_HOURS, value: {{ .sessions.hours | quote }}}
 - {name: BASE_URL, value: {{ .baseUrl | quote }}}
+{{- if trim .macros }}
+- {name: MACROS_FILE, value: /etc/switchboard/macros.toml}
+{{- end }}
 {{- with .restateUiUrl }}
 - {name: RESTATE_UI_URL, value: {{ . | quote }}}
 {{- end }}
@@ -356,6 +364,18 @@ as long as there is a pod of it, and no object is left over when it goes.
 
 {{- define "switchboard.promptMount" -}}
 - {name: prompt, mountPath: /etc/switchboard, readOnly: true}
+{{- end }}
+
+{{/* As the prompt: a change of them brings new pods, which read them at their start. */}}
+{{- define "switchboard.macrosVolume" -}}
+- name: macros
+  downwardAPI:
+    items:
+      - {path: macros.toml, fieldRef: {fieldPath: "metadata.annotations['switchboard/macros']"}}
+{{- end }}
+
+{{- define "switchboard.macrosMount" -}}
+- {name: macros, mountPath: /etc/switchboard, readOnly: true}
 {{- end }}
 
 {{/* Whole directories: what is mounted by subPath would never change while a pod runs. */}}

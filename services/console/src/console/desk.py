@@ -83,7 +83,10 @@ class Desk:
     async def account(self, conversation: str) -> AccountShown:
         """That of whoever has this conversation."""
         page = await self._call(f"Conversation/{conversation}/show", StaffHistory, after=0, limit=1)
-        return await self._call("AccountDesk/show", AccountShown, user_id=page.user_id)
+        return await self.account_of(page.user_id)
+
+    async def account_of(self, user_id: str) -> AccountShown:
+        return await self._call("AccountDesk/show", AccountShown, user_id=user_id)
 
     async def steps(self, conversation: str, run: str, after: int) -> RunSteps:
         """What a run did, the turns after one."""

@@ -1,10 +1,12 @@
 """What the pages work with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from console.desk import Desk
 from console.following import Following
 from console.logins import Logins
+from console.macros import Macro
 from console.members import Member
 from console.oidc import Oidc
 from console.rendering import Pages
@@ -24,6 +26,7 @@ class Parts:
     pages: Pages
     logins: Logins
     following: Following
+    macros: Sequence[Macro] = ()
     oidc: Oidc | None = None
     """By whom staff sign in; None in a demo."""
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from console.visible import hidden_in, told, visible
+from console.visible import hidden_in, plain, told, visible
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -48,7 +48,14 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        filters = {"visible": visible, "told": told, "hidden_in": hidden_in, "moment": moment, "one_line": one_line}
+        filters = {
+            "visible": visible,
+            "plain": plain,
+            "told": told,
+            "hidden_in": hidden_in,
+            "moment": moment,
+            "one_line": one_line,
+        }
         cast(dict[str, Any], self._env.filters).update(filters)
         tests = {"id_of_ticket": TICKET.fullmatch, "id_of_approval": APPROVAL.fullmatch}
         tests |= {

@@ -7,6 +7,7 @@ import aiohttp
 from console.app import build
 from console.following import Following
 from console.logins import Logins
+from console.macros import read_macros
 from console.oidc import Oidc
 from console.parts import Parts
 from console.rendering import Pages
@@ -64,5 +65,6 @@ def compose(settings: ConsoleSettings, http: aiohttp.ClientSession, oidc: Oidc |
         pages=Pages(),
         logins=Logins(secret, secure=secure),
         following=Following(),
+        macros=read_macros(settings.macros_file),
         oidc=oidc,
     )

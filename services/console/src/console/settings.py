@@ -1,9 +1,11 @@
 """Settings of the console."""
 
+from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from console.macros import read_macros
 from console.members import Role
 from contracts import STAFF_NAME
 from runtime.call_tokens import private_key
@@ -79,6 +81,7 @@ class ConsoleSettings(DoorSettings):
         description='Which values of it make which role: JSON, `{"agent": ["support"], "approver": ["leads"]}`; empty:'
         " they are called as the roles",
     )
+    macros_file: Path | None = Field(default=None, description="Macros for staff, in TOML; none: there are none")
     restate_ui_url: str = Field(
         default="",
         pattern=r"^(https?://[^\s/{}?#@]+/[^\s{}]*\{invocation\}[^\s{}]*)?$",
@@ -95,6 +98,12 @@ class ConsoleSettings(DoorSettings):
         default=(),
         description='Staff whom anybody may be: a JSON list of `{"name": ..., "shown": ..., "roles": [...]}`',
     )
+
+    @field_validator("macros_file")
+    @classmethod
+    def _has_macros(cls, path: Path | None) -> Path | None:
+        read_macros(path)
+        return path
 
     @model_validator(mode="after")
     def _the_key_fits(self) -> Self:

@@ -45,6 +45,13 @@ class Visit:
     def desk(self) -> Desk:
         return self.parts.desk(self.member)
 
+    async def customer_name(self, user_id: str) -> str:
+        """What the account calls them; empty while nobody can say."""
+        try:
+            return (await self.desk.account_of(user_id)).name
+        except (Away, Refusal):
+            return ""
+
     def page(self, template: str, status: int = 200, **told: Any) -> Response:
         return render(self.request, self.session, template, status, **told)
 

@@ -27,8 +27,9 @@ class AccountPart(BaseModel):
 
 
 class AccountShown(BaseModel):
-    """An account. `problems` are sentences about what needs attention."""
+    """An account. `name` is what its customer is called; `problems` are sentences about what needs attention."""
 
     user_id: str
+    name: str = ""
     problems: list[str] = Field(default_factory=list[str])
     parts: list[AccountPart] = Field(default_factory=list[AccountPart])

@@ -20,6 +20,7 @@ ALERTS = Path(__file__).parents[4] / "charts/switchboard/alerts"
 """Of this repository; an installed copy has none."""
 
 REGISTERED = ("router", "users", "tickets", "conversations")
+MACROS = Path(__file__).with_name("macros.toml")
 DEMO_STAFF = (
     {"name": "anna", "shown": "Anna Berg", "roles": ["agent"]},
     {"name": "ben", "shown": "Ben Osei", "roles": ["agent", "approver"]},
@@ -90,6 +91,7 @@ def console(settings: StandaloneSettings) -> Program:
         "SECURE_COOKIES": "false",
         "RESTATE_UI_URL": f"{settings.admin_url}/ui/invocations/{{invocation}}",
         "DEMO_STAFF": json.dumps(DEMO_STAFF),
+        "MACROS_FILE": str((settings.macros_file or MACROS).resolve()),
     }
     return _program(settings, "console", env)
 

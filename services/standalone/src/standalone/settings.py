@@ -103,6 +103,7 @@ class StandaloneSettings(AskSettings):
     )
     webhook_secret: SecretStr | None = Field(default=None, description="Signs the webhooks of `WEBHOOK_URL`")
 
+    macros_file: Path | None = Field(default=None, description="Macros of yours for the desk, in TOML; none: examples")
     status_url: str | None = Field(default=None, description="Your status page's `summary.json`; none: the example")
     customer_check: str = Field(
         default="UserDatabase/is_customer", description="Handler that says whether a `user_id` is a customer"

@@ -60,7 +60,8 @@ def shown(user_id: str, account: Account) -> AccountShown:
         ],
     }
     told = [AccountPart(title=title, rows=rows) for title, rows in parts.items() if rows]
-    return AccountShown(user_id=user_id, problems=find_problems(account), parts=told)
+    name = account.profile.name if account.profile else ""
+    return AccountShown(user_id=user_id, name=name, problems=find_problems(account), parts=told)
 
 
 def _profile(account: Account) -> list[AccountRow]:

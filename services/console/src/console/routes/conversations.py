@@ -2,10 +2,13 @@
 
 import re
 import uuid
+from collections.abc import Mapping
+from functools import partial
 
 from starlette.responses import Response
 from starlette.routing import Route
 
+from console.filling import Known, filled
 from console.members import TALKERS
 from console.posted import Unfit, colleague_of, text_of
 from console.problems import Problem
@@ -28,7 +31,11 @@ def routes() -> list[Route]:
 
 
 async def show_one(visit: Visit) -> Response:
-    return await _page(visit)
+    """With `?macro=` its text stands in the form, as long as nobody has written there."""
+    macro = visit.request.query_params.get("macro", "")
+    if not macro or visit.is_refresh or not visit.member.may(TALKERS):
+        return await _page(visit)
+    return await _put_in(visit, {"macro": macro})
 
 
 async def show_run(visit: Visit) -> Response:
@@ -67,6 +74,8 @@ async def show_account(visit: Visit) -> Response:
 async def act(visit: Visit) -> Response:
     """What a form on the page wants done; who else was faster is told on it, and no text is lost."""
     key = _key(visit)
+    if visit.form.get("act") == "macro":
+        return await _put_in(visit, visit.form)
     try:
         await _do(visit, key)
     except Unfit as unfit:
@@ -76,6 +85,14 @@ async def act(visit: Visit) -> Response:
             raise
         return await _page(visit, 409, SAID.get(refusal.code, refusal.message))
     return visit.go(f"/conversations/{key}#end")
+
+
+async def _put_in(visit: Visit, form: Mapping[str, str]) -> Response:
+    """Show the form with a macro in its text; nothing was said yet."""
+    try:
+        return await _page(visit, form=form)
+    except Unfit as unfit:
+        return await _page(visit, 422, unfit.complaint)
 
 
 async def _do(visit: Visit, key: str) -> None:
@@ -114,11 +131,13 @@ def unfolded_at(page: StaffHistory) -> dict[int, str]:
     return {line.position: run for run, line in places.items()}
 
 
-async def _page(visit: Visit, status: int = 200, notice: str = "") -> Response:
+async def _page(visit: Visit, status: int = 200, notice: str = "", form: Mapping[str, str] | None = None) -> Response:
+    """`form` names a macro that is to stand in the text."""
     key, before = _key(visit), _position(visit, "before")
     after = _position(visit, "after") if visit.is_refresh else 0
     desk = visit.desk
     page = await (desk.transcript_after(key, after) if after else desk.transcript(key, before))
+    filling = await filled(form, visit.parts.macros, _known(visit, key, page.user_id), visit.form)
     return visit.page(
         "conversation.html",
         status,
@@ -129,10 +148,16 @@ async def _page(visit: Visit, status: int = 200, notice: str = "") -> Response:
         others=visit.others(f"conversation:{key}"),
         may_talk=visit.member.may(TALKERS),
         say_id=uuid.uuid4().hex,
-        text=visit.form.get("text", "").replace("\r\n", "\n"),
+        filling=filling,
+        text=filling.text,
         to=visit.form.get("to", ""),
-        notice=notice,
+        notice=notice or filling.notice,
     )
+
+
+def _known(visit: Visit, key: str, user_id: str) -> Known:
+    values = {"customer.id": user_id, "conversation.id": key, "staff.name": visit.member.shown or visit.member.name}
+    return Known(values, partial(visit.customer_name, user_id))
 
 
 def _position(visit: Visit, name: str) -> int:

@@ -3,6 +3,8 @@
 import asyncio
 import re
 import uuid
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, get_args
 from urllib.parse import urlencode
 
@@ -10,6 +12,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.routing import Route
 
+from console.filling import Known, filled
 from console.members import TALKERS
 from console.posted import Unfit
 from console.problems import Problem
@@ -17,7 +20,7 @@ from console.rendering import TICKET, USER
 from console.restate import Refusal
 from console.ticket_forms import AFTER_REPLY, CATEGORIES, CHANGED_TO, PRIORITIES, told_of, wanted_by
 from console.visits import Visit, for_staff
-from contracts import TicketState
+from contracts import TicketShown, TicketState
 
 STATES: tuple[str, ...] = get_args(TicketState)
 FORMS = ("reply", "note", "hold", "assign", "change", "merge")
@@ -43,12 +46,26 @@ async def show_list(visit: Visit) -> Response:
 
 
 async def show_one(visit: Visit) -> Response:
-    return await _page(visit)
+    """With `?macro=` its text stands in the reply, as long as nobody has written there."""
+    macro = visit.request.query_params.get("macro", "")
+    if not macro or visit.is_refresh or not visit.member.may(TALKERS):
+        return await _page(visit)
+    return await _put_in(visit, {"macro": macro})
+
+
+async def _put_in(visit: Visit, form: Mapping[str, str]) -> Response:
+    """Show the reply with a macro in its text; nothing was sent yet."""
+    try:
+        return await _page(visit, form=form)
+    except Unfit as unfit:
+        return await _page(visit, 422, unfit.complaint)
 
 
 async def act(visit: Visit) -> Response:
     """What a form on the page wants done, once. What was written is kept when it is not done."""
     ticket_id = _id(visit)
+    if visit.form.get("act") == "macro":
+        return await _put_in(visit, visit.form)
     try:
         wanted = wanted_by(visit.form, visit.member.name)
         await visit.desk.change_ticket(wanted.handler, ticket_id=ticket_id, **wanted.body)
@@ -70,21 +87,35 @@ async def _refused(visit: Visit, refusal: Refusal) -> Response:
     return await _page(visit, refusal.status, notice)
 
 
-async def _page(visit: Visit, status: int = 200, notice: str = "") -> Response:
+async def _page(visit: Visit, status: int = 200, notice: str = "", form: Mapping[str, str] | None = None) -> Response:
+    """`form` names a macro that is to stand in the reply."""
     ticket = await visit.desk.ticket(_id(visit))
+    filling = await filled(form, visit.parts.macros, _known(visit, ticket), visit.form)
+    written = visit.form
+    if form is not None or visit.form.get("act") == "macro":
+        written = {**visit.form, "act": "reply", "text": filling.text}
     told: dict[str, Any] = {
         "ticket": ticket,
         "others": visit.others(f"ticket:{ticket.ticket_id}"),
         "may_act": visit.member.may(TALKERS),
         "act_ids": {form: uuid.uuid4().hex for form in FORMS},
-        "written": visit.form,
+        "filling": filling,
+        "written": written,
         "after_reply": AFTER_REPLY,
         "priorities": PRIORITIES,
         "categories": CATEGORIES,
         "changed_to": CHANGED_TO,
-        "notice": notice,
+        "notice": notice or filling.notice,
     }
     return visit.page("ticket.html", status, **told)
+
+
+def _known(visit: Visit, ticket: TicketShown) -> Known:
+    values = {"customer.id": ticket.user_id, "ticket.id": ticket.ticket_id, "ticket.subject": ticket.subject}
+    values |= {"staff.name": visit.member.shown or visit.member.name}
+    if ticket.conversation:
+        values["conversation.id"] = ticket.conversation
+    return Known(values, partial(visit.customer_name, ticket.user_id))
 
 
 def _id(visit: Visit) -> str:
