@@ -61,6 +61,41 @@ async def test_of_a_transcript_only_what_is_new_is_fetched_and_what_is_done_mean
     await expect(page.locator(".line")).to_have_count(last + 2)
 
 
+async def test_what_one_can_do_follows_who_has_it_and_what_is_written_stays(rooms: FakeRooms, sign_in: SignIn) -> None:
+    key = of_anna(rooms)
+    desk = await sign_in("Anna Berg", f"/conversations/{key}")
+    box, to = desk.page.get_by_label("Say to the customer"), desk.page.get_by_label("Give it to")
+    await follows(desk.page)
+    await expect(desk.button("Take it")).to_have_count(0)
+    rooms.line(key, "owner", speaker="person", person="ben", by="ben")
+    await expect(desk.page.locator("#holder")).to_contain_text("ben has it")
+    await expect(box).to_have_count(0)
+    rooms.line(key, "owner", speaker="agent", by="ben")
+    await expect(desk.button("Take it")).to_be_visible()
+    await expect(desk.button("Give it back to the agent")).to_have_count(0)
+    rooms.line(key, "owner", speaker="person", person="anna", by="carla")
+    await box.fill("I am just writ")
+    await to.fill("carl")
+    await box.focus()
+    rooms.line(key, "packet", reason="They want a person.")
+    rooms.line(key, "owner", speaker="person", person="", by="carla")
+    await expect(desk.button("Take it")).to_be_visible()
+    await expect(desk.page.locator("#know")).to_contain_text("They want a person.")
+    await expect(box).to_have_value("I am just writ")
+    await expect(to).to_have_value("carl")
+    await expect(box).to_be_focused()
+
+
+async def test_the_focus_stays_near_a_button_that_goes(rooms: FakeRooms, sign_in: SignIn) -> None:
+    key = rooms.talk()
+    desk = await sign_in("Anna Berg", f"/conversations/{key}")
+    await follows(desk.page)
+    await desk.button("Take it").focus()
+    rooms.line(key, "owner", speaker="person", person="ben", by="ben")
+    await expect(desk.button("Take it")).to_have_count(0)
+    await expect(desk.page.locator("#hold")).to_be_focused()
+
+
 async def test_a_list_stays_where_it_was_and_so_does_the_focus(rooms: FakeRooms, sign_in: SignIn) -> None:
     keys = [rooms.talk(user_id=f"user_{number:02}") for number in range(30)]
     desk = await sign_in("Anna Berg", "/queue")

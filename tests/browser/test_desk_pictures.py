@@ -74,6 +74,32 @@ async def test_a_picture_of_what_the_agent_did(rooms: FakeRooms, sign_in: SignIn
     await desk.page.locator(".line.answer").screenshot(path=PICTURES / "desk-steps.png")
 
 
+async def test_a_picture_of_runs(rooms: FakeRooms, sign_in: SignIn) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    rooms.runs.clear()
+    where = {"invocation": "inv_1aBcD", "trace_id": "0" * 32}
+    lost = {
+        "state": "failed",
+        "outcome": "model_unavailable",
+        "turns": 1,
+        "prompt_tokens": 2310,
+        "completion_tokens": 0,
+    }
+    told = {"state": "ended", "outcome": "answered", "turns": 2, "prompt_tokens": 5330, "completion_tokens": 135}
+    by_staff = {
+        "state": "ended",
+        "outcome": "stopped",
+        "stopped_by": "carla",
+        "why": "It asked the same thing again and again.",
+    }
+    rooms.ran(user_id="user_24680", begun_at="2026-11-30T09:12:08+00:00", seconds=76.2, **(lost | where))
+    rooms.ran(user_id="user_67890", begun_at="2026-11-30T09:20:41+00:00", seconds=4.1, **(told | where))
+    rooms.ran(user_id="user_11223", begun_at="2026-11-30T09:31:15+00:00", seconds=31.7, **(by_staff | where))
+    rooms.ran(user_id="user_12345", begun_at="2026-11-30T09:40:02+00:00")
+    desk = await sign_in("Anna Berg", "/runs", **LOOK)
+    await desk.page.screenshot(path=PICTURES / "desk-runs.png", full_page=True)
+
+
 async def test_a_picture_of_a_ticket(rooms: FakeRooms, sign_in: SignIn) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     at = [f"2026-11-30T09:{minute}:00+00:00" for minute in (12, 20, 31, 40)]

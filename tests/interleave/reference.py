@@ -91,7 +91,15 @@ class Reference:
         if self.listened:
             self.listened.listened = False
 
-    def stopped_by_staff(self) -> None:
+    def stopped_by_staff(self, run: str, *, stops: bool) -> None:
+        """They stop the run that they were shown, if the conversation listens to it, and no other."""
+        listened = self.listened.name if self.listened else ""
+        if stops != (run == listened):
+            raise Broken(f"{run} was stopped by staff: {stops}, while {listened} was listened to")
+        if stops:
+            self.silenced()
+
+    def silenced(self) -> None:
         """As if the customer had stopped it, unless a person speaks, for whom it has been stopped."""
         if self.listened:
             self._call_off(set(self.runs))

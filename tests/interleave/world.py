@@ -23,6 +23,7 @@ from conversations.control import (
     launch,
     may_say,
     nobody_came,
+    stop_run,
     take,
     take_message,
     take_stop,
@@ -78,7 +79,8 @@ class World:
 
     def step(self) -> None:
         moves = [self.message, self.message, self.stop, self.launch, self.take_inputs, self.end, self.kill, self.report]
-        staff = [self.take, self.assign, self.say, self.give_back, self.give_back, self.wait_in_vain, self.undo]
+        staff = [self.take, self.assign, self.say, self.give_back, self.give_back, self.wait_in_vain]
+        staff += [self.undo, self.stop_by_staff]
         approvals = [self.want, self.propose, self.decide, self.decide, self.make]
         effects = [self.affect, self.affect, self.compensate]
         self.chance.choice([*moves, *moves, *staff, *approvals, *effects])()
@@ -134,6 +136,16 @@ class World:
         self.reference.stopped()
         self._follow(decision)
 
+    def stop_by_staff(self) -> None:
+        """A member of staff stops a run that was shown to them, perhaps long ago."""
+        runs = sorted(self.reference.runs)
+        if not runs:
+            return
+        run = self.chance.choice(runs)
+        decision = stop_run(self.control, run)
+        self.reference.stopped_by_staff(run, stops=not decision.why)
+        self._follow(decision)
+
     def undo(self) -> None:
         """A member of staff wants undone what a run did, whether it is at work or over."""
         runs = sorted(self.reference.runs)
@@ -143,7 +155,7 @@ class World:
         decision = take_undo(self.control, run)
         active = self.control.active
         if active and active.run == run:
-            self.reference.stopped_by_staff()
+            self.reference.silenced()
         self.reference.undo_wanted(run)
         self._follow(decision)
         if not (decision.control.active and decision.control.active.run == run):

@@ -23,6 +23,9 @@ from contracts import (
     AuditQuery,
     ChangingTicket,
     Decide,
+    RunLine,
+    RunsQuery,
+    StopRun,
     TicketAssign,
     TicketChange,
     TicketMerge,
@@ -35,6 +38,7 @@ from contracts import (
     ToolLine,
     ToolSwitch,
     WaitingQuery,
+    cursor_of,
 )
 from standalone.ports import free_port
 
@@ -95,6 +99,10 @@ class FakeRooms:
         self.owners: dict[str, str] = {}
         self.steps: dict[str, list[dict[str, Any]]] = {}
         """What the run of each conversation did; of one that is not there nothing is known."""
+        self.runs: list[RunLine] = []
+        """The latest last."""
+        self.stops: dict[tuple[str, str], StopRun] = {}
+        """What was stopped, by whom and under which name."""
         self.accounts: dict[str, dict[str, Any]] = {}
         self.accounts_are_away = False
         self.tickets: dict[str, TicketShown] = {}
@@ -182,6 +190,22 @@ class FakeRooms:
         if kind == "owner":
             self.tell("wait", key)
         return len(lines)
+
+    def ran(self, **more: Any) -> RunLine:
+        """A run of a conversation of its own, which is at work."""
+        user_id = more.pop("user_id", "user_12345")
+        key, began = self.talk(user_id=user_id), datetime.now(UTC).isoformat()
+        shown = {"conversation": key, "user_id": user_id, "run": f"run_{uuid.uuid4().hex}", "state": "running"}
+        self.runs.append(RunLine.model_validate(shown | {"begun_at": began, "seconds": 1.5} | more))
+        self.tell("run", key)
+        return self.runs[-1]
+
+    def ends(self, run: RunLine, **more: Any) -> RunLine:
+        """It is not at work any more."""
+        ended = RunLine.model_validate(run.model_dump() | {"state": "ended", "outcome": "answered"} | more)
+        self.runs[self.runs.index(run)] = ended
+        self.tell("run", run.conversation)
+        return ended
 
     def tell(self, kind: str, of: str, entries: int = 0) -> None:
         """Consoles that follow are told that it has changed."""
@@ -285,7 +309,9 @@ class FakeRooms:
         found.sort(key=lambda line: _place(line.cursor), reverse=True)
         return {"lines": [line.model_dump() for line in found[: asked.limit]]}
 
-    def _standing(self, _: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    def _standing(self, handler: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        if handler == "runs":
+            return self._ran(RunsQuery.model_validate(body | {"staff_token": ""}))
         asked, name = WaitingQuery.model_validate(body | {"staff_token": ""}), by["sub"]
         rows = [self._stands(key) for key in self.talks]
         with_people = [row for row in rows if row["speaks"] == "person"]
@@ -312,6 +338,32 @@ class FakeRooms:
         row["found"] = next((text for text in texts if words in text), "")
         return bool(row["found"])
 
+    def _ran(self, asked: RunsQuery) -> dict[str, Any]:
+        at_work = {"running", "stopping"}
+        of_kind = {"all": at_work | {"ended", "failed"}, "running": at_work, "failed": {"failed"}}[asked.kind]
+        found = [each for each in self.runs if each.state in of_kind and asked.user_id in (None, each.user_id)]
+        places = [cursor_of(datetime.fromisoformat(each.begun_at), each.run) for each in found]
+        rows = sorted(zip(map(_place, places), places, found, strict=True), key=lambda row: row[0], reverse=True)
+        rows = [row for row in rows if not asked.cursor or row[0] < _place(asked.cursor)]
+        shown = rows[: asked.limit]
+        told = {"runs": [each.model_dump() for _, _, each in shown]}
+        return told | {"next": shown[-1][1] if len(rows) > len(shown) else ""}
+
+    def _stop(self, key: str, by: dict[str, Any], asked: StopRun) -> dict[str, Any]:
+        if not {"agent", "admin"} & set(by["roles"]):
+            raise Refuse(403, "staff_role")
+        known = self.stops.get((by["sub"], asked.act_id))
+        run = next((each for each in self.runs if (each.conversation, each.run) == (key, asked.expected_run)), None)
+        if known and known != asked:
+            raise Refuse(409, "act_id_taken")
+        if not known and (run is None or run.state != "running"):
+            raise Refuse(409, "run_changed", field="expected_run")
+        if run and not known:
+            self.stops[by["sub"], asked.act_id] = asked
+            self.ends(run, state="stopping", outcome="", stopped_by=by["sub"], why=asked.why)
+            self.line(key, "note", text="The support staff stopped the agent.", by=by["sub"], reason=asked.why)
+        return {"run": asked.expected_run, "position": len(self.talks[key])}
+
     def _conversation(self, rest: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         key, _, handler = rest.partition("/")
         if key not in self.talks:
@@ -321,6 +373,8 @@ class FakeRooms:
             return self._transcript(key, body)
         if handler == "steps":
             return self._steps(key, body)
+        if handler == "stop":
+            return self._stop(key, by, StopRun.model_validate(body | {"staff_token": ""}))
         if handler == "take" and has not in (None, "", name):
             raise Refuse(409, "taken", f"{has} has this conversation")
         if handler == "say":
@@ -384,12 +438,16 @@ class FakeRooms:
         return self.tool_acts[-1]
 
     def _steps(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
-        if body["run"] != "run_1":
+        known = next((each for each in self.runs if (each.conversation, each.run) == (key, body["run"])), None)
+        if body["run"] != "run_1" and known is None:
             raise Refuse(404, "unknown_run", field="run")
         turns = [each for each in self.steps.get(key, []) if each["turn"] > body["after"]]
         told: dict[str, Any] = {"run": "run_1", "state": "ended", "outcome": "answered"}
         told |= {"begun_at": "2026-11-30T09:00:00+00:00", "ended_at": "2026-11-30T09:00:04+00:00"}
         told |= {"invocation": "inv_1aBcD", "trace_id": "0af7651916cd43dd8448eb211c80319c"}
+        if known:
+            state = {"running": "active", "stopping": "stopped"}.get(known.state, "ended")
+            told |= known.model_dump(include={"run", "outcome", "begun_at", "stopped_by", "why"}) | {"state": state}
         return told | {"turns": turns[:10], "next": turns[9]["turn"] if len(turns) > 10 else None}
 
     def _ticket_desk(self, handler: str, by: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:

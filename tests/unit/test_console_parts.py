@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from console.editing import fields_of, read
 from console.members import Member
 from console.posted import Unfit
-from console.routes.conversations import links_to, unfolded_at
+from console.routes.conversations import unfolded_at
+from console.routes.runs import links_to
 from console.settings import ConsoleSettings
 from console.tokens import Signer
 from console.visible import visible

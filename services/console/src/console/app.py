@@ -12,7 +12,7 @@ from console.outer import MAX_URL_BYTES, Outer
 from console.parts import Parts
 from console.problems import Problem
 from console.restate import Refusal
-from console.routes import approvals, audit, changes, conversations, login, queue, sign_in, tickets, tools
+from console.routes import approvals, audit, changes, conversations, login, queue, runs, sign_in, tickets, tools
 from console.visits import parts_of, render
 from runtime.asgi import is_longer, is_text
 from runtime.defects import expect, tell
@@ -25,7 +25,7 @@ expect("console", "request")
 
 def build(parts: Parts) -> Starlette:
     door = sign_in.routes() if parts.oidc else login.routes()
-    rooms = (queue, approvals, conversations, tickets, tools, audit, changes)
+    rooms = (queue, approvals, conversations, runs, tickets, tools, audit, changes)
     pages = [*door, *(route for each in rooms for route in each.routes())]
     routes = [
         Route("/", first),

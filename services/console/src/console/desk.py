@@ -18,7 +18,9 @@ from contracts import (
     Held,
     HistoryLine,
     Ruling,
+    RunsPage,
     RunSteps,
+    RunStopped,
     Said,
     StaffHistory,
     StandingPage,
@@ -91,6 +93,15 @@ class Desk:
     async def steps(self, conversation: str, run: str, after: int) -> RunSteps:
         """What a run did, the turns after one."""
         return await self._call(f"Conversation/{conversation}/steps", RunSteps, run=run, after=after)
+
+    async def runs(self, kind: str, user_id: str, cursor: str) -> RunsPage:
+        """The agent's runs of all conversations, the latest first."""
+        of: dict[str, Any] = {"user_id": user_id} if user_id else {}
+        return await self._call("ConversationDesk/runs", RunsPage, kind=kind, cursor=cursor, **of)
+
+    async def stop(self, conversation: str, run: str, why: str, act_id: str) -> RunStopped:
+        told: dict[str, Any] = {"expected_run": run, "why": why, "act_id": act_id}
+        return await self._call(f"Conversation/{conversation}/stop", RunStopped, **told)
 
     async def take(self, conversation: str) -> Held:
         return await self._call(f"Conversation/{conversation}/take", Held, once=True)

@@ -12,6 +12,7 @@ from contracts import STAFF_NAME_PATTERN
 MEDIA_TYPE = "application/x-www-form-urlencoded"
 MOST_FIELDS = 200
 MOST_CHARACTERS = 4000
+MOST_REASON = 500
 
 
 class Unfit(Exception):
@@ -51,6 +52,14 @@ def text_of(form: Mapping[str, str]) -> str:
     if not text.strip() or len(text) > MOST_CHARACTERS:
         raise Unfit(f"Write something, of at most {MOST_CHARACTERS} characters.")
     return text
+
+
+def reason_of(form: Mapping[str, str]) -> str:
+    """Why something is done, for the audit. Raises: `Unfit`."""
+    why = form.get("why", "").strip()
+    if not 0 < len(why) <= MOST_REASON:
+        raise Unfit(f"Say why, in at most {MOST_REASON} characters.")
+    return why
 
 
 def colleague_of(form: Mapping[str, str]) -> str:

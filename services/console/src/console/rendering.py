@@ -55,6 +55,8 @@ class Pages:
             "hidden_in": hidden_in,
             "moment": moment,
             "one_line": one_line,
+            "lasting": lasting,
+            "ended_by": ended_by,
         }
         cast(dict[str, Any], self._env.filters).update(filters)
         tests = {"id_of_ticket": TICKET.fullmatch, "id_of_approval": APPROVAL.fullmatch}
@@ -81,6 +83,32 @@ def moment(iso: str) -> Markup:
         return Markup("")
     exact, short = at.strftime("%Y-%m-%d %H:%M:%S UTC"), at.strftime("%-d %b, %H:%M UTC")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), exact, short)
+
+
+def lasting(seconds: float) -> str:
+    """How long something took."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, hours = int(seconds // 60), int(seconds // 3600)
+    return f"{minutes} min {int(seconds % 60)} s" if not hours else f"{hours} h {minutes % 60} min"
+
+
+ENDED_BY = {
+    "model_unavailable": "model unavailable: its server failed, asked for too long a wait, or its quota is used up",
+    "model_misconfigured": "model misconfigured: its server refused what it was asked",
+    "tools_unavailable": "tools unavailable: the router had no catalogue yet",
+    "failed": "failed: it was killed, or met a defect",
+    "errors_exhausted": "errors exhausted: too many of its calls failed",
+    "time_exhausted": "time exhausted: the model or a tool was slow",
+    "turns_exhausted": "turns exhausted: it came to no end",
+    "calls_exhausted": "calls exhausted: it came to no end",
+    "tokens_exhausted": "tokens exhausted: it came to no end",
+}
+
+
+def ended_by(outcome: str) -> str:
+    """What ended a run, and what that most likely means."""
+    return ENDED_BY.get(outcome, outcome.replace("_", " "))
 
 
 def one_line(value: Any) -> str:

@@ -13,6 +13,7 @@ from console.members import READERS, Member
 from console.parts import Parts
 from console.posted import is_from_here, read_form
 from console.problems import Problem
+from console.rendering import CONVERSATION
 from console.restate import Refusal
 from console.sessions import Session
 from console.visible import plain
@@ -113,6 +114,14 @@ def render(request: Request, session: Session | None, template: str, status: int
         "place": getattr(request.state, "place", ""),
     }
     return parts.pages.render(template, usual | told, status)
+
+
+def key_of(visit: Visit) -> str:
+    """The conversation that the address names."""
+    key = visit.request.path_params["key"]
+    if not CONVERSATION.fullmatch(key):
+        raise Problem(404)
+    return key
 
 
 def parts_of(request: Request) -> Parts:

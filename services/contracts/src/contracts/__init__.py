@@ -81,6 +81,7 @@ from contracts.question import (
     Question,
 )
 from contracts.rule import Rule
+from contracts.run import RunKind, RunLine, RunsPage, RunsQuery, RunState, RunStopped, StopRun
 from contracts.step import CallStep, TurnStep
 from contracts.ticket import (
     TICKET_ID,
@@ -199,8 +200,14 @@ __all__ = [
     "Ruling",
     "RunEvent",
     "RunEventKind",
+    "RunKind",
+    "RunLine",
     "RunReport",
+    "RunState",
     "RunSteps",
+    "RunStopped",
+    "RunsPage",
+    "RunsQuery",
     "Said",
     "Say",
     "Scope",
@@ -210,6 +217,7 @@ __all__ = [
     "StandingCounts",
     "StandingPage",
     "StepsQuery",
+    "StopRun",
     "Summary",
     "TicketAssign",
     "TicketCategory",

@@ -54,7 +54,8 @@ class StepsQuery(ByStaff):
 class RunSteps(BaseModel):
     """What a run did, a page of it. `state` is `active`, `stopped` or `ended`; Restate and the traces know it by its
     `invocation` and `trace_id`, which are empty where nobody does. A turn that was never reported is not there. `next`
-    is where the next page begins, None at the end."""
+    is where the next page begins, None at the end. `stopped_by` is the member of staff who stopped it, and `why` what
+    for."""
 
     run: str
     state: str
@@ -65,6 +66,8 @@ class RunSteps(BaseModel):
     trace_id: str = ""
     turns: list[TurnStep] = Field(default_factory=list[TurnStep])
     next: int | None = None
+    stopped_by: str = ""
+    why: str = ""
 
 
 class Held(BaseModel):

@@ -16,7 +16,7 @@ WITH withdrawn AS (
     RETURNING approval_id, user_id, tool, digest, run, epoch, call
 ), audited AS (
     INSERT INTO approval_audit (approval_id, user_id, what, by, why, tool, digest)
-    SELECT approval_id, user_id, 'withdrawn', user_id, $3, tool, digest FROM withdrawn
+    SELECT approval_id, user_id, 'withdrawn', coalesce(nullif($4, ''), user_id), $3, tool, digest FROM withdrawn
 )
 SELECT approval_id, tool, run, epoch, call FROM withdrawn ORDER BY approval_id
 """
@@ -31,10 +31,11 @@ WHERE conversation_id = $1 AND status = 'pending' AND expires_at > now() ORDER B
 """
 
 
-async def withdraw(db: Connection, conversation: str, run: str, epoch: int, because: str) -> None:
-    """What waits for a decision is wanted no more: of this run, or of all without a name. `because` names what came in;
-    a run up to this epoch that asks only now comes too late."""
-    for row in await db.fetch(_WITHDRAW, conversation, run, because):
+async def withdraw(db: Connection, conversation: str, run: str, epoch: int, because: str, by: str = "") -> None:
+    """What waits for a decision is wanted no more: of this run, or of all without a name. `because` names what came in,
+    `by` the member of staff who sent it, empty for the customer; a run up to this epoch that asks only now comes too
+    late."""
+    for row in await db.fetch(_WITHDRAW, conversation, run, because, by):
         await tell_status(db, conversation, row, "withdrawn")
     await db.execute(_CLOSE, conversation, epoch)
 

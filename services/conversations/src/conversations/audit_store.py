@@ -8,7 +8,8 @@ from runtime.postgres import Pool, caller_transaction
 
 _APPROVALS = "SELECT * FROM approvals_audited($1, $2, $3, $4, $5, $6, $7)"
 _OWNERS = "SELECT * FROM owners_audited($1, $2, $3, $4, $5, $6, $7)"
-_OF_KIND = {"approval": _APPROVALS, "conversation": _OWNERS}
+_STOPS = "SELECT * FROM stops_audited($1, $2, $3, $4, $5, $6, $7)"
+_OF_KIND = (("approval", _APPROVALS), ("conversation", _OWNERS), ("conversation", _STOPS))
 
 
 class AuditStore:
@@ -16,8 +17,8 @@ class AuditStore:
         self._pool = pool
 
     async def audited(self, asked: AuditQuery) -> AuditPage:
-        """A page of both, or of the kind that is wanted."""
-        wanted = [sql for kind, sql in _OF_KIND.items() if asked.kind in (None, kind)]
+        """A page of all, or of the kind that is wanted."""
+        wanted = [sql for kind, sql in _OF_KIND if asked.kind in (None, kind)]
         told = (asked.who, asked.subject, asked.since, asked.until, *asked.before, asked.limit)
         async with caller_transaction(self._pool, "") as db:
             found = [await db.fetch(sql, *told) for sql in wanted]

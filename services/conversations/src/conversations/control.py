@@ -249,6 +249,14 @@ def take_stop(before: Control, stop: Stop) -> Decision:
     return Decision(control, (*effects, Withdraws("")), "superseded", active.run)
 
 
+def stop_run(before: Control, run: str) -> Decision:
+    """A member of staff wants silence of this run: one that is being stopped, or is over, is left as it is."""
+    active = before.active
+    if active is None or active.run != run or active.phase == "stopping":
+        return Decision(before, run=active.run if active else "", why="run_changed")
+    return take_stop(before, Stop())
+
+
 def take_undo(before: Control, run: str) -> Decision:
     """A member of staff wants undone what a run did: one that is at work is stopped, and undone when it has settled."""
     active = before.active

@@ -43,6 +43,7 @@ from conversations.erasing import look_after
 from conversations.following import Noted
 from conversations.people import add_people, nobody_comes_after
 from conversations.signals import TABLE
+from conversations.stopping import add_stopping
 from conversations.store import Export, Outside, Quiet, Settled, TakenIn, unknown_conversation
 from conversations.undoing import add_undoing, undo_effects
 from runtime.checked import RAW, checked, checked_own
@@ -257,6 +258,7 @@ def conversation(parts: Parts) -> restate.VirtualObject:
     add_people(service, parts)
     add_customers(service, parts, attempts, forget)
     add_undoing(service, parts)
+    add_stopping(service, parts)
     return service
 
 

@@ -18,6 +18,8 @@ from contracts import (
     ByStaff,
     Caller,
     Held,
+    RunsPage,
+    RunsQuery,
     RunSteps,
     Said,
     Say,
@@ -34,6 +36,7 @@ from conversations.audit_store import AuditStore
 from conversations.control import Control, Decision, assign, may_say, nobody_came, take
 from conversations.following import Noted
 from conversations.people_store import Packet
+from conversations.runs_store import RunsStore
 from conversations.settings import ConversationSettings
 from conversations.signals import TABLE
 from conversations.store import unknown_conversation
@@ -121,9 +124,11 @@ def add_people(service: restate.VirtualObject, parts: Parts) -> None:
     @checked
     async def steps(ctx: ObjectSharedContext, asked: StepsQuery) -> RunSteps:  # pyright: ignore[reportUnusedFunction]
         """What a run did, step by step: the turns of the model, and each call with its arguments and result."""
-        _, owner, _ = await opened(ctx, asked, parts)
+        control, owner, _ = await opened(ctx, asked, parts)
         told = (ctx.key(), owner, asked.run, asked.after, asked.limit)
-        return await ctx.run_typed("read steps", parts.store.steps, RunOptions(), *told)
+        did = await ctx.run_typed("read steps", parts.store.steps, RunOptions(), *told)
+        active = control.active  # its row learns the invocation at its end
+        return did.model_copy(update={"invocation": active.invocation}) if active and active.run == did.run else did
 
     @accepted("nobody_came")
     @checked
@@ -175,7 +180,7 @@ def desk(parts: Parts) -> restate.Service:
         invocation_retry_policy=RETRY,
     )
 
-    audit = AuditStore(parts.store.pool)
+    audit, runs = AuditStore(parts.store.pool), RunsStore(parts.store.pool)
 
     @service.handler("list", input_serde=RAW)
     @checked
@@ -193,13 +198,25 @@ def desk(parts: Parts) -> restate.Service:
         must_be("admin", who)
         return await ctx.run_typed("read audit", audit.audited, RunOptions(), asked)
 
+    @service.handler("runs", input_serde=RAW, journal_retention=timedelta(0))
+    @checked
+    async def show_runs(ctx: restate.Context, asked: RunsQuery) -> RunsPage:  # pyright: ignore[reportUnusedFunction]
+        """The agent's runs of all conversations, the latest first."""
+        await ctx.run_typed("who asks", proven, RunOptions(), ctx.request().id, asked.staff_token, parts)
+        return await ctx.run_typed("read runs", runs.listed, RunOptions(), asked)
+
     return service
 
 
-async def opened(ctx: ObjectContext | ObjectSharedContext, asked: ByStaff, parts: Parts) -> tuple[Control, Caller, str]:
-    """The state of the conversation, whose it is, and who of the staff asks."""
+async def opened(
+    ctx: ObjectContext | ObjectSharedContext, asked: ByStaff, parts: Parts, roles: frozenset[str] = frozenset()
+) -> tuple[Control, Caller, str]:
+    """The state of the conversation, whose it is, and who of the staff asks. Raises: `Refused` 403 for somebody without
+    one of these roles, if any are named."""
     check_key(ctx.key())
     who = await ctx.run_typed("who asks", proven, RunOptions(), ctx.request().id, asked.staff_token, parts)
+    if roles and not roles & set(who.roles):
+        raise Refused(403, "staff_role", f"this is for staff with a role of {', '.join(sorted(roles))}", "staff_token")
     control = await ctx.get(STATE, type_hint=Control)
     if control is None or control.owner is None:
         raise unknown_conversation()

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from contracts import (
     Caller,
     RunSteps,
+    RunStopped,
     Said,
     Say,
     StaffHistory,
@@ -16,9 +17,11 @@ from contracts import (
     Standing,
     StandingCounts,
     StandingPage,
+    StopRun,
     WaitingQuery,
 )
-from conversations.control import Control, Decision, give_back
+from conversations.approving import withdrawn_by
+from conversations.control import Control, Decision, give_back, stop_run
 from conversations.lines import add_entry, add_event
 from conversations.steps import steps_of
 from conversations.store import (
@@ -67,6 +70,22 @@ SELECT *, {_MICROSECONDS.format("risk_at")} AS risk
 FROM standing($1, $2, $3, $4, $5, $6, {_MOMENT.format("$7")}, $8, $9, $10)
 """  # noqa: S608
 _COUNTS = "SELECT * FROM standing_counts($1, $2)"
+_STOP = "SELECT run, stopped_by, stopped_why FROM runs WHERE conversation_id = $1 AND stop_id = $2"
+_STOPPED = """
+UPDATE runs SET stop_id = $3, stopped_by = $4, stopped_why = $5, stopped_at = now()
+WHERE conversation_id = $1 AND run = $2
+"""
+
+
+STOPPED = "The support staff stopped the agent. Write again, and it goes on."
+
+
+class StopMade(BaseModel):
+    """A run that a member of staff stopped, as the journal has it. `withdrawn` are the approvals of calls that are
+    wanted no more."""
+
+    told: RunStopped
+    withdrawn: list[str] = []
 
 
 class Packet(BaseModel):
@@ -114,6 +133,30 @@ class StaffStore(ConversationStore):
         if said is None or said["text"] != say.text:
             raise Refused(409, "say_id_taken", "this say_id was something else", "say_id")
         return Said(position=said["position"])
+
+    async def stop(self, conversation: str, caller: Caller, control: Control, asked: StopRun, by: str) -> StopMade:
+        """Write down that a member of staff stopped a run, once for an `act_id`.
+
+        Raises: `Refused` 409 for a run that is not at work, or another stop under a known `act_id`.
+        """
+        run, key = asked.expected_run, f"stop/{asked.act_id}"
+        decision = stop_run(control, run)
+        async with caller_transaction(self.pool, caller.user_id) as db:
+            if not await db.fetchval(HOLD, conversation):
+                raise unknown_conversation()
+            known = await db.fetchrow(_STOP, conversation, asked.act_id)
+            if known is None and decision.why:
+                raise Refused(409, decision.why, "this run is over, or is being stopped already", "expected_run")
+            if known and tuple(known) != (run, by, asked.why):
+                raise Refused(409, "act_id_taken", "this act_id was another stop", "act_id")
+            if known is None:
+                await self.apply(db, conversation, decision, change=key, by=by)
+                await db.execute(_STOPPED, conversation, run, asked.act_id, by, asked.why)
+                await add_entry(db, conversation, key, "note", run, {"text": STOPPED, "by": by, "reason": asked.why})
+                await add_event(db, conversation, key, "note", run, decision.control.epoch, {"text": STOPPED})
+            said = await db.fetchrow(_SAID, conversation, key)
+            withdrawn = await withdrawn_by(db, conversation, key)
+        return StopMade(told=RunStopped(run=run, position=said["position"] if said else 0), withdrawn=withdrawn)
 
     async def tell_customer(self, conversation: str, caller: Caller, run: str, epoch: int, text: str) -> Packet:
         """A line of ours about the stretch of a person, said once; returns what a person had to know who came."""

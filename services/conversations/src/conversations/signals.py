@@ -110,6 +110,13 @@ LOG_EVENTS = (
         "A person decided a call that waited for them.",
     ),
     LogEvent(
+        "run_stopped_by_staff",
+        ("info",),
+        ("conversation", "by"),
+        ("conversations",),
+        "A member of staff stopped a run; why stands in the audit.",
+    ),
+    LogEvent(
         "nobody_came",
         ("warning",),
         ("conversation",),

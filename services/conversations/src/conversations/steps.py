@@ -13,9 +13,11 @@ FROM conversations, jsonb_array_elements($3::jsonb) AS told
 WHERE conversation_id = $1
 ON CONFLICT DO NOTHING
 """
-_TRACED = "UPDATE runs SET trace_id = $2 WHERE run = $1"
+_REPORTED = """
+UPDATE runs SET trace_id = $2, turns = $3, prompt_tokens = $4, completion_tokens = $5 WHERE run = $1
+"""
 _RUN = """
-SELECT state, coalesce(outcome, '') AS outcome, begun_at, ended_at, invocation, trace_id
+SELECT state, coalesce(outcome, '') AS outcome, begun_at, ended_at, invocation, trace_id, stopped_by, stopped_why
 FROM runs WHERE conversation_id = $1 AND run = $2
 """
 _PAGE = "SELECT body FROM steps WHERE conversation_id = $1 AND run = $2 AND turn > $3 ORDER BY turn LIMIT $4"
@@ -25,8 +27,10 @@ async def keep_steps(db: Connection, conversation: str, report: RunReport) -> No
     """Write down what a run did; a repeat changes nothing."""
     told = json.dumps([step.model_dump() for step in report.steps])
     await db.execute(_KEEP, conversation, report.run, told)
-    if report.trace_id:
-        await db.execute(_TRACED, report.run, report.trace_id)
+    spent = report.usage
+    if report.trace_id or spent.turns:  # else it was cut short, and nobody knows
+        used = (spent.turns or None, spent.prompt_tokens, spent.completion_tokens)
+        await db.execute(_REPORTED, report.run, report.trace_id, *used)
 
 
 async def steps_of(db: Connection, conversation: str, run: str, after: int, limit: int) -> RunSteps:
@@ -46,4 +50,6 @@ async def steps_of(db: Connection, conversation: str, run: str, after: int, limi
         trace_id=found["trace_id"],
         turns=turns,
         next=turns[-1].turn if len(rows) > limit else None,
+        stopped_by=found["stopped_by"],
+        why=found["stopped_why"],
     )

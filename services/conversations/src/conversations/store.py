@@ -447,7 +447,7 @@ class ConversationStore:
                     await db.execute(_STOPPED, run)
                     await add_event(db, conversation, f"{run}/stopped", "run_stopped", run, epoch, {})
                 case Withdraws(run=run):
-                    await withdraw(db, conversation, run, epoch, change)
+                    await withdraw(db, conversation, run, epoch, change, by)
                 case HandsOver(run=run):
                     await hand_over(db, conversation, effect, change or run, by, packet)
                 case Hears(run=run, inputs=inputs):

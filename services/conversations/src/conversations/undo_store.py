@@ -61,7 +61,7 @@ class UndoStore(StaffStore):
                 raise Refused(404, "unknown_run", "this conversation has no such run", "run")
             decision = take_undo(control, run)
             await self.apply(db, conversation, decision, change=change, by=by)
-            await withdraw(db, conversation, run, 0, change)
+            await withdraw(db, conversation, run, 0, change, by)
             withdrawn = await withdrawn_by(db, conversation, change)
             active = decision.control.active
             if active and active.run == run:

@@ -16,7 +16,7 @@ from console.parts import Parts
 from console.visible import plain
 from console.visits import parts_of
 
-TOPIC = re.compile(r"(wait|approval|ticket|conversation)(:[A-Za-z0-9_-]{1,80})?", re.ASCII)
+TOPIC = re.compile(r"(wait|approval|ticket|conversation|run)(:[A-Za-z0-9_-]{1,80})?", re.ASCII)
 MOST_TOPICS = 8
 HEARTBEAT_SECONDS = 10.0
 """Also how long a page may follow a session that is over, without being told anything."""

@@ -12,11 +12,10 @@ from console.filling import Known, filled
 from console.members import TALKERS
 from console.posted import Unfit, colleague_of, text_of
 from console.problems import Problem
-from console.rendering import CONVERSATION, INVOCATION, RUN, TRACE
+from console.rendering import RUN
 from console.restate import Refusal
-from console.settings import ConsoleSettings
-from console.visits import Visit, for_staff
-from contracts import HistoryLine, RunSteps, StaffHistory
+from console.visits import Visit, for_staff, key_of
+from contracts import HistoryLine, StaffHistory
 from runtime.ingress import Away
 
 
@@ -25,7 +24,6 @@ def routes() -> list[Route]:
     return [
         Route(page, for_staff(show_one), methods=["GET"]),
         Route(page, for_staff(act, TALKERS), methods=["POST"]),
-        Route(f"{page}/runs/{{run}}", for_staff(show_run), methods=["GET"]),
         Route(f"{page}/account", for_staff(show_account, TALKERS), methods=["GET"]),
     ]
 
@@ -38,29 +36,9 @@ async def show_one(visit: Visit) -> Response:
     return await _put_in(visit, {"macro": macro})
 
 
-async def show_run(visit: Visit) -> Response:
-    """What the agent did in one run: a page, of which a conversation shows the main part where somebody unfolds it."""
-    key, run = _key(visit), visit.request.path_params["run"]
-    after = visit.request.query_params.get("after", "0")
-    if not RUN.fullmatch(run) or not re.fullmatch("[0-9]{1,6}", after, re.ASCII):
-        raise Problem(404)
-    did = await visit.desk.steps(key, run, int(after))
-    return visit.page("run.html", key=key, did=did, links=links_to(did, visit.parts.settings))
-
-
-def links_to(did: RunSteps, settings: ConsoleSettings) -> dict[str, str]:
-    """Where else a run can be looked at, as far as the settings say where and the run is known there."""
-    found: dict[str, str] = {}
-    if settings.restate_ui_url and INVOCATION.fullmatch(did.invocation):
-        found["In Restate"] = settings.restate_ui_url.replace("{invocation}", did.invocation)
-    if settings.trace_url and TRACE.fullmatch(did.trace_id):
-        found["Its trace"] = settings.trace_url.replace("{trace_id}", did.trace_id)
-    return found
-
-
 async def show_account(visit: Visit) -> Response:
     """The customer's account. That the room of accounts cannot tell it keeps nobody from the conversation."""
-    key = _key(visit)
+    key = key_of(visit)
     try:
         return visit.page("account.html", key=key, account=await visit.desk.account(key), is_unknown=False)
     except Away:
@@ -73,7 +51,7 @@ async def show_account(visit: Visit) -> Response:
 
 async def act(visit: Visit) -> Response:
     """What a form on the page wants done; who else was faster is told on it, and no text is lost."""
-    key = _key(visit)
+    key = key_of(visit)
     if visit.form.get("act") == "macro":
         return await _put_in(visit, visit.form)
     try:
@@ -133,7 +111,7 @@ def unfolded_at(page: StaffHistory) -> dict[int, str]:
 
 async def _page(visit: Visit, status: int = 200, notice: str = "", form: Mapping[str, str] | None = None) -> Response:
     """`form` names a macro that is to stand in the text."""
-    key, before = _key(visit), _position(visit, "before")
+    key, before = key_of(visit), _position(visit, "before")
     after = _position(visit, "after") if visit.is_refresh else 0
     desk = visit.desk
     page = await (desk.transcript_after(key, after) if after else desk.transcript(key, before))
@@ -164,10 +142,3 @@ def _position(visit: Visit, name: str) -> int:
     """In the transcript, as the address says it; `after` is the last one that a page shows which looks for more."""
     told = visit.request.query_params.get(name, "")
     return int(told) if re.fullmatch("[0-9]{1,15}", told, re.ASCII) else 0
-
-
-def _key(visit: Visit) -> str:
-    key = visit.request.path_params["key"]
-    if not CONVERSATION.fullmatch(key):
-        raise Problem(404)
-    return key

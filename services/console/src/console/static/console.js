@@ -32,7 +32,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 // What has changed meanwhile is fetched anew (following.js): part by part, so that nothing that is written, open or focused is
-// lost. What is typed stands outside of all parts.
+// lost: a part in which something is written stays as it is.
 const trusted = window.trustedTypes?.createPolicy("desk", { createHTML: (page) => page }) ?? { createHTML: (page) => page };
 
 function replace(part, fresh) {

@@ -36,8 +36,9 @@ function inItsPlace(part, change) {
   const [name, top] = [fixed && nameOf(fixed), fixed?.getBoundingClientRect().top];
   change();
   const again = name && part.querySelector(name);
+  if (held && !again) part.tabIndex = -1;
+  if (held) (again ?? part).focus({ preventScroll: true });
   if (!again) return;
-  if (held) again.focus({ preventScroll: true });
   scrollBy(0, again.getBoundingClientRect().top - top);
 }
 
@@ -52,9 +53,14 @@ function isRead(part) {
   return !chosen.isCollapsed && part.contains(chosen.anchorNode);
 }
 
+const isWritten = (part) =>
+  [...part.querySelectorAll("textarea, input:not([type])")].some((box) => box.value || box === document.activeElement);
+
+const isInUse = (part) => isRead(part) || isWritten(part);
+
 const lastOf = (lines) => Number(lines.querySelector(".line:last-child")?.id.slice(4) ?? 0);
 
-// The lines that came after the last one here; who has the conversation stands in them.
+// The lines that came after the last one here.
 async function extend(part) {
   const last = lastOf(part);
   const fresh = await page(last ? `${location.pathname}?after=${last}` : location.href);
@@ -68,7 +74,6 @@ async function extend(part) {
     }
     part.querySelector(".lines").append(line);
   }
-  if (lines.some((line) => line.matches(".owner"))) show(document.getElementById("holder"), fresh.getElementById("holder"));
 }
 
 // Earlier lines come above what is read, which stays where it is; without script the link leads to a page of them.
@@ -107,11 +112,10 @@ document.addEventListener("click", async (event) => {
 async function bring(some) {
   for (const part of some.filter((each) => "tail" in each.dataset)) await extend(part);
   const others = some.filter((each) => !("tail" in each.dataset));
-  if (others.length === 0) return;
-  const fresh = await page(location.href);
+  const fresh = others.every(isInUse) ? null : await page(location.href);
   for (const part of others) {
-    if (isRead(part)) setTimeout(() => want([part]), SLOW_MS);
-    else show(part, fresh.getElementById(part.id));
+    if (isInUse(part)) setTimeout(() => want([part]), SLOW_MS);
+    else show(part, fresh?.getElementById(part.id));
   }
 }
 

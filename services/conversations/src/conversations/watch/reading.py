@@ -94,13 +94,18 @@ class Reading:
         return _json(shown_to_customer(await self._store.export(conversation, caller)))
 
 
+OF_STAFF = frozenset({"stop_id", "stopped_by", "stopped_why"})
+"""Of a run, what is for staff alone."""
+
+
 def shown_to_customer(export: Export) -> Export:
     """Without what is for staff alone, and without the names of staff."""
     kinds, names = HIDDEN
     entries = [each for each in export.entries if each["kind"] not in kinds]
+    runs = [{name: each for name, each in run.items() if name not in OF_STAFF} for run in export.runs]
     told = {"entries": entries, "events": export.events}
     return export.model_copy(
-        update={"steps": []}
+        update={"runs": runs, "steps": []}
         | {
             name: [
                 {**line, "body": {key: each for key, each in line["body"].items() if key not in names}}
