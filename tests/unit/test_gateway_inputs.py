@@ -12,8 +12,9 @@ from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from gateway.api.asked import MAX_CHAT_BYTES
-from gateway.limits import Limits, Rate
-from gateway.problems import KINDS, Problem
+from gateway.limits import Limits
+from runtime.api.problems import KINDS, Problem
+from runtime.api.rates import Rate
 from runtime.checked import MAX_BODY_BYTES
 from tests.parts.bad_requests import Row, rows
 from tests.parts.gateway import OF_A_GATEWAY
@@ -288,7 +289,7 @@ async def test_whoever_asks_too_much_is_told_when_to_come_again(launch: Callable
 
 async def test_whoever_comes_again_when_told_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr("gateway.limits.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("runtime.api.rates.time", SimpleNamespace(monotonic=lambda: now))
     limits = Limits(Rate(per_minute=60, burst=3), waiting=1, streams=1)
     for _ in range(3):
         await limits.take("a")
@@ -330,7 +331,7 @@ async def test_one_caller_may_wait_for_so_many_questions_and_all_for_so_many_mor
 
 
 async def test_callers_that_are_forgotten_are_those_that_were_away_longest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.limits.KEPT_CALLERS", 2)
+    monkeypatch.setattr("runtime.api.rates.KEPT_CALLERS", 2)
     limits = Limits(Rate(per_minute=1, burst=1), waiting=1, streams=1)
     for user_id in ("a", "b"):
         await limits.take(user_id)

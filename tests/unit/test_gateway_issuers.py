@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 import runtime.issuer
 from gateway.issuers import IssuerDoor
-from gateway.problems import Problem
 from gateway.settings import GatewaySettings, Issuer
+from runtime.api.problems import Problem
 from tests.parts.gateway import OF_A_GATEWAY
 from tests.parts.issuer import AUDIENCE, ED25519, OTHER_RSA, P256, RSA, WEAK_RSA, FakeIssuer, fake_issuer, jwk
 

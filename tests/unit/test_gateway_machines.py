@@ -10,13 +10,14 @@ import pytest
 from starlette.datastructures import Headers
 
 from contracts import KeyQuery
-from gateway import machines
 from gateway.callers import Visitor
-from gateway.machines import ASKED_AT_A_TIME, KeyDoor
-from gateway.problems import Problem
+from gateway.machines import KeyDoor
 from gateway.reading import Conversations
 from gateway.settings import GatewaySettings
 from gateway.signing import Signer
+from runtime.api import keys as api_keys
+from runtime.api.keys import ASKED_AT_A_TIME
+from runtime.api.problems import Problem
 from tests.parts.gateway import OF_A_GATEWAY
 
 
@@ -58,7 +59,7 @@ async def knock(door_: KeyDoor, number: int) -> Visitor | str:
 
 
 async def test_keys_that_are_none_make_no_good_one_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machines, "KEPT_KEYS", 2)
+    monkeypatch.setattr(api_keys, "KEPT_KEYS", 2)
     keys = Keys(key(0))
     ours = door(keys, seconds=60)
     assert isinstance(await knock(ours, 0), Visitor)

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.problems import Problem
 from gateway.restate import Restate
+from runtime.api.problems import Problem
 
 OF_AN_INVOCATION = {"x-restate-error-source": "invocation"}
 STACK = "Traceback (most recent call last)"

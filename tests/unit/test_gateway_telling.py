@@ -14,8 +14,8 @@ from gateway.chat_completions import Completion, help_for, question_of, seconds_
 from gateway.chat_completions import told as pieces_of
 from gateway.chats import Chat, unseen
 from gateway.parts import Parts
-from gateway.problems import Problem
 from gateway.telling import A_PERSON_READS, TAKEN_BACK, Frame, Telling, frames_in
+from runtime.api.problems import Problem
 
 ASKED = ("input", "", {"position": 3, "type": "message"})
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from starlette.datastructures import Headers
 
-from gateway.problems import Problem
 from gateway.settings import DemoCustomer
+from runtime.api.problems import Problem
 
 MAX_TOKEN_CHARACTERS = 8192
 DEMO_PREFIX = "demo-"

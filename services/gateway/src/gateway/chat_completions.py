@@ -18,14 +18,16 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts import MAX_EARLIER, MESSAGE_CHARACTERS, Answer, Disposition, Usage
-from gateway.api.asked import MAX_CHAT_BYTES, SIGNED_IN, Here, Key, Known, Who, body_of
+from gateway.api.asked import MAX_CHAT_BYTES, SIGNED_IN, Here, Known, Who
 from gateway.api.questions import Put, put_question
 from gateway.callers import Visitor
 from gateway.chats import Chat, chat_of, followed, say, unseen
 from gateway.events import Watched
+from gateway.openai_errors import envelope
 from gateway.parts import Parts
-from gateway.problems import Problem, envelope
 from gateway.telling import A_PERSON_READS, STOPPED, Frame, Piece, Telling
+from runtime.api.asked import Key, body_of
+from runtime.api.problems import Problem
 
 MODEL = "switchboard"
 LIVE = "X-Switchboard-Live"

@@ -14,8 +14,8 @@ from gateway.callers import Visitor
 from gateway.events import Stream
 from gateway.names import fresh
 from gateway.parts import Parts
-from gateway.problems import Problem
 from gateway.telling import Frame, frames_in
+from runtime.api.problems import Problem
 from runtime.proof import for_conversation
 
 AGAIN_SECONDS = 0.2

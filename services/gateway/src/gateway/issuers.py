@@ -13,8 +13,8 @@ import jwt
 
 from contracts import USER_ID_PATTERN
 from gateway.callers import Visitor, is_reserved
-from gateway.problems import Problem
 from gateway.settings import Issuer
+from runtime.api.problems import Problem
 from runtime.issuer import UNUSABLE, IssuerAway, Provider
 
 LEEWAY_SECONDS = 30

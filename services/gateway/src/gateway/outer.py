@@ -13,26 +13,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway import cors
 from gateway.api.asked import MAX_CHAT_BYTES
 from gateway.limits import Room
-from gateway.problems import MEDIA_TYPE, Problem, envelope, status_for_openai
+from gateway.openai_errors import envelope, status_for_openai
 from gateway.signals import TABLE
-from runtime.asgi import Bounded, complete, is_longer, is_text, raw
+from runtime.api.around import HEADERS, METHODS, check_head
+from runtime.api.problems import MEDIA_TYPE, Problem
+from runtime.asgi import Bounded, complete, raw
 from runtime.checked import MAX_BODY_BYTES
 from runtime.defects import expect, tell
 from runtime.telemetry.logs import get_logger
 
-MAX_URL_BYTES = 2048
-MAX_HEADERS = 100
-MAX_HEADER_BYTES = 16 * 1024
 PROBES = frozenset({"/livez", "/readyz", "/health"})
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
-"""Of every answer; one that says another value keeps it."""
 REPLAYED = b"idempotency-replayed"
 """The header of an answer that is given once more."""
 OPENAI = "/v1/"
@@ -164,22 +154,8 @@ class Answer:
         )
 
 
-METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
-
-
 def too_much(most_bytes: int, code: Literal["too_large", "body_too_slow"]) -> Problem:
     return Problem(code, f"the body is larger than {most_bytes} bytes" if code == "too_large" else "")
-
-
-def check_head(scope: Scope) -> None:
-    """Raises: `Problem` 431 for headers beyond the bounds, 414 or 400 for an address that can be none of ours."""
-    headers = scope["headers"]
-    if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
-        raise Problem("too_many_headers")
-    if is_longer(scope, MAX_URL_BYTES):
-        raise Problem("address_too_long", f"the address is longer than {MAX_URL_BYTES} bytes")
-    if not is_text(scope):
-        raise Problem("invalid_address", "the address is not UTF-8, or holds NUL characters")
 
 
 def route_of(scope: Scope) -> str:

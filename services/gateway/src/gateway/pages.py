@@ -7,8 +7,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from gateway.docs import STYLE, docs_page
 from gateway.settings import GatewaySettings
+from runtime.api.docs import STYLE, docs_page
 
 BUILT = Path(__file__).parent / "static"
 """Where the build of `services/gateway/page` puts it."""

@@ -8,7 +8,7 @@ from typing import Any, cast
 import aiohttp
 from pydantic import BaseModel
 
-from gateway.problems import Problem, told_by_a_room
+from runtime.api.problems import Problem, told_by_a_room
 
 READ_SECONDS = 10.0
 SILENT_SECONDS = 40.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from gateway.problems import Problem, told_by_a_room
+from runtime.api.problems import Problem, told_by_a_room
 from runtime.ingress import Away, Ingress, Reply
 
 CALL_SECONDS = 15.0

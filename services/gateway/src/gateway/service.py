@@ -7,7 +7,7 @@ from gateway.app import build
 from gateway.callers import DemoDoor, Doors
 from gateway.events import Leaving
 from gateway.issuers import IssuerDoor
-from gateway.limits import Common, Limits, Rate
+from gateway.limits import Common, Limits
 from gateway.machines import KeyDoor
 from gateway.names import Names
 from gateway.parts import Parts
@@ -16,6 +16,7 @@ from gateway.restate import Restate
 from gateway.settings import GatewaySettings
 from gateway.signing import Signer
 from gateway.valkey import connected
+from runtime.api.rates import Rate
 from runtime.serving import at_the_end, serve_web
 from runtime.serving import run as run_service
 from runtime.telemetry.logs import configure_logs, get_logger

@@ -8,7 +8,7 @@ import json
 from collections.abc import Generator
 from typing import Any, Literal, NamedTuple
 
-from gateway.problems import Problem
+from runtime.api.problems import Problem
 
 TAKEN_BACK = "\n\n*(What I have just written is void.)*\n\n"
 STOPPED = "This was stopped."

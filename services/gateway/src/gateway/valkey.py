@@ -20,9 +20,10 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from yarl import URL
 
 from gateway.leases import Lease, Leases
-from gateway.limits import Kind, Rate, Taken
+from gateway.limits import Kind
 from gateway.settings import BY_TLS, GatewaySettings
 from gateway.signals import TABLE
+from runtime.api.rates import Rate, Taken
 from runtime.telemetry.logs import get_logger
 
 START = "switchboard:limits:"

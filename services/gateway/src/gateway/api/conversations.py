@@ -7,25 +7,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from contracts import Disposition, History, ListPage
-from gateway.api.asked import (
-    API,
-    BODY,
-    COMMON,
-    CONVERSATION,
-    SIGNED_IN,
-    ConversationId,
-    Here,
-    Key,
-    Who,
-    body_of,
-    described,
-    is_named,
-    problems,
-)
+from gateway.api.asked import CONVERSATION, SIGNED_IN, ConversationId, Here, Who
 from gateway.api.shapes import Conversation, Conversations, Disposed, Line, Listed, Opened, Opening, Said
 from gateway.events import Stream, Watched
 from gateway.names import fresh
-from gateway.problems import Problem
+from runtime.api.asked import API, BODY, COMMON, Key, body_of, described, is_named, problems
+from runtime.api.problems import Problem
 from runtime.proof import FOR_THE_LIST, for_conversation
 
 PATH = f"{API}/conversations"

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from gateway.api.asked import API, COMMON, SIGNED_IN, TICKET, Here, TicketId, Who, is_named, problems
+from gateway.api.asked import SIGNED_IN, TICKET, Here, TicketId, Who
 from gateway.api.shapes import DemoCustomer, DemoCustomers, Me, TicketDetails, Tickets
 from gateway.callers import demo_token
-from gateway.problems import Problem
+from runtime.api.asked import API, COMMON, is_named, problems
+from runtime.api.problems import Problem
 from runtime.proof import FOR_TICKETS
 
 router = APIRouter(prefix=API)

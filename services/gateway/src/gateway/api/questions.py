@@ -9,26 +9,13 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 from fastapi import APIRouter, Depends, Query, Response
 
 from contracts import Answer
-from gateway.api.asked import (
-    API,
-    BODY,
-    COMMON,
-    QUESTION,
-    SIGNED_IN,
-    Here,
-    Key,
-    QuestionId,
-    Who,
-    body_of,
-    described,
-    is_named,
-    problems,
-)
+from gateway.api.asked import QUESTION, SIGNED_IN, Here, QuestionId, Who
 from gateway.api.shapes import MAX_WAIT, Answered, Asked, Running
 from gateway.callers import Visitor
 from gateway.names import fresh
 from gateway.parts import Parts
-from gateway.problems import Problem
+from runtime.api.asked import API, BODY, COMMON, Key, body_of, described, is_named, problems
+from runtime.api.problems import Problem
 from runtime.proof import for_question
 
 Result = TypeVar("Result")

@@ -245,16 +245,3 @@ class DemoCustomers(BaseModel):
     model_config = _like(customers=[{"user_id": "user_12345", "name": "Alex Kim", "token": "demo-user_12345"}])
 
     customers: list[DemoCustomer]
-
-
-class Problem(BaseModel):
-    """What is said when something is not done (RFC 9457)."""
-
-    type: str = Field(description="What kind of problem it is; stable.", examples=["urn:switchboard:problem:not_found"])
-    title: str
-    status: int
-    detail: str = ""
-    field: str | None = Field(default=None, description="The field that is to be mended.")
-    run: str | None = Field(default=None, description="The run that is at work.")
-    request_id: str = Field(description="Names this request to whoever runs the service.")
-    retryable: bool = Field(description="Whether the same request may do better a moment later.")
