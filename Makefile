@@ -42,7 +42,7 @@ PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 aarch64-apple-darwin
 
 include k8s/cluster.mk charts/check.mk
 
-.PHONY: help run ask chat tickets conversations approvals api-key api-keys accept transcript export seed test test-operation test-whole test-replay \
+.PHONY: help run ask chat tickets conversations approvals api-key api-keys staff-key staff-keys accept transcript export seed test test-operation test-whole test-replay \
 	telemetry check wheels bare pythons lock injections interleave \
 	sweep planted waiting bench \
 	install clean
@@ -78,6 +78,12 @@ api-key: install ## a key for a machine, shown once: make api-key NAME=webui [US
 
 api-keys: install ## the keys of machines: make api-keys [ARGS="revoke <id>"]
 	@$(WITH_ARGS) $(PY) -m standalone api-key
+
+staff-key: install ## a key for a tool of the staff's at the desk's API, shown once: make staff-key NAME=reports ROLES=agent [ARGS="--scopes read"]
+	@$(WITH_ARGS) $(PY) -m standalone staff-key make --roles "$$ROLES" "$$NAME"
+
+staff-keys: install ## the keys of the staff's tools: make staff-keys [ARGS="revoke <id>"]
+	@$(WITH_ARGS) $(PY) -m standalone staff-key
 
 transcript: install ## what was said in a conversation: make transcript C=conv_...
 	@$(PY) -m standalone transcript -- "$$C"

@@ -24,6 +24,7 @@ MERGED = {
     "conversations/0013_words_of_before.sql": "c10a4becc1f84482c757ea79c4cc74830c479d1fb6c58f4ef51187c39d731e05",
     "conversations/0014_approvals_page.sql": "20feec00b2496a8c032b2765214833a84af7317527b32eba0968b605db903e63",
     "conversations/0015_runs.sql": "b861145ac42cb5b28fe6b4b840b78845cfe784b01ec6cea68b8894b566c0b71a",
+    "conversations/0016_staff_keys.sql": "fa08b022b13fdd9026e44a8f20c498cd80e59691d80eb89e76cfd8ecae3d718a",
     "tickets/0001_tickets.sql": "5c07f59c3a5d42af22af56a31e54cfabd404087a5a9f563c034148fefb2caef6",
     "tickets/0002_ticket_counts.sql": "892fe9dcc0f378bce0d791621068fcf330e6e422ed6f3661f679f6bcd226ca46",
     "tickets/0003_ticket_prompt.sql": "c673e4cda1f7d37f43f663596eba097938fd6e0d604ee6c95c2d3d458d1c8aad",

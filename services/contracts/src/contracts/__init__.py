@@ -2,10 +2,11 @@
 
 from contracts.account import AccountPart, AccountQuery, AccountRow, AccountShown
 from contracts.answer import Answer, CallRecord, CallStatus, Outcome, Usage
-from contracts.api_key import ApiKey, KeyQuery, Scope
+from contracts.api_key import KEYS, ApiKey, KeyQuery, Scope, StaffKey, StaffScope
 from contracts.approval import (
     APPROVAL_ID,
     DIGEST,
+    REASON_CHARACTERS,
     ApprovalLine,
     ApprovalOutcome,
     ApprovalPage,
@@ -61,6 +62,7 @@ from contracts.people import (
     Say,
     StaffHistory,
     StaffHistoryQuery,
+    StaffRole,
     Standing,
     StandingCounts,
     StandingPage,
@@ -85,6 +87,7 @@ from contracts.run import RunKind, RunLine, RunsPage, RunsQuery, RunState, RunSt
 from contracts.step import CallStep, TurnStep
 from contracts.ticket import (
     TICKET_ID,
+    TICKET_WORDS,
     UNFINISHED,
     ChangingTicket,
     NotificationsDecided,
@@ -127,11 +130,14 @@ __all__ = [
     "CONVERSATION_ID",
     "DIGEST",
     "INPUT_ID",
+    "KEYS",
     "MAX_EARLIER",
     "MESSAGE_CHARACTERS",
+    "REASON_CHARACTERS",
     "STAFF_NAME",
     "STAFF_NAME_PATTERN",
     "TICKET_ID",
+    "TICKET_WORDS",
     "UNFINISHED",
     "USER_ID",
     "USER_ID_PATTERN",
@@ -213,6 +219,9 @@ __all__ = [
     "Scope",
     "StaffHistory",
     "StaffHistoryQuery",
+    "StaffKey",
+    "StaffRole",
+    "StaffScope",
     "Standing",
     "StandingCounts",
     "StandingPage",

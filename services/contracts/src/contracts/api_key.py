@@ -1,4 +1,4 @@
-"""Keys by which machines come in: what the gateway is told of one that is good."""
+"""Keys by which machines come in: what the gateway, and the desk, are told of one that is good."""
 
 from datetime import datetime
 from typing import Literal
@@ -28,3 +28,33 @@ class ApiKey(BaseModel):
     user_header: str = ""
     prefix: str = ""
     expires_at: datetime
+
+
+StaffScope = Literal["read", "act", "approve", "audit"]
+"""What a key of the staff's own tools may do, as far as its roles allow that.
+
+- `read`: whatever staff read; every key may
+- `act`: in conversations and on tickets
+- `approve`: decide calls that wait for a person's yes
+- `audit`: read who did what
+"""
+
+KEYS = "key."
+"""Before the name of a key that acts for no person, so that no person can have it."""
+
+
+class StaffKey(BaseModel):
+    """A key of the staff's own tools that is good. What is done by it is done by `person`, or where that is empty by
+    the key itself."""
+
+    key_id: str
+    name: str
+    scopes: list[StaffScope]
+    roles: list[str]
+    person: str = ""
+    expires_at: datetime
+
+    @property
+    def acts_as(self) -> str:
+        """By what name the other rooms know whoever uses it."""
+        return self.person or KEYS + self.name

@@ -12,6 +12,13 @@ STAFF_NAME_PATTERN = r"[A-Za-z0-9_.@:-]{1,64}"
 STAFF_NAME = Annotated[str, StringConstraints(pattern=f"^{STAFF_NAME_PATTERN}$")]
 """How a member of staff is known: the `sub` of a staff token."""
 
+StaffRole = Literal["agent", "approver", "admin"]
+"""
+- `agent`: talks with customers, and works on tickets
+- `approver`: decides calls that wait for a person's yes
+- `admin`: what an agent may, and sees who did what; decides nothing unless it is an `approver` too
+"""
+
 
 class ByStaff(BaseModel):
     """A member of staff asks."""

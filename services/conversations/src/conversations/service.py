@@ -1,4 +1,4 @@
-"""Runs the conversations, or one of their commands: `provision`, `migrate`, `api-key`."""
+"""Runs the conversations, or one of their commands: `provision`, `migrate`, `api-key`, `staff-key`."""
 
 from contextlib import nullcontext
 from datetime import timedelta
@@ -6,7 +6,7 @@ from datetime import timedelta
 import aiohttp
 import typer
 
-from conversations import api_keys
+from conversations import api_keys, staff_keys
 from conversations.acting import Parts
 from conversations.approvals import approvals
 from conversations.conversation import conversation
@@ -33,6 +33,7 @@ from runtime.telemetry.metrics import serve_metrics
 
 commands = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 commands.add_typer(api_keys.commands, name="api-key")
+commands.add_typer(staff_keys.commands, name="staff-key")
 
 
 @commands.callback(invoke_without_command=True)

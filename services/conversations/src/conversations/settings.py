@@ -10,7 +10,7 @@ from runtime.settings import DatabaseUrl, Settings
 
 
 class DatabaseSettings(Settings):
-    """What `api-key` needs, and the service, too."""
+    """What `api-key` and `staff-key` need, and the service, too."""
 
     database_url: DatabaseUrl = Field(description="PostgreSQL, as the login role `conversations_app`")
     database_password: SecretStr = Field(default=SecretStr(""), description="Its password; empty: the URL's own")

@@ -61,12 +61,22 @@ def talk(user: Annotated[str, typer.Option(metavar="ID", help="Who talks.")] = "
 @commands.command("api-key", context_settings={"ignore_unknown_options": True, "help_option_names": []})
 def api_key(arguments: Annotated[list[str] | None, typer.Argument(metavar="COMMAND")] = None) -> None:
     """Keys by which machines come in at the gateway of this machine: make, list, revoke."""
+    _keys("api-key", arguments)
+
+
+@commands.command("staff-key", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+def staff_key(arguments: Annotated[list[str] | None, typer.Argument(metavar="COMMAND")] = None) -> None:
+    """Keys by which the staff's own tools come in at the desk of this machine: make, list, revoke."""
+    _keys("staff-key", arguments)
+
+
+def _keys(command: str, arguments: list[str] | None) -> None:
     try:
         url = running_database(StandaloneSettings.read()).url("conversations", "app")
     except StartError as error:
         complain(str(error))
         raise typer.Exit(1) from None
-    raise typer.Exit(_run(["conversations", "api-key", *(arguments or ["list"])], {"DATABASE_URL": url}))
+    raise typer.Exit(_run(["conversations", command, *(arguments or ["list"])], {"DATABASE_URL": url}))
 
 
 people = typer.Typer(

@@ -1,4 +1,5 @@
-"""The stream of a console: which conversations, waits and approvals have changed, so that it fetches them anew."""
+"""What a console asks: which conversations, waits and approvals have changed, so that it fetches them anew; and whether
+an API key is good."""
 
 import asyncio
 import json
@@ -8,9 +9,12 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from conversations.settings import ConversationSettings
+from conversations.staff_keys import find_staff_key
 from conversations.watch.changes import ChangeHub, News, Seen, Watcher
+from conversations.watch.reading import digest_asked, key_told
 from conversations.watch.sending import RETRY_MS, begin, break_off, end, wait, write
 from runtime.errors import Refused
+from runtime.postgres import Pool
 from runtime.proof import prove_staff
 
 ROLES = frozenset({"agent", "approver", "admin"})
@@ -18,9 +22,15 @@ ROLES = frozenset({"agent", "approver", "admin"})
 
 
 class DeskWatching:
-    def __init__(self, hub: ChangeHub, settings: ConversationSettings) -> None:
+    def __init__(self, hub: ChangeHub, settings: ConversationSettings, pool: Pool) -> None:
         self._hub = hub
         self._settings = settings
+        self._pool = pool
+
+    async def key(self, request: web.Request) -> web.Response:
+        """Whether a key of the staff's tools is good. Whoever asks must know the digest of the key."""
+        await self._let_in(request)
+        return key_told(await find_staff_key(self._pool, await digest_asked(request)))
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
         await self._let_in(request)

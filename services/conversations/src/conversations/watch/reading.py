@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts import USER_ID, Caller, KeyQuery
-from conversations.api_keys import KeyStore
+from conversations.api_keys import find_api_key
 from conversations.settings import ConversationSettings
 from conversations.store import HIDDEN, ConversationStore, Export, Place
 from runtime.errors import Refused
@@ -73,14 +73,7 @@ class Reading:
     async def key(self, request: web.Request) -> web.Response:
         """Whether a key is good, for the gateway. Whoever asks must know the digest of the key."""
         await reader(request, self._settings, FOR_KEYS)
-        try:
-            asked = KeyQuery.model_validate_json(await request.read())
-        except ValidationError:
-            raise Refused(422, "invalid_request", "digest: 64 hexadecimal digits", "digest") from None
-        found = await KeyStore(self._store.pool).find(bytes.fromhex(asked.digest))
-        if found is None:
-            raise Refused(404, "unknown_key", "there is no such key")
-        return _json(found)
+        return key_told(await find_api_key(self._store.pool, await digest_asked(request)))
 
     async def history(self, request: web.Request) -> web.Response:
         conversation = request.match_info["id"]
@@ -114,6 +107,21 @@ def shown_to_customer(export: Export) -> Export:
             for name, lines in told.items()
         }
     )
+
+
+async def digest_asked(request: web.Request) -> bytes:
+    """Of which key somebody wants to know whether it is good. Raises: `Refused` 422."""
+    try:
+        return bytes.fromhex(KeyQuery.model_validate_json(await request.read()).digest)
+    except ValidationError:
+        raise Refused(422, "invalid_request", "digest: 64 hexadecimal digits", "digest") from None
+
+
+def key_told(found: BaseModel | None) -> web.Response:
+    """Raises: `Refused` 404 for a key that is not good."""
+    if found is None:
+        raise Refused(404, "unknown_key", "there is no such key")
+    return _json(found)
 
 
 def _number(request: web.Request, name: str, usual: int, least: int, most: int) -> int:

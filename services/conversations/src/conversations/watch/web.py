@@ -41,6 +41,7 @@ class Watching:
             [
                 web.get(rf"/conversations/{ID}/events", self.watch),
                 web.get("/desk/events", desk.watch),
+                web.post("/desk/keys", desk.key),
                 *reading.routes(),
                 web.get("/health", _health),
             ]
@@ -98,7 +99,7 @@ async def serve_watchers(
 ) -> AsyncGenerator[None]:
     """Answer until the end, or until SIGTERM: then each watcher is told to come again, and nobody is let in."""
     runner = web.AppRunner(
-        Watching(hub, settings).application(Reading(store, settings), DeskWatching(changes, settings)),
+        Watching(hub, settings).application(Reading(store, settings), DeskWatching(changes, settings, store.pool)),
         access_log=None,
         shutdown_timeout=1,
         handler_cancellation=True,
