@@ -51,6 +51,7 @@ def test_with_one_there_is_all_of_a_room_and_no_made_up_member_of_staff() -> Non
     )
     assert env["CONVERSATIONS_URL"] == "http://sw-watch:9088"
     assert env["REGISTRY_URL"] == "http://sw-registry:9092"
+    assert env["API_KEYS"] == "true"
     assert not {"DEMO_STAFF", "SECURE_COOKIES", "OIDC_CLIENT_SECRET"} & set(env)
 
 
@@ -70,6 +71,11 @@ def test_macros_are_a_file_of_its_pods_which_change_with_them() -> None:
     at = {"fieldPath": "metadata.annotations['switchboard/macros']"}
     assert source["items"] == [{"path": file.name, "fieldRef": at}]
     assert "MACROS_FILE" not in told(render(SWITCHBOARD, values=DESK), "console")
+
+
+def test_the_staffs_own_tools_come_in_unless_they_may_not() -> None:
+    objects = render(SWITCHBOARD, values=merge(DESK, {"console": {"apiKeys": False}}))
+    assert told(objects, "console")["API_KEYS"] == "false"
 
 
 def test_the_key_that_signs_staff_tokens_is_the_desks_alone_and_the_others_know_the_public_one() -> None:

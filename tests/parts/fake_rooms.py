@@ -6,8 +6,9 @@ They answer as Restate's ingress does, and check staff tokens as the real ones d
 import asyncio
 import hashlib
 import json
+import secrets
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -70,6 +71,7 @@ SCHEMA = {
 }
 
 
+SCOPES = ("read", "act", "approve", "audit")
 TICKET_ACTS: dict[str, type[ChangingTicket]] = {
     "reply": TicketReply,
     "note": TicketNote,
@@ -119,6 +121,10 @@ class FakeRooms:
         """What each console that follows has still to be told; empty: its stream ends."""
         self.tells_nothing = False
         """Nobody is let in who wants to follow what changes."""
+        self.keys: dict[str, dict[str, Any]] = {}
+        """API keys of the staff's tools, by their digest."""
+        self.answered: dict[tuple[str, str], dict[str, Any]] = {}
+        """What was answered to what was asked once under a name."""
         self.away = False
         self.fails = False
         """Whatever is to be changed ends in an error that no room has foreseen."""
@@ -131,6 +137,7 @@ class FakeRooms:
         app.router.add_post("/{target:desk/.*}", self._call)
         app.router.add_get("/restate/health", self._health)
         app.router.add_get("/desk/events", self._events)
+        app.router.add_post("/desk/keys", self._key)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05, handler_cancellation=True)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
@@ -234,6 +241,16 @@ class FakeRooms:
         self.ticket_changes.append(ticket.ticket_id)
         return ticket
 
+    def key(
+        self, *roles: str, scopes: Sequence[str] = SCOPES, name: str = "bot", person: str = "", days: int = 1
+    ) -> str:
+        """A new key of a tool; of `days` below 0 one that is no more."""
+        key = f"sbd_{uuid.uuid4().hex[:12]}_{secrets.token_urlsafe(32)}"
+        until = (datetime.now(UTC) + timedelta(days=days)).isoformat()
+        told: dict[str, Any] = {"key_id": key.split("_")[1], "name": name, "scopes": list(scopes), "roles": list(roles)}
+        self.keys[hashlib.sha256(key.encode()).hexdigest()] = told | {"person": person, "expires_at": until}
+        return key
+
     def made(self, target: str) -> list[dict[str, Any]]:
         """The bodies of the calls of one handler."""
         return [body for called, _, body in self.calls if called == target]
@@ -259,6 +276,16 @@ class FakeRooms:
             self.streams.discard(stream)
         return response
 
+    async def _key(self, request: web.Request) -> web.Response:
+        try:
+            self._who(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        except Refuse as refuse:
+            return web.json_response({"code": refuse.code}, status=refuse.status)
+        told = self.keys.get((await request.json())["digest"])
+        if self.away:
+            return web.Response(status=503)
+        return web.json_response(told or {"code": "unknown_key"}, status=200 if told else 404)
+
     async def _call(self, request: web.Request) -> web.Response:
         target, body = request.match_info["target"], await request.json()
         if self.away or (self.accounts_are_away and target == "AccountDesk/show"):
@@ -268,7 +295,10 @@ class FakeRooms:
             self.calls.append((target, by, body))
             if self.fails and not target.endswith(("/show", "/list", "/counts", "/audit", "/changed", "/tools")):
                 return web.json_response({"message": "no"}, status=500, headers={SOURCE: "invocation"})
-            return web.json_response(await self._answer(target, by, body))
+            named = (target, request.headers.get("Idempotency-Key") or uuid.uuid4().hex)
+            if named not in self.answered:
+                self.answered[named] = await self._answer(target, by, body)
+            return web.json_response(self.answered[named])
         except ValidationError:
             return web.json_response({"message": "no", "metadata": {"code": "invalid_request"}}, status=422)
         except Refuse as refuse:

@@ -9,6 +9,7 @@ DURABLE = "tests/durable/"
 PAGE = "tests/browser/"
 LATER = "tests/durable/test_database_later.py::"
 CHATS = "tests/durable/test_chat_uis.py::"
+DESK_API = "tests/unit/test_console_api.py::"
 KEYS = "tests/durable/test_api_keys.py::"
 UNDO = "tests/durable/test_undo.py::"
 ACCEPTED = "tests/unit/test_registry_accepted.py::"
@@ -1405,6 +1406,34 @@ BUGS = [
         "return user_id.startswith(MACHINES)",
         "return False",
         KEYS + "test_a_user_that_can_be_none_is_refused",
+    ),
+    Bug(
+        "the desk's API: scopes do not count",
+        "console/api/asked.py",
+        "if not visitor.may(scope):",
+        "if False:",
+        DESK_API + "test_a_key_opens_what_its_scopes_and_its_roles_both_allow",
+    ),
+    Bug(
+        "the desk's API: roles do not count",
+        "console/api/asked.py",
+        "if not visitor.member.may(roles):",
+        "if False:",
+        DESK_API + "test_a_key_opens_what_its_scopes_and_its_roles_both_allow",
+    ),
+    Bug(
+        "the desk's API: what one key did another is told",
+        "console/api/asked.py",
+        'json.dumps(["api", visitor.member.name, what, key])',
+        'json.dumps(["api", what, key])',
+        DESK_API + "test_two_keys_may_use_the_same_name_for_what_each_does",
+    ),
+    Bug(
+        "the desk's API: a key of the gateway opens it",
+        "conversations/api_keys.py",
+        "expires_at > now() AND door = $2",
+        "expires_at > now() AND $2::text <> ''",
+        "tests/durable/test_desk_api.py::test_a_key_of_one_door_does_not_open_the_other",
     ),
     Bug(
         "chats: one of another caller",

@@ -41,6 +41,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"demo_staff": [{"name": "a", "roles": ["agent"]}, {"name": "A", "roles": ["agent"]}]},
         "twice",
     ),
+    "the name of an API key": ({"demo_staff": [{"name": "Key.a", "roles": ["agent"]}]}, "API keys"),
     "a role that is none": ({"demo_staff": [{"name": "a", "roles": ["king"]}]}, "'agent'"),
     "no role": ({"demo_staff": [{"name": "a", "roles": []}]}, "at least 1"),
     "a name that no token may have": ({"demo_staff": [{"name": "a b", "roles": ["agent"]}]}, "pattern"),

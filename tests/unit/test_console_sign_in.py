@@ -272,6 +272,7 @@ BAD: dict[str, Bad] = {
     "roles that are none": Bad("no_role", person(roles={"admin": True})),
     "a role in a role": Bad("no_role", person(roles=[["admin"]])),
     "a name that no token may have": Bad("name_unusable", person(sub="ben\nadmin")),
+    "the name of an API key": Bad("name_of_a_key", person(sub="key.reports")),
     "a name that is too long": Bad("name_unusable", person(sub="b" * 65)),
     "a provider that is away": Bad("its token endpoint answers 500", set_on("token_status", 500), status=503),
     "a token endpoint that sends elsewhere": Bad("token_status_302", set_on("token_status", 302)),

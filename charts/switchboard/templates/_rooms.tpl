@@ -249,6 +249,7 @@ urgent={{ round .urgent 4 }} high={{ round .high 4 }} normal={{ round .normal 4 
 {{- if trim .macros }}
 - {name: MACROS_FILE, value: /etc/switchboard/macros.toml}
 {{- end }}
+- {name: API_KEYS, value: {{ .apiKeys | quote }}}
 {{- with .restateUiUrl }}
 - {name: RESTATE_UI_URL, value: {{ . | quote }}}
 {{- end }}

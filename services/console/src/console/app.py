@@ -8,6 +8,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from console.api import app as api
+from console.api.app import PATHS
 from console.outer import MAX_URL_BYTES, Outer
 from console.parts import Parts
 from console.problems import Problem
@@ -39,6 +41,7 @@ def build(parts: Parts) -> Starlette:
         routes=routes,
         middleware=[
             Middleware(Outer, body_seconds=parts.settings.body_seconds),
+            Middleware(Doors, api=api.build(parts) if parts.keys else None),
             Middleware(Inner, routes=routes),
         ],
         exception_handlers={
@@ -52,6 +55,17 @@ def build(parts: Parts) -> Starlette:
     app.router.redirect_slashes = False
     app.state.parts = parts
     return app
+
+
+class Doors:
+    """Sends tools to the API, and browsers to the pages: a session opens nothing there, and a key nothing here."""
+
+    def __init__(self, app: ASGIApp, api: ASGIApp | None) -> None:
+        self._app, self._api = app, api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_for_api = self._api and scope["type"] == "http" and scope["path"].startswith(PATHS)
+        await (self._api if is_for_api and self._api else self._app)(scope, receive, send)
 
 
 class Inner:

@@ -1,5 +1,6 @@
 """What one member of staff asks of the other rooms: each call carries a token of theirs."""
 
+import uuid
 from functools import partial
 from typing import Any, TypeVar
 
@@ -60,7 +61,7 @@ class Desk:
         told: dict[str, Any] = {"approval_id": approval_id, "digest": digest, "choice": choice, "reason": reason}
         if arguments is not None:
             told["arguments"] = arguments
-        return await self._call("Approvals/decide", Ruling, once=True, **told)
+        return await self._call("Approvals/decide", Ruling, once=fresh(), **told)
 
     async def standing(self, **wanted: Any) -> StandingPage:
         """The conversations that wait for a person, then those that a person has; with words, all that have them."""
@@ -81,6 +82,10 @@ class Desk:
             if page.next is None:
                 return page.model_copy(update={"entries": lines, "of_people": of_people})
             after = page.next
+
+    async def page(self, conversation: str, **wanted: Any) -> StaffHistory:
+        """So many lines of it, from where it is wanted."""
+        return await self._call(f"Conversation/{conversation}/show", StaffHistory, **wanted)
 
     async def account(self, conversation: str) -> AccountShown:
         """That of whoever has this conversation."""
@@ -103,14 +108,15 @@ class Desk:
         told: dict[str, Any] = {"expected_run": run, "why": why, "act_id": act_id}
         return await self._call(f"Conversation/{conversation}/stop", RunStopped, **told)
 
-    async def take(self, conversation: str) -> Held:
-        return await self._call(f"Conversation/{conversation}/take", Held, once=True)
+    async def take(self, conversation: str, once: str = "") -> Held:
+        """`once` names this, so that a repeat changes nothing and is told the same; so it is below."""
+        return await self._call(f"Conversation/{conversation}/take", Held, once=once or fresh())
 
-    async def assign(self, conversation: str, to: str) -> Held:
-        return await self._call(f"Conversation/{conversation}/assign", Held, once=True, to=to)
+    async def assign(self, conversation: str, to: str, once: str = "") -> Held:
+        return await self._call(f"Conversation/{conversation}/assign", Held, once=once or fresh(), to=to)
 
-    async def give_back(self, conversation: str) -> Held:
-        return await self._call(f"Conversation/{conversation}/return", Held, once=True)
+    async def give_back(self, conversation: str, once: str = "") -> Held:
+        return await self._call(f"Conversation/{conversation}/return", Held, once=once or fresh())
 
     async def say(self, conversation: str, text: str, say_id: str) -> Said:
         return await self._call(f"Conversation/{conversation}/say", Said, text=text, say_id=say_id)
@@ -149,7 +155,7 @@ class Desk:
             Room(partial(self._of_tools, "audit", AuditPage), frozenset({"tool"})),
         ]
 
-    async def _call(self, target: str, result: type[Result], *, once: bool = False, **body: Any) -> Result:
+    async def _call(self, target: str, result: type[Result], *, once: str = "", **body: Any) -> Result:
         return result.model_validate(await self._restate.call(target, self._signed(body), once=once))
 
     async def _of_tools(self, target: str, result: type[Result], **body: Any) -> Result:
@@ -157,3 +163,8 @@ class Desk:
 
     def _signed(self, body: dict[str, Any]) -> dict[str, Any]:
         return {"staff_token": self._signer.token(self._member), **body}
+
+
+def fresh() -> str:
+    """A name that nothing else has."""
+    return uuid.uuid4().hex

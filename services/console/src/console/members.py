@@ -1,14 +1,10 @@
 """Members of staff, and what each role may do."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple, get_args
 
-Role = Literal["agent", "approver", "admin"]
-ROLES: tuple[Role, ...] = ("agent", "approver", "admin")
-"""
-- `agent`: talks with customers, and works on tickets
-- `approver`: decides calls that wait for a person's yes
-- `admin`: what an agent may, and sees who did what; decides nothing unless it is an `approver` too
-"""
+from contracts import StaffRole
+
+ROLES: tuple[StaffRole, ...] = get_args(StaffRole)
 
 READERS: frozenset[str] = frozenset(ROLES)
 """May read every page."""

@@ -15,10 +15,10 @@ import jwt
 from joserfc.errors import JoseError
 
 from console.logins import Login
-from console.members import ROLES, Member, Role
+from console.members import ROLES, Member
 from console.protocol import Client, address_to_sign_in, check_id_token, request_of_tokens
 from console.settings import ConsoleSettings
-from contracts import STAFF_NAME_PATTERN
+from contracts import KEYS, STAFF_NAME_PATTERN, StaffRole
 from runtime.issuer import FETCH_SECONDS, UNUSABLE, Algorithm, IssuerAway, Provider, read_json, read_object
 
 ALGORITHMS = frozenset(get_args(Algorithm))
@@ -179,6 +179,8 @@ class Oidc:
         name = claim(claims, settings.oidc_name_claim)
         if not isinstance(name, str) or not re.fullmatch(STAFF_NAME_PATTERN, name):
             raise NotBelieved("name_unusable")
+        if name.lower().startswith(KEYS):
+            raise NotBelieved("name_of_a_key")
         if settings.oidc_name_claim == "email" and claims.get("email_verified") is not True:
             raise NotBelieved("email_not_verified")
         roles = roles_of(claim(claims, settings.oidc_roles_claim), settings.oidc_roles)
@@ -204,7 +206,7 @@ def claim(claims: Mapping[str, Any], name: str) -> Any:
     return found
 
 
-def roles_of(told: Any, values: Mapping[Role, tuple[str, ...]]) -> tuple[Role, ...]:
+def roles_of(told: Any, values: Mapping[StaffRole, tuple[str, ...]]) -> tuple[StaffRole, ...]:
     """The roles here of whoever has these values there; a text is several, with spaces between."""
     words = told.split() if isinstance(told, str) else cast(list[Any], told) if isinstance(told, list) else []
     has = {each for each in words if isinstance(each, str)}

@@ -55,7 +55,7 @@ class Outer:
             await self._app(scope, receive, send)
             return
         nonce = secrets.token_urlsafe(16)
-        told = {"request_id": f"req_{uuid.uuid4().hex}", "nonce": nonce, "member": "", "route": "none"}
+        told = {"request_id": f"req_{uuid.uuid4().hex}", "nonce": nonce, "member": "", "key": "", "route": "none"}
         scope["state"] = told | {"begun": False}
         answer = Answer(scope, send)
         try:
@@ -93,6 +93,7 @@ class Answer:
                 "status": self._status,
                 "seconds": round(self._seconds, 3),
                 "by": state["member"],
+                "key": state["key"],
             },
         )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from console.api.keys import KeyDoor
 from console.desk import Desk
 from console.following import Following
 from console.logins import Logins
@@ -29,6 +30,8 @@ class Parts:
     macros: Sequence[Macro] = ()
     oidc: Oidc | None = None
     """By whom staff sign in; None in a demo."""
+    keys: KeyDoor | None = None
+    """By which tools of the staff's own come in; None where none may."""
 
     def desk(self, member: Member) -> Desk:
         return Desk(self.restate, self.registry, self.signer, member)

@@ -1,6 +1,5 @@
 """The other rooms, as staff use them. A call that a cut connection leaves open is made again under the same key."""
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +23,12 @@ class Restate:
         self._ingress = Ingress(http, url, token)
         self.is_there = self._ingress.is_there
 
-    async def call(self, target: str, body: Mapping[str, Any], *, once: bool = False) -> dict[str, Any]:
-        """The result of a handler; `once`: it changes something. Raises: `Refusal`, `Away`."""
-        headers = {"Idempotency-Key": uuid.uuid4().hex} if once else {}
+    async def call(self, target: str, body: Mapping[str, Any], *, once: str = "") -> dict[str, Any]:
+        """The result of a handler. `once` names what changes something: a repeat is told the same, and changes nothing.
+
+        Raises: `Refusal`, `Away`.
+        """
+        headers = {"Idempotency-Key": once} if once else {}
         try:
             return _result(await self._ingress.post(f"/restate/call/{target}", body, headers, CALL_SECONDS))
         except TimeoutError:

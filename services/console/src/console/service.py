@@ -4,6 +4,7 @@ import asyncio
 
 import aiohttp
 
+from console.api.keys import KeyDoor
 from console.app import build
 from console.following import Following
 from console.logins import Logins
@@ -56,10 +57,11 @@ def compose(settings: ConsoleSettings, http: aiohttp.ClientSession, oidc: Oidc |
     idle, longest = settings.session_minutes * 60, settings.session_hours * 3600
     secret, secure = settings.session_secret, settings.secure_cookies
     door = f"{settings.oidc_client_id} {settings.oidc_issuer}" if oidc else ""
+    signer = Signer(settings)
     return Parts(
         settings=settings,
         sessions=Sessions(secret, idle, longest, secure=secure, door=door),
-        signer=Signer(settings),
+        signer=signer,
         restate=Restate(http, settings.restate_ingress_url, settings.restate_ingress_token.get_secret_value()),
         registry=Registry(http, settings.registry_url),
         pages=Pages(),
@@ -67,4 +69,5 @@ def compose(settings: ConsoleSettings, http: aiohttp.ClientSession, oidc: Oidc |
         following=Following(),
         macros=read_macros(settings.macros_file),
         oidc=oidc,
+        keys=KeyDoor(http, settings, signer) if settings.api_keys else None,
     )

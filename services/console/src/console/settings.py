@@ -6,8 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from console.macros import read_macros
-from console.members import Role
-from contracts import STAFF_NAME
+from contracts import KEYS, STAFF_NAME, StaffRole
 from runtime.call_tokens import private_key
 from runtime.settings import DoorSettings, LongSecret, can_be_read_on_the_way
 
@@ -19,7 +18,7 @@ class DemoMember(BaseModel):
 
     name: STAFF_NAME
     shown: str = Field(default="", max_length=100)
-    roles: tuple[Role, ...] = Field(min_length=1)
+    roles: tuple[StaffRole, ...] = Field(min_length=1)
 
 
 class ConsoleSettings(DoorSettings):
@@ -76,7 +75,7 @@ class ConsoleSettings(DoorSettings):
     oidc_roles_claim: str = Field(
         default="roles", min_length=1, description="Claim with their groups or roles; a path too: `realm_access.roles`"
     )
-    oidc_roles: dict[Role, tuple[str, ...]] = Field(
+    oidc_roles: dict[StaffRole, tuple[str, ...]] = Field(
         default={},
         description='Which values of it make which role: JSON, `{"agent": ["support"], "approver": ["leads"]}`; empty:'
         " they are called as the roles",
@@ -98,6 +97,16 @@ class ConsoleSettings(DoorSettings):
         default=(),
         description='Staff whom anybody may be: a JSON list of `{"name": ..., "shown": ..., "roles": [...]}`',
     )
+
+    api_keys: bool = Field(default=True, description="Whether the staff's own tools come in by API keys")
+    api_key_seconds: float = Field(
+        default=10,
+        gt=0,
+        le=300,
+        description="How long what is known of an API key is believed: one that is revoked opens nothing after that",
+    )
+    requests_per_minute: int = Field(default=300, ge=1, description="Requests by one API key, in the long run")
+    burst: int = Field(default=60, ge=1, description="Requests by one API key that may come at once")
 
     @field_validator("macros_file")
     @classmethod
@@ -130,6 +139,8 @@ class ConsoleSettings(DoorSettings):
         names = [each.name.lower() for each in self.demo_staff]
         if len(set(names)) < len(names):
             raise ValueError("DEMO_STAFF names one twice")
+        if any(name.startswith(KEYS) for name in names):
+            raise ValueError(f"DEMO_STAFF: names that begin with {KEYS} are those of API keys")
         return self
 
     @model_validator(mode="after")

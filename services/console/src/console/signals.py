@@ -32,9 +32,9 @@ LOG_EVENTS = (
     LogEvent(
         "page_answered",
         ("info",),
-        ("request_id", "method", "route", "status", "seconds", "by"),
+        ("request_id", "method", "route", "status", "seconds", "by", "key"),
         ("console",),
-        "A request of a member of staff (`by`), by the id that stands in the answer.",
+        "A request of a member of staff (`by`), by the id that stands in the answer; of a tool's, by which key.",
     ),
     LogEvent(
         "changes_not_followed",

@@ -11,7 +11,7 @@ from gateway.api.asked import CONVERSATION, SIGNED_IN, ConversationId, Here, Who
 from gateway.api.shapes import Conversation, Conversations, Disposed, Line, Listed, Opened, Opening, Said
 from gateway.events import Stream, Watched
 from gateway.names import fresh
-from runtime.api.asked import API, BODY, COMMON, Key, body_of, described, is_named, problems
+from runtime.api.asked import API, BODY, COMMON, Key, body_of, described, is_named, optional_body_of, problems
 from runtime.api.problems import Problem
 from runtime.proof import FOR_THE_LIST, for_conversation
 
@@ -34,11 +34,6 @@ STREAM: dict[int | str, dict[str, Any]] = {
 router = APIRouter(prefix=API, tags=["conversations"], dependencies=[SIGNED_IN])
 
 
-async def opening(request: Request) -> Opening:
-    """There is nothing to say yet, so the body may be left out."""
-    return await body_of(Opening)(request) if await request.body() else Opening()
-
-
 @router.post(
     "/conversations",
     status_code=201,
@@ -47,7 +42,7 @@ async def opening(request: Request) -> Opening:
     summary="Open a conversation",
 )
 async def open_one(
-    response: Response, here: Here, who: Who, key: Key, _: Annotated[Opening, Depends(opening)]
+    response: Response, here: Here, who: Who, key: Key, _: Annotated[Opening, Depends(optional_body_of(Opening))]
 ) -> Opened:
     """Say something in it by `POST /conversations/{id}/inputs`."""
     conversation = f"conv_{here.names.of_request(who.user_id, 'POST', PATH, key) if key else fresh()}"

@@ -50,6 +50,15 @@ def body_of(model: type[Body], most_bytes: int = MAX_BODY_BYTES) -> Callable[[Re
     return read
 
 
+def optional_body_of(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
+    """The same of a body that may be left out, where every field may."""
+
+    async def read(request: Request) -> Body:
+        return await body_of(model)(request) if await request.body() else model()
+
+    return read
+
+
 def is_named(pattern: re.Pattern[str], name: str) -> str:
     """Raises: `Problem` 404 for what can be the name of nothing."""
     if not pattern.fullmatch(name):

@@ -1,0 +1,1 @@
+"""`/api/v1`: what staff do, for tools of their own."""
