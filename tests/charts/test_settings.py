@@ -30,7 +30,7 @@ SETTINGS: dict[tuple[str, ...], tuple[type[Settings], ...]] = {
     ("users", "migrate"): (OwnerSettings,),
     ("users", "seed"): (OwnerSettings,),
     ("tickets",): (tickets.settings.TicketSettings,),
-    ("tickets", "wait"): (tickets.settings.StaffSettings,),
+    ("tickets", "wait"): (tickets.settings.StaffSettings, tickets.settings.ActingSettings),
     ("tickets", "provision"): (tickets.settings.AdminSettings,),
     ("tickets", "migrate"): (OwnerSettings,),
     ("conversations",): (conversations.settings.ConversationSettings,),
