@@ -1,4 +1,5 @@
 """All that is watched in this process: one query every 100 ms for all of it, and what it found for each watcher.
+Halfway between, one more asks for texts that are about to begin: a first text is what somebody waits for.
 
 A watcher has no queue. It takes what is there when it has sent what it had: a slow one is shown fewer steps of a text,
 and reads events from the database again that are no more kept here.
@@ -6,7 +7,7 @@ and reads events from the database again that are no more kept here.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -58,6 +59,11 @@ class Watched:
     @property
     def asked(self) -> Asked:
         return Asked(self.conversation, self.user_id, self._position, self._shown_at)
+
+    @property
+    def awaits_text(self) -> bool:
+        """Whether an attempt has begun that has written nothing yet."""
+        return self._text is not None and not self._text.text
 
     @property
     def changed(self) -> asyncio.Event:
@@ -145,7 +151,10 @@ class Hub:
         while self._watched:
             due = max(due + POLL_SECONDS, clock())
             try:
-                await self._look()
+                await self._look(list(self._watched.values()))
+                await asyncio.sleep(max(0.0, due - POLL_SECONDS / 2 - clock()))
+                if awaited := [each for each in self._watched.values() if each.awaits_text]:
+                    await self._look(awaited)
                 if away:
                     log.info("events_seen_again")
                 away = False
@@ -157,8 +166,7 @@ class Hub:
                 away, due = True, clock() + AWAY_SECONDS
             await asyncio.sleep(max(0.0, due - clock()))
 
-    async def _look(self) -> None:
-        asked = list(self._watched.values())
+    async def _look(self, asked: Sequence[Watched]) -> None:
         found = await self.events.news([each.asked for each in asked])
         for place, watched in enumerate(asked):
             news = found.get(place, News([]))
