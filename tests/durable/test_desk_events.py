@@ -171,21 +171,21 @@ async def test_at_a_place_that_is_no_more_known_everything_may_have_changed(room
 
 
 @pytest.mark.parametrize(
-    ("headers", "status", "code"),
+    ("token", "status", "code"),
     [
-        ({}, 401, "staff_token_invalid"),
-        ({"Authorization": f"Bearer {staff_token()}"}, 403, "staff_role"),
-        ({"Authorization": f"Bearer {staff_token(roles=['customer'])}"}, 403, "staff_role"),
-        ({"Authorization": f"Bearer {staff_token(key='x' * 32, roles=['agent'])}"}, 401, "staff_token_invalid"),
-        ({"Authorization": f"Bearer {staff_token(aud='switchboard', roles=['agent'])}"}, 401, "staff_token_invalid"),
-        ({"X-User-Id": "user_12345"}, 401, "staff_token_invalid"),
+        (None, 401, "staff_token_invalid"),
+        ({}, 403, "staff_role"),
+        ({"roles": ["customer"]}, 403, "staff_role"),
+        ({"key": "x" * 32, "roles": ["agent"]}, 401, "staff_token_invalid"),
+        ({"aud": "switchboard", "roles": ["agent"]}, 401, "staff_token_invalid"),
     ],
-    ids=["none", "no role", "another role", "another key", "a caller", "a customer"],
+    ids=["none", "no role", "another role", "another key", "a caller"],
 )
 async def test_who_has_no_role_at_the_desk_is_told_nothing(
-    room: Service, headers: dict[str, str], status: int, code: str
+    room: Service, token: dict[str, Any] | None, status: int, code: str
 ) -> None:
-    async with aiohttp.ClientSession() as http, http.get(address(room), headers=headers) as reply:
+    proof = {"X-User-Id": "user_12345"} if token is None else {"Authorization": f"Bearer {staff_token(**token)}"}
+    async with aiohttp.ClientSession() as http, http.get(address(room), headers=proof) as reply:
         assert (reply.status, (await reply.json())["code"]) == (status, code)
 
 
