@@ -74,7 +74,7 @@ class FakeGateway:
     """Serves the page and as much of the API as it uses. `port` stays the same over `stop` and `start`."""
 
     def __init__(self, customers: dict[str, str]) -> None:
-        self.customers = customers
+        self.customers = dict(customers)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.page = f"{self.url}/chat/"
